@@ -1,0 +1,183 @@
+package record
+
+import (
+	"strings"
+	"time"
+)
+
+// Decisions of an approver.
+const (
+	Approve        = "approve"
+	RequestChanges = "request-changes"
+)
+
+// Methods by which an approver was authenticated.
+const (
+	MethodToken   = "token"
+	MethodSession = "session"
+	MethodPasskey = "passkey"
+)
+
+// Approval is one human's word on a release in one role, bound to the record
+// digest and the part digests that the role covers. The latest word of a person
+// in a role counts, over all the releases of a line.
+type Approval struct {
+	// Release is the release's ID, Line its line.
+	Release  string   `json:"release"`
+	Line     string   `json:"line"`
+	Record   Digest   `json:"record"`
+	Role     RoleName `json:"role"`
+	Decision string   `json:"decision"`
+	// Parts are the digests of the parts that the role covers, as seen.
+	Parts   map[Part]Digest `json:"parts"`
+	Reason  string          `json:"reason"`
+	Method  string          `json:"method"`
+	Expires time.Time       `json:"expires"`
+}
+
+// Kind implements Body.
+func (Approval) Kind() Kind { return KindApproval }
+
+// Keys implements Body.
+func (a Approval) Keys(Digest) []string {
+	return []string{KeyApprovals(a.Line), KeyApprovalsOf(a.Release)}
+}
+
+// Subject implements Body.
+func (a Approval) Subject() (string, Digest) { return "release/" + a.Release, a.Record }
+
+// Validate implements Body.
+func (a Approval) Validate() error {
+	c := checker{kind: KindApproval}
+	c.releaseID("release", a.Release)
+	c.line("line", a.Line)
+	c.digest("record", a.Record)
+	c.role("role", a.Role)
+	c.oneOf("decision", a.Decision, Approve, RequestChanges)
+	if len(a.Parts) == 0 {
+		c.failf("parts is empty: an approval covers what was seen")
+	}
+	for p, d := range a.Parts {
+		c.oneOf("parts", string(p), string(PartBehaviour), string(PartData), string(PartAuthority), string(PartContext))
+		c.digest("parts."+string(p), d)
+	}
+	c.text("reason", a.Reason, true)
+	c.oneOf("method", a.Method, MethodToken, MethodSession, MethodPasskey)
+	c.time("expires", a.Expires)
+	return c.err()
+}
+
+func (c *checker) releaseID(field, id string) {
+	if len(id) != 14 || !strings.HasPrefix(id, "r-") {
+		c.failf("%s %q is not a release's ID, r- and 12 hex digits", field, id)
+	}
+}
+
+func (c *checker) line(field, line string) {
+	if strings.Count(line, "/") != 3 {
+		c.failf("%s %q is not a line, team/model/usecase/environment", field, line)
+	}
+}
+
+// KeyApprovals finds the approvals of a line.
+func KeyApprovals(line string) string { return "approvals/" + line }
+
+// KeyApprovalsOf finds the approvals given on one release.
+func KeyApprovalsOf(release string) string { return "approvals-of/" + release }
+
+// Types of exception.
+const (
+	Waiver     = "waiver"
+	BreakGlass = "break-glass"
+)
+
+// Exception waives one named gate of one release, or promotes one release in
+// spite of its verdict ("break glass"). It expires, and asks for a review.
+type Exception struct {
+	Type    string `json:"type"`
+	Release string `json:"release"`
+	Line    string `json:"line"`
+	Record  Digest `json:"record"`
+	// Gate is the waived gate's name; a break-glass names none.
+	Gate    string    `json:"gate,omitzero"`
+	Reason  string    `json:"reason"`
+	Expires time.Time `json:"expires"`
+	// ReviewBy is when the review is due.
+	ReviewBy time.Time `json:"reviewBy"`
+}
+
+// Kind implements Body.
+func (Exception) Kind() Kind { return KindException }
+
+// ExceptionID returns "x-" and the first 12 hex digits of the record's digest.
+func ExceptionID(self Digest) string { return "x-" + self.Short() }
+
+// Keys implements Body.
+func (e Exception) Keys(self Digest) []string {
+	return []string{KeyException(ExceptionID(self)), KeyExceptions(e.Line)}
+}
+
+// Subject implements Body.
+func (e Exception) Subject() (string, Digest) { return "release/" + e.Release, e.Record }
+
+// Validate implements Body.
+func (e Exception) Validate() error {
+	c := checker{kind: KindException}
+	c.oneOf("type", e.Type, Waiver, BreakGlass)
+	c.releaseID("release", e.Release)
+	c.line("line", e.Line)
+	c.digest("record", e.Record)
+	c.text("gate", e.Gate, e.Type == Waiver)
+	if e.Type == BreakGlass && e.Gate != "" {
+		c.failf("gate is only for a waiver")
+	}
+	c.text("reason", e.Reason, true)
+	c.time("expires", e.Expires)
+	c.time("reviewBy", e.ReviewBy)
+	return c.err()
+}
+
+// KeyException finds an exception by its ID.
+func KeyException(id string) string { return "exception/" + id }
+
+// KeyExceptions finds the exceptions of a line, and their reviews.
+func KeyExceptions(line string) string { return "exceptions/" + line }
+
+// Outcomes of a review.
+const (
+	Upheld   = "upheld"
+	Reversed = "reversed"
+)
+
+// Review is the look back at an exception by somebody other than who made it.
+type Review struct {
+	Exception string `json:"exception"`
+	Release   string `json:"release"`
+	Line      string `json:"line"`
+	Outcome   string `json:"outcome"`
+	Reason    string `json:"reason"`
+}
+
+// Kind implements Body.
+func (Review) Kind() Kind { return KindReview }
+
+// Keys implements Body.
+func (r Review) Keys(Digest) []string {
+	return []string{KeyException(r.Exception), KeyExceptions(r.Line)}
+}
+
+// Subject implements Body.
+func (r Review) Subject() (string, Digest) { return "exception/" + r.Exception, "" }
+
+// Validate implements Body.
+func (r Review) Validate() error {
+	c := checker{kind: KindReview}
+	if !strings.HasPrefix(r.Exception, "x-") {
+		c.failf("exception %q is not an exception's ID", r.Exception)
+	}
+	c.releaseID("release", r.Release)
+	c.line("line", r.Line)
+	c.oneOf("outcome", r.Outcome, Upheld, Reversed)
+	c.text("reason", r.Reason, true)
+	return c.err()
+}

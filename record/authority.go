@@ -1,0 +1,95 @@
+package record
+
+import (
+	"fmt"
+	"time"
+)
+
+// Authority is the set of grants a release carries. What no grant names is not
+// allowed. The members are kept apart by kind so that a policy's expression can
+// ask about one kind without mistaking another for it.
+type Authority struct {
+	// Access is production access: networks, clusters, accounts.
+	Access []Grant `json:"access,omitzero"`
+	Tools  []Grant `json:"tools,omitzero"`
+	APIs   []Grant `json:"apis,omitzero"`
+	// Records are record writes: tables, queues, documents.
+	Records []Grant `json:"records,omitzero"`
+	Secrets []Grant `json:"secrets,omitzero"`
+	Models  []Grant `json:"models,omitzero"`
+	Data    []Grant `json:"data,omitzero"`
+}
+
+// Grant allows actions on one resource, within conditions, a rate and a time.
+type Grant struct {
+	// Resource is a name, or a prefix followed by '*'.
+	Resource string `json:"resource"`
+	// Actions are names; '*' alone is any action.
+	Actions []string `json:"actions"`
+	// Definition pins a tool: the digest of its name, description and schema.
+	Definition Digest `json:"definition,omitzero"`
+	// Condition is a CEL expression over the call's arguments.
+	Condition string `json:"condition,omitzero"`
+	// Limit bounds the calls; the zero value does not.
+	Limit Limit     `json:"limit,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+	// Why is for the people who approve it.
+	Why string `json:"why,omitzero"`
+}
+
+// Limit is a number of calls in a span of seconds.
+type Limit struct {
+	Calls   int `json:"calls"`
+	Seconds int `json:"seconds"`
+}
+
+// GrantKinds lists the kinds of grant in the order in which they are shown.
+var GrantKinds = []string{"access", "tools", "apis", "records", "secrets", "models", "data"}
+
+// Of returns the grants of one of the [GrantKinds].
+func (a Authority) Of(kind string) []Grant {
+	switch kind {
+	case "access":
+		return a.Access
+	case "tools":
+		return a.Tools
+	case "apis":
+		return a.APIs
+	case "records":
+		return a.Records
+	case "secrets":
+		return a.Secrets
+	case "models":
+		return a.Models
+	case "data":
+		return a.Data
+	}
+	return nil
+}
+
+func (a Authority) check(c *checker) {
+	for _, kind := range GrantKinds {
+		grants := a.Of(kind)
+		c.list("authority."+kind, len(grants))
+		for i, g := range grants {
+			g.check(c, fmt.Sprintf("authority.%s[%d]", kind, i))
+		}
+	}
+}
+
+func (g Grant) check(c *checker, field string) {
+	c.text(field+".resource", g.Resource, true)
+	if len(g.Actions) == 0 {
+		c.failf("%s.actions is empty", field)
+	}
+	for i, a := range g.Actions {
+		c.text(fmt.Sprintf("%s.actions[%d]", field, i), a, true)
+	}
+	c.optionalDigest(field+".definition", g.Definition)
+	c.text(field+".condition", g.Condition, false)
+	c.text(field+".why", g.Why, false)
+	c.optionalTime(field+".until", g.Until)
+	if g.Limit != (Limit{}) && (g.Limit.Calls < 0 || g.Limit.Seconds <= 0) {
+		c.failf("%s.limit is not a number of calls in a positive number of seconds", field)
+	}
+}

@@ -1,0 +1,154 @@
+package record
+
+import (
+	"time"
+)
+
+// Dossier is all that a verdict rests on: a release and the facts of its
+// lineage, people and history, gathered from the ledger. Together with a policy
+// and a time it determines the verdict.
+type Dossier struct {
+	Release Recorded[Release]
+	// ID, Line and Digests are the release's.
+	ID      string
+	Line    string
+	Digests Digests
+
+	UseCase     Recorded[UseCase]
+	Environment Recorded[Environment]
+	Version     Recorded[ModelVersion]
+	// Bases are the versions of the base models, nearest first.
+	Bases []Recorded[ModelVersion]
+	// Runs are the training runs of the version and its bases.
+	Runs        []Recorded[Run]
+	Datasets    []DatasetFacts
+	Evaluations []Recorded[Evaluation]
+	// Approvals are those of the whole line, oldest first, each with what the
+	// approver saw.
+	Approvals  []ApprovalFacts
+	Exceptions []Recorded[Exception]
+	Reviews    []Recorded[Review]
+	// History is what became of the line: promotions, suspensions and
+	// retirements, oldest first.
+	History []Event
+	// Production is the release that was live in the line before this one, nil
+	// when there is none.
+	Production *Baseline
+	// People are the principals whom the facts name, with their roles.
+	People map[string]Person
+	// Absent names what the release refers to and the ledger does not have.
+	Absent []string
+}
+
+// DatasetFacts is a dataset with the stewards' words on it, oldest first.
+type DatasetFacts struct {
+	Dataset   Recorded[Dataset]
+	Approvals []Recorded[DataApproval]
+}
+
+// ApprovalFacts is an approval with the digests and the authority of the
+// release it was given on.
+type ApprovalFacts struct {
+	Approval  Recorded[Approval]
+	Digests   Digests
+	Authority Authority
+}
+
+// Baseline is the release that a new one is compared with.
+type Baseline struct {
+	ID          string
+	Release     Recorded[Release]
+	Evaluations []Recorded[Evaluation]
+	// Until is when its promotion's verdict lapses.
+	Until time.Time
+}
+
+// Event is one promotion, suspension or retirement in a line.
+type Event struct {
+	Actor      string
+	Time       time.Time
+	Index      int64
+	Promotion  *Promotion
+	Suspension *Suspension
+	Retirement *Retirement
+}
+
+// Person is a principal with its role bindings.
+type Person struct {
+	Principal Principal
+	Roles     []Role
+}
+
+// Holds reports whether the person holds a role for the team at t.
+func (p Person) Holds(role RoleName, team string, t time.Time) bool {
+	if !p.Principal.Stands(t) {
+		return false
+	}
+	for _, r := range p.Roles {
+		if r.Role == role && r.Covers(team, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// Status is where a release stands in its life.
+type Status string
+
+// The states of a release.
+const (
+	Proposed  Status = "proposed"
+	Live      Status = "live"
+	Replaced  Status = "replaced"
+	Suspended Status = "suspended"
+	Retired   Status = "retired"
+)
+
+// StatusAt folds a line's history up to and including time t and returns the
+// state of one release, and the ID of the release that is live in the line
+// (empty when none is). A suspended or retired release is not live, and what it
+// replaced does not come back by itself.
+func StatusAt(history []Event, release string, t time.Time) (status Status, live string) {
+	status = Proposed
+	for _, e := range history {
+		if e.Time.After(t) {
+			continue
+		}
+		switch {
+		case e.Promotion != nil:
+			if live == release && e.Promotion.Release != release && status == Live {
+				status = Replaced
+			}
+			live = e.Promotion.Release
+			if live == release {
+				status = Live
+			}
+		case e.Suspension != nil && e.Suspension.Release == release:
+			switch {
+			case !e.Suspension.Lifted && status != Retired:
+				status = Suspended
+			case e.Suspension.Lifted && status == Suspended && live == release:
+				status = Live
+			case e.Suspension.Lifted && status == Suspended:
+				status = statusBefore(history, release, e.Index)
+			}
+		case e.Retirement != nil && e.Retirement.Release == release:
+			status = Retired
+		}
+	}
+	if live == release && status != Live {
+		live = ""
+	}
+	return status, live
+}
+
+// statusBefore says what a release that is not live was before its suspension:
+// replaced if it ever ran, else proposed.
+func statusBefore(history []Event, release string, index int64) Status {
+	for _, e := range history {
+		if e.Index < index && e.Promotion != nil && e.Promotion.Release == release {
+			return Replaced
+		}
+	}
+	return Proposed
+}

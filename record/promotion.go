@@ -1,0 +1,215 @@
+package record
+
+import (
+	"time"
+)
+
+// Ways in which a release became the live one.
+const (
+	Promote    = "promote"
+	Rollback   = "rollback"
+	BrokeGlass = "break-glass"
+)
+
+// Promotion makes a release the one that runs in its environment. A rollback
+// is the promotion of an earlier release that still stands.
+type Promotion struct {
+	Release     string `json:"release"`
+	Line        string `json:"line"`
+	Record      Digest `json:"record"`
+	Environment string `json:"environment"`
+	Artifact    Digest `json:"artifact"`
+	How         string `json:"how"`
+	// Verdict is the digest of the verdict's record.
+	Verdict Digest `json:"verdict"`
+	// Until is when the verdict lapses unless something is renewed.
+	Until time.Time `json:"until,omitzero"`
+	// Replaces is the release that was live before, if any.
+	Replaces string `json:"replaces,omitzero"`
+	Reason   string `json:"reason,omitzero"`
+}
+
+// Kind implements Body.
+func (Promotion) Kind() Kind { return KindPromotion }
+
+// Keys implements Body.
+func (p Promotion) Keys(Digest) []string {
+	return []string{KeyLive(p.Line), KeyPromotions(p.Release)}
+}
+
+// Subject implements Body.
+func (p Promotion) Subject() (string, Digest) { return "release/" + p.Release, p.Record }
+
+// Validate implements Body.
+func (p Promotion) Validate() error {
+	c := checker{kind: KindPromotion}
+	c.releaseID("release", p.Release)
+	c.line("line", p.Line)
+	c.digest("record", p.Record)
+	c.name("environment", p.Environment)
+	c.digest("artifact", p.Artifact)
+	c.oneOf("how", p.How, Promote, Rollback, BrokeGlass)
+	c.digest("verdict", p.Verdict)
+	c.optionalTime("until", p.Until)
+	if p.Replaces != "" {
+		c.releaseID("replaces", p.Replaces)
+	}
+	c.text("reason", p.Reason, p.How != Promote)
+	return c.err()
+}
+
+// KeyLive finds what was live in a line: promotions, suspensions, retirements.
+func KeyLive(line string) string { return "live/" + line }
+
+// KeyPromotions finds what happened to one release after it was proposed.
+func KeyPromotions(release string) string { return "promotions/" + release }
+
+// Suspension stops a release at once; a later one with Lifted lets it go on.
+type Suspension struct {
+	Release string `json:"release"`
+	Line    string `json:"line"`
+	Record  Digest `json:"record"`
+	Lifted  bool   `json:"lifted,omitzero"`
+	Reason  string `json:"reason"`
+}
+
+// Kind implements Body.
+func (Suspension) Kind() Kind { return KindSuspension }
+
+// Keys implements Body.
+func (s Suspension) Keys(Digest) []string {
+	return []string{KeyLive(s.Line), KeyPromotions(s.Release)}
+}
+
+// Subject implements Body.
+func (s Suspension) Subject() (string, Digest) { return "release/" + s.Release, s.Record }
+
+// Validate implements Body.
+func (s Suspension) Validate() error {
+	c := checker{kind: KindSuspension}
+	c.releaseID("release", s.Release)
+	c.line("line", s.Line)
+	c.digest("record", s.Record)
+	c.text("reason", s.Reason, true)
+	return c.err()
+}
+
+// Retirement ends a release for good.
+type Retirement struct {
+	Release string `json:"release"`
+	Line    string `json:"line"`
+	Record  Digest `json:"record"`
+	Reason  string `json:"reason"`
+}
+
+// Kind implements Body.
+func (Retirement) Kind() Kind { return KindRetirement }
+
+// Keys implements Body.
+func (r Retirement) Keys(Digest) []string {
+	return []string{KeyLive(r.Line), KeyPromotions(r.Release)}
+}
+
+// Subject implements Body.
+func (r Retirement) Subject() (string, Digest) { return "release/" + r.Release, r.Record }
+
+// Validate implements Body.
+func (r Retirement) Validate() error {
+	c := checker{kind: KindRetirement}
+	c.releaseID("release", r.Release)
+	c.line("line", r.Line)
+	c.digest("record", r.Record)
+	c.text("reason", r.Reason, true)
+	return c.err()
+}
+
+// Envelope is a standing approval for retraining inside stated bounds.
+type Envelope struct {
+	Name string `json:"name"`
+	Line string `json:"line"`
+	// Sources are data source patterns, Code the allowed path prefixes.
+	Sources    []string           `json:"sources"`
+	Code       []string           `json:"code"`
+	Parameters map[string]Range   `json:"parameters,omitzero"`
+	Floors     map[string]float64 `json:"floors,omitzero"`
+	Ceilings   map[string]float64 `json:"ceilings,omitzero"`
+	Releases   int                `json:"releases"`
+	Ends       time.Time          `json:"ends"`
+}
+
+// Range bounds a number, both ends allowed.
+type Range struct {
+	Least float64 `json:"least"`
+	Most  float64 `json:"most"`
+}
+
+// Kind implements Body.
+func (Envelope) Kind() Kind { return KindEnvelope }
+
+// Keys implements Body.
+func (e Envelope) Keys(Digest) []string { return []string{"envelopes/" + e.Line} }
+
+// Subject implements Body.
+func (e Envelope) Subject() (string, Digest) { return "envelope/" + e.Line + "/" + e.Name, "" }
+
+// Validate implements Body.
+func (e Envelope) Validate() error {
+	c := checker{kind: KindEnvelope}
+	c.name("name", e.Name)
+	c.line("line", e.Line)
+	if len(e.Sources) == 0 {
+		c.failf("sources is empty")
+	}
+	c.texts("sources", e.Sources)
+	c.texts("code", e.Code)
+	for _, k := range sortedKeys(e.Parameters) {
+		c.finite("parameters."+k, e.Parameters[k].Least)
+		c.finite("parameters."+k, e.Parameters[k].Most)
+		if e.Parameters[k].Least > e.Parameters[k].Most {
+			c.failf("parameters.%s allows nothing", k)
+		}
+	}
+	for _, k := range sortedKeys(e.Floors) {
+		c.finite("floors."+k, e.Floors[k])
+	}
+	for _, k := range sortedKeys(e.Ceilings) {
+		c.finite("ceilings."+k, e.Ceilings[k])
+	}
+	if e.Releases <= 0 {
+		c.failf("releases is not a positive number")
+	}
+	c.time("ends", e.Ends)
+	return c.err()
+}
+
+// Signal is something seen after promotion.
+type Signal struct {
+	Release  string    `json:"release"`
+	Line     string    `json:"line"`
+	Type     string    `json:"type"`
+	Detail   string    `json:"detail"`
+	Observed time.Time `json:"observed"`
+}
+
+// Kind implements Body.
+func (Signal) Kind() Kind { return KindSignal }
+
+// Keys implements Body.
+func (s Signal) Keys(Digest) []string { return []string{KeySignals(s.Line)} }
+
+// Subject implements Body.
+func (s Signal) Subject() (string, Digest) { return "signal/" + s.Type, "" }
+
+// Validate implements Body.
+func (s Signal) Validate() error {
+	c := checker{kind: KindSignal}
+	c.releaseID("release", s.Release)
+	c.line("line", s.Line)
+	c.name("type", s.Type)
+	c.text("detail", s.Detail, true)
+	c.time("observed", s.Observed)
+	return c.err()
+}
+
+// KeySignals finds the signals of a line.
+func KeySignals(line string) string { return "signals/" + line }

@@ -1,0 +1,166 @@
+package record
+
+import (
+	"time"
+)
+
+// Result is what a gate says. Only Pass, or Waived while the waiver stands,
+// lets a release through.
+type Result string
+
+// The results of a gate.
+const (
+	Pass         Result = "pass"
+	Fail         Result = "fail"
+	Inconclusive Result = "inconclusive"
+	Invalid      Result = "invalid"
+	Missing      Result = "missing"
+	Waived       Result = "waived"
+)
+
+// Modes of a tier or gate.
+const (
+	Enforce = "enforce"
+	Advise  = "advise"
+)
+
+// Gate is the result of one rule of the policy.
+type Gate struct {
+	// Name is unique in the verdict, such as "accuracy/holdout/roc_auc" or
+	// "approval/risk"; a waiver names it.
+	Name string `json:"name"`
+	// Rule is the policy's demand as a sentence.
+	Rule   string `json:"rule"`
+	Mode   string `json:"mode"`
+	Result Result `json:"result"`
+	// Reason says why, as a sentence a person can act on.
+	Reason  string   `json:"reason"`
+	Numbers *Numbers `json:"numbers,omitzero"`
+	// Who are the roles that can supply what is missing.
+	Who []RoleName `json:"who,omitzero"`
+	// Do is the command that supplies it.
+	Do string `json:"do,omitzero"`
+	// Evidence are the evaluations or other records the result rests on.
+	Evidence []string `json:"evidence,omitzero"`
+	// Until is when the result lapses by time alone; zero for never.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Numbers are what an evaluation gate compared.
+type Numbers struct {
+	Value      float64  `json:"value"`
+	Lower95    *float64 `json:"lower95,omitzero"`
+	Upper95    *float64 `json:"upper95,omitzero"`
+	Threshold  float64  `json:"threshold"`
+	N          int      `json:"n"`
+	Production *float64 `json:"production,omitzero"`
+	// Method names the interval: "wilson", "standard-error", "tool", or "none".
+	Method string `json:"method"`
+}
+
+// Lets reports whether the gate lets the release through.
+func (g Gate) Lets() bool {
+	return g.Result == Pass || g.Result == Waived || g.Mode == Advise
+}
+
+// Verdict is the policy evaluated over a release at a time. On the ledger it
+// is written as a SLSA Verification Summary v1, with this record beside the
+// standard fields.
+type Verdict struct {
+	Release  string    `json:"release"`
+	Line     string    `json:"line"`
+	Record   Digest    `json:"record"`
+	Artifact Digest    `json:"artifact"`
+	Policy   PolicyRef `json:"policy"`
+	Tier     string    `json:"tier"`
+	At       time.Time `json:"at"`
+	Passed   bool      `json:"passed"`
+	Gates    []Gate    `json:"gates"`
+	// Until is the earliest time at which a passing gate lapses.
+	Until time.Time `json:"until,omitzero"`
+	// Marks are shown wherever the release is: "no independent approval",
+	// "first release", "waived: …", "advisory".
+	Marks []string `json:"marks,omitzero"`
+	// Inputs are the digests of the statements the verdict was computed from,
+	// in ledger order; an offline verifier demands every one of them.
+	Inputs []Digest `json:"inputs,omitzero"`
+}
+
+// Kind implements Body.
+func (Verdict) Kind() Kind { return KindVerdict }
+
+// Keys implements Body.
+func (v Verdict) Keys(Digest) []string { return []string{KeyVerdicts(v.Release)} }
+
+// Subject implements Body.
+func (v Verdict) Subject() (string, Digest) { return "artifact/" + v.Line, v.Artifact }
+
+// Validate implements Body.
+func (v Verdict) Validate() error {
+	c := checker{kind: KindVerdict}
+	c.releaseID("release", v.Release)
+	c.line("line", v.Line)
+	c.digest("record", v.Record)
+	c.digest("artifact", v.Artifact)
+	c.name("policy.name", v.Policy.Name)
+	c.digest("policy.digest", v.Policy.Digest)
+	c.name("tier", v.Tier)
+	c.time("at", v.At)
+	return c.err()
+}
+
+// Blocking returns the gates that do not let the release through.
+func (v Verdict) Blocking() []Gate {
+	var out []Gate
+	for _, g := range v.Gates {
+		if !g.Lets() {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// KeyVerdicts finds the verdicts kept for a release.
+func KeyVerdicts(release string) string { return "verdicts/" + release }
+
+// Policy is one immutable version of a policy file, known by the digest of its text.
+type Policy struct {
+	Name string `json:"name"`
+	// Text is the YAML file.
+	Text   string `json:"text"`
+	Digest Digest `json:"digest"`
+	Reason string `json:"reason,omitzero"`
+}
+
+// MaxPolicy is the length in bytes of the largest policy file.
+const MaxPolicy = 1 << 20
+
+// Kind implements Body.
+func (Policy) Kind() Kind { return KindPolicy }
+
+// Keys implements Body.
+func (p Policy) Keys(Digest) []string { return []string{KeyPolicy(p.Digest), KeyPolicyName(p.Name)} }
+
+// Subject implements Body.
+func (p Policy) Subject() (string, Digest) { return "policy/" + p.Name, p.Digest }
+
+// Validate implements Body.
+func (p Policy) Validate() error {
+	c := checker{kind: KindPolicy}
+	c.name("name", p.Name)
+	if len(p.Text) > MaxPolicy {
+		c.failf("text is longer than %d bytes", MaxPolicy)
+	}
+	if p.Digest != DigestOf([]byte(p.Text)) {
+		c.failf("digest is not that of the text")
+	}
+	c.text("reason", p.Reason, false)
+	return c.err()
+}
+
+// KeyPolicy finds a policy's text by digest.
+func KeyPolicy(d Digest) string { return "policy/" + string(d) }
+
+// KeyPolicyName finds the versions of a policy by name; the newest is in force
+// for new releases.
+func KeyPolicyName(name string) string { return "policy/" + name }
