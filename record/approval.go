@@ -75,7 +75,7 @@ func (c *checker) releaseID(field, id string) {
 
 func (c *checker) line(field, line string) {
 	if strings.Count(line, "/") != 3 {
-		c.failf("%s %q is not a line, team/model/usecase/environment", field, line)
+		c.failf("%s %q is not a line, team/model/team:usecase/environment", field, line)
 	}
 }
 

@@ -29,7 +29,7 @@
 // Things of a team are called "team/name"; names are lower case. A release's
 // ID is derived from its record digest, an evaluation's and an exception's from
 // theirs. A line is the succession of releases of one model for one use case in
-// one environment, "team/model/usecase/environment".
+// one environment, "team/model/team:usecase/environment".
 //
 // # Time
 //

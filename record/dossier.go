@@ -104,51 +104,54 @@ const (
 	Retired   Status = "retired"
 )
 
-// StatusAt folds a line's history up to and including time t and returns the
+// StatusAt folds a line's history up to and including time t. It returns the
 // state of one release, and the ID of the release that is live in the line
-// (empty when none is). A suspended or retired release is not live, and what it
+// (empty when none is): a suspended or retired release is not live, and what it
 // replaced does not come back by itself.
 func StatusAt(history []Event, release string, t time.Time) (status Status, live string) {
-	status = Proposed
+	states := map[string]Status{}
+	promoted := map[string]bool{}
+	current := ""
 	for _, e := range history {
 		if e.Time.After(t) {
 			continue
 		}
 		switch {
 		case e.Promotion != nil:
-			if live == release && e.Promotion.Release != release && status == Live {
-				status = Replaced
+			if states[current] == Live {
+				states[current] = Replaced
 			}
-			live = e.Promotion.Release
-			if live == release {
-				status = Live
-			}
-		case e.Suspension != nil && e.Suspension.Release == release:
-			switch {
-			case !e.Suspension.Lifted && status != Retired:
-				status = Suspended
-			case e.Suspension.Lifted && status == Suspended && live == release:
-				status = Live
-			case e.Suspension.Lifted && status == Suspended:
-				status = statusBefore(history, release, e.Index)
-			}
-		case e.Retirement != nil && e.Retirement.Release == release:
-			status = Retired
+			current = e.Promotion.Release
+			states[current], promoted[current] = Live, true
+		case e.Retirement != nil:
+			states[e.Retirement.Release] = Retired
+		case e.Suspension != nil:
+			id := e.Suspension.Release
+			states[id] = afterSuspension(states[id], e.Suspension.Lifted, current == id, promoted[id])
 		}
 	}
-	if live == release && status != Live {
-		live = ""
+	if states[current] == Live {
+		live = current
+	}
+	if status = states[release]; status == "" {
+		status = Proposed
 	}
 	return status, live
 }
 
-// statusBefore says what a release that is not live was before its suspension:
-// replaced if it ever ran, else proposed.
-func statusBefore(history []Event, release string, index int64) Status {
-	for _, e := range history {
-		if e.Index < index && e.Promotion != nil && e.Promotion.Release == release {
-			return Replaced
-		}
+func afterSuspension(before Status, lifted, current, promoted bool) Status {
+	switch {
+	case before == Retired:
+		return Retired
+	case !lifted:
+		return Suspended
+	case before != Suspended:
+		return before
+	case current:
+		return Live
+	case promoted:
+		return Replaced
+	default:
+		return Proposed
 	}
-	return Proposed
 }

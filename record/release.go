@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -76,21 +77,10 @@ func (Release) Kind() Kind { return KindRelease }
 // ReleaseID returns "r-" and the first 12 hex digits of the record digest.
 func ReleaseID(self Digest) string { return "r-" + self.Short() }
 
-// Line returns "team/model/usecase/environment": what successive releases of
-// one model for one use case in one environment have in common. A use case of
-// another team keeps its team: "team/model/team.usecase/environment".
+// Line returns "team/model/team:usecase/environment": what successive releases
+// of one model for one use case in one environment have in common.
 func (r Release) Line() string {
-	return r.Behaviour.Model + "/" + lineUseCase(r.Context.UseCase) + "/" + r.Context.Environment
-}
-
-func lineUseCase(ref string) string {
-	out := []byte(ref)
-	for i, b := range out {
-		if b == '/' {
-			out[i] = ':'
-		}
-	}
-	return string(out)
+	return r.Behaviour.Model + "/" + strings.Replace(r.Context.UseCase, "/", ":", 1) + "/" + r.Context.Environment
 }
 
 // Keys implements Body.
