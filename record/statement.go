@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -115,7 +116,8 @@ type Statement struct {
 	Actor string
 	// Time is when the statement was made, UTC, to the millisecond.
 	Time time.Time
-	// Request is the caller's Idempotency-Key, or empty.
+	// Request is the caller's Idempotency-Key followed by '#' and a fingerprint
+	// of what was asked, or empty.
 	Request string
 	// Raw is the record exactly as stated: canonical JSON, unknown fields included.
 	Raw jsontext.Value
@@ -185,8 +187,8 @@ func (s Statement) Subject() (name string, digest Digest) {
 // its kind, its actor, and the idempotency key of the request that made it.
 func (s Statement) Keys() []string {
 	keys := append(s.Body.Keys(s.Digest()), KeyKind(s.Body.Kind()), KeyActor(s.Actor))
-	if s.Request != "" {
-		keys = append(keys, KeyRequest(s.Actor, s.Request))
+	if key, _, ok := strings.Cut(s.Request, "#"); ok {
+		keys = append(keys, KeyRequest(s.Actor, key))
 	}
 	return keys
 }
@@ -198,7 +200,7 @@ func KeyKind(k Kind) string { return "kind/" + string(k) }
 func KeyActor(actor string) string { return "actor/" + actor }
 
 // KeyRequest finds what a principal's request with an Idempotency-Key stated.
-func KeyRequest(actor, request string) string { return "request/" + actor + "/" + request }
+func KeyRequest(actor, key string) string { return "request/" + actor + "/" + key }
 
 // Recorded is a record together with who stated it, when, and where it stands.
 type Recorded[T Body] struct {
