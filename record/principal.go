@@ -235,6 +235,9 @@ type Environment struct {
 	Name string `json:"name"`
 	// LeastTier is the least risk tier whose controls the environment accepts.
 	LeastTier string `json:"leastTier"`
+	// Policy names the policy that governs releases here; its newest version
+	// is frozen into each release. Whoever proposes a release does not choose.
+	Policy string `json:"policy"`
 	// Aliases, Namespaces and Workloads mean this environment to other
 	// systems; the workloads may also promote into it.
 	Aliases    []string `json:"aliases,omitzero"`
@@ -256,6 +259,7 @@ func (e Environment) Validate() error {
 	c := checker{kind: KindEnvironment}
 	c.name("name", e.Name)
 	c.name("leastTier", e.LeastTier)
+	c.name("policy", e.Policy)
 	c.texts("aliases", e.Aliases)
 	c.texts("namespaces", e.Namespaces)
 	for _, w := range e.Workloads {
