@@ -1,0 +1,216 @@
+// Package authority compares what two releases may do.
+//
+// # Covering
+//
+// A grant is covered by another of the same kind when every call the first
+// allows is allowed by the second as well: the resource is equal or falls under
+// the other's "prefix*"; the actions are a subset ("*" is every action); the
+// pinned definition and the condition are the same, or the other has none; the
+// rate is not looser; and the end is not later. A rate is not looser when it
+// allows no more calls in no less time, which holds for sliding and for fixed
+// windows alike. Several grants share the rate of the one that covers them, so
+// splitting a limited grant in two does not double it unnoticed.
+//
+// # Erring
+//
+// [Compare] errs on the safe side only. It looks for one covering grant, not
+// for a union of several, and takes two conditions with different text as
+// unrelated; so it may call an authority wider that is not, and never calls one
+// equal or narrower that is wider. The reason given for a grant plays no part.
+//
+// The package does no input or output and knows no clock.
+package authority
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"imprimatur.dev/record"
+)
+
+// Relation is how a new authority stands to an old one.
+type Relation string
+
+// The relations. Equal and Narrower need no new approval; Wider and
+// Incomparable do.
+const (
+	Equal        Relation = "equal"
+	Narrower     Relation = "narrower"
+	Wider        Relation = "wider"
+	Incomparable Relation = "incomparable"
+)
+
+// Difference is what changed from an old authority to a new one.
+type Difference struct {
+	Relation Relation `json:"relation"`
+	// Changes are in the order of record.GrantKinds, what widens before what
+	// narrows.
+	Changes []Change `json:"changes,omitzero"`
+}
+
+// Change is one grant that widened or narrowed.
+type Change struct {
+	Kind      string   `json:"kind"`
+	Resource  string   `json:"resource"`
+	Direction Relation `json:"direction"`
+	// Sentence has the model as its subject: "may now call the tool x: send".
+	Sentence string `json:"sentence"`
+}
+
+// Within reports whether the relation needs no new approval.
+func (r Relation) Within() bool { return r == Equal || r == Narrower }
+
+// Compare says how the new authority stands to the old one, and what changed.
+func Compare(old, new record.Authority) Difference {
+	var d Difference
+	wider, narrower := false, false
+	for _, kind := range record.GrantKinds {
+		was, is := old.Of(kind), new.Of(kind)
+		gained, lost := uncovered(is, was), uncovered(was, is)
+		wider, narrower = wider || len(gained) > 0, narrower || len(lost) > 0
+		for _, g := range gained {
+			d.Changes = append(d.Changes, Change{kind, g.Resource, Wider, gain(kind, g, was)})
+		}
+		for _, g := range lost {
+			d.Changes = append(d.Changes, Change{kind, g.Resource, Narrower, loss(kind, g, is)})
+		}
+	}
+	switch {
+	case wider && narrower:
+		d.Relation = Incomparable
+	case wider:
+		d.Relation = Wider
+	case narrower:
+		d.Relation = Narrower
+	default:
+		d.Relation = Equal
+	}
+	return d
+}
+
+// uncovered returns the grants that no single one of the covers allows. Each
+// limited cover has a budget of calls which the grants it covers share; what is
+// unchanged takes its share first.
+func uncovered(grants, covers []record.Grant) []record.Grant {
+	budget := make([]int, len(covers))
+	for i, c := range covers {
+		budget[i] = c.Limit.Calls
+	}
+	var rest, out []record.Grant
+	for _, g := range grants {
+		same := func(i int) bool { return equal(g, covers[i]) && budget[i] >= g.Limit.Calls }
+		if !take(budget, covers, g, same) {
+			rest = append(rest, g)
+		}
+	}
+	for _, g := range rest {
+		free := func(i int) bool { return covers[i].Limit == (record.Limit{}) && Covers(covers[i], g) }
+		within := func(i int) bool { return Covers(covers[i], g) && budget[i] >= g.Limit.Calls }
+		if !take(budget, covers, g, free) && !take(budget, covers, g, within) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// take charges a grant to the first cover that fits it.
+func take(budget []int, covers []record.Grant, g record.Grant, fits func(int) bool) bool {
+	for i := range covers {
+		if fits(i) {
+			if covers[i].Limit != (record.Limit{}) {
+				budget[i] -= g.Limit.Calls
+			}
+			return true
+		}
+	}
+	return false
+}
+
+func equal(a, b record.Grant) bool {
+	return Covers(a, b) && Covers(b, a) && a.Resource == b.Resource
+}
+
+// Covers reports whether every call that g allows is allowed by cover, the two
+// being of the same kind and used alone.
+func Covers(cover, g record.Grant) bool {
+	return resourceCovers(cover.Resource, g.Resource) &&
+		actionsCover(cover.Actions, g.Actions) &&
+		(cover.Definition == "" || cover.Definition == g.Definition) &&
+		(cover.Condition == "" || cover.Condition == g.Condition) &&
+		limitCovers(cover.Limit, g.Limit) &&
+		(cover.Until.IsZero() || (!g.Until.IsZero() && !g.Until.After(cover.Until)))
+}
+
+func resourceCovers(cover, resource string) bool {
+	if prefix, ok := strings.CutSuffix(cover, "*"); ok {
+		return strings.HasPrefix(strings.TrimSuffix(resource, "*"), prefix)
+	}
+	return cover == resource
+}
+
+func actionsCover(cover, actions []string) bool {
+	if slices.Contains(cover, "*") {
+		return true
+	}
+	for _, a := range actions {
+		if a == "*" || !slices.Contains(cover, a) {
+			return false
+		}
+	}
+	return true
+}
+
+func limitCovers(cover, l record.Limit) bool {
+	none := record.Limit{}
+	return cover == none || (l != none && l.Calls >= 0 && l.Calls <= cover.Calls && l.Seconds >= cover.Seconds)
+}
+
+// verbs say what a grant of each kind lets a model do.
+var verbs = map[string]string{
+	"access":  "reach",
+	"tools":   "call the tool",
+	"apis":    "call the API",
+	"records": "write the records",
+	"secrets": "use the secret",
+	"models":  "call the model",
+	"data":    "read the data",
+}
+
+func gain(kind string, g record.Grant, old []record.Grant) string {
+	i := slices.IndexFunc(old, func(o record.Grant) bool { return o.Resource == g.Resource })
+	if i < 0 {
+		return fmt.Sprintf("may now %s %s: %s", verbs[kind], g.Resource, Describe(g))
+	}
+	return fmt.Sprintf("may now %s %s with wider terms: %s; before: %s", verbs[kind], g.Resource, Describe(g), Describe(old[i]))
+}
+
+func loss(kind string, g record.Grant, now []record.Grant) string {
+	i := slices.IndexFunc(now, func(n record.Grant) bool { return n.Resource == g.Resource })
+	if i < 0 {
+		return fmt.Sprintf("may no longer %s %s: %s", verbs[kind], g.Resource, Describe(g))
+	}
+	return fmt.Sprintf("may %s %s only with narrower terms: %s; before: %s", verbs[kind], g.Resource, Describe(now[i]), Describe(g))
+}
+
+// Describe says what a grant allows on its resource, for people.
+func Describe(g record.Grant) string {
+	actions := strings.Join(g.Actions, ", ")
+	if slices.Contains(g.Actions, "*") {
+		actions = "any action"
+	}
+	parts := []string{actions}
+	if g.Definition != "" {
+		parts = append(parts, "as defined by "+g.Definition.Short())
+	}
+	if g.Condition != "" {
+		parts = append(parts, "when "+g.Condition)
+	}
+	if g.Limit != (record.Limit{}) {
+		parts = append(parts, fmt.Sprintf("at most %d calls in %d seconds", g.Limit.Calls, g.Limit.Seconds))
+	}
+	if !g.Until.IsZero() {
+		parts = append(parts, "until "+g.Until.UTC().Format("2006-01-02 15:04 MST"))
+	}
+	return strings.Join(parts, ", ")
+}
