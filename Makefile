@@ -1,0 +1,54 @@
+# make help lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TOOL := go tool -modfile=tools.mod
+# Modules beside the main one: outside clients and peers that only tests need.
+MODULES := $(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mod))
+# Packages where many goroutines meet, as far as they exist.
+CONCURRENT := $(patsubst %,./%/...,$(wildcard store registry server))
+BENCH ?= .
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help build setup test test-race test-long test-peers lint fuzz bench bench-peers
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | column -t -s "$$(printf '\t')"
+
+build: ## build bin/imprimatur, static
+	go build -trimpath -o bin/imprimatur ./cmd/imprimatur
+
+setup: ## install what the tests need; quick when it is there
+	@scripts/setup.sh
+
+test: setup ## run all tests of the main module
+	go test -timeout 15m ./...
+
+test-race: setup ## run the tests of store, registry and server under the race detector (needs a C compiler)
+	@if [ -z "$(CONCURRENT)" ]; then echo "test-race: none of store, registry and server exists" >&2; exit 1; fi
+	CGO_ENABLED=1 go test -race -timeout 20m $(CONCURRENT)
+
+test-long: setup ## more iterations of everything, then every fuzz target for FUZZTIME (60s)
+	IMPRIMATUR_LONG=1 go test -count=1 -timeout 2h ./...
+	scripts/fuzz.sh
+
+test-peers: setup ## run the tests of the modules that hold outside clients and peers
+	@for m in $(MODULES); do echo "== $$m"; (cd "$$m" && go test -count=1 ./...); done
+
+fuzz: ## every fuzz target for FUZZTIME (60s)
+	scripts/fuzz.sh
+
+lint: ## vet, staticcheck, gofumpt
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	@unformatted=$$($(TOOL) gofumpt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted; run '$(TOOL) gofumpt -w .':" >&2; echo "$$unformatted" >&2; exit 1; fi
+
+bench: setup ## benchmarks of the main module; BENCH selects
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 1h ./...
+
+bench-peers: setup ## benchmarks against peers, from the modules beside the main one
+	@for m in $(MODULES); do echo "== $$m"; (cd "$$m" && go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 1h ./...); done
