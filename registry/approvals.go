@@ -1,0 +1,73 @@
+package registry
+
+import (
+	"context"
+	"slices"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// Approve records a human's approval or request for changes, in one role, bound
+// to what they saw. An approval that could never count, because of what the
+// person did in the release's lineage, is refused rather than kept.
+func (r *Registry) Approve(ctx context.Context, who Caller, in wire.Word) (wire.Case, error) {
+	got, err := command[record.Approval](ctx, r, who, func(t *tx) error {
+		rel, err := t.release(in.Release)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(approving, in.Role) {
+			return refusef(wire.Invalid, "nobody approves in the role %q; the roles are %s", in.Role, orList(approving))
+		}
+		if err := t.mayAs(act("approve as "+string(in.Role)), teamOf(rel.Record.Behaviour.Model), in.Role); err != nil {
+			return err
+		}
+		if who.Type != record.Human {
+			return refusef(wire.Forbidden, "%s is a workload: it may comment, but only people approve", who.Name)
+		}
+		c, err := t.examine(in.Release)
+		if err != nil {
+			return err
+		}
+		return t.speak(c, in)
+	})
+	if err != nil {
+		return wire.Case{}, err
+	}
+	return r.CheckRelease(ctx, who, got.Record.Release)
+}
+
+// speak states the approval after holding it against the release.
+func (t *tx) speak(c *examined, in wire.Word) error {
+	if in.Record != c.Digests.Record {
+		return refusef(wire.Conflict, "the release %s has the record digest %s, not %s: look again at what you approve with imprimatur release show %s", c.ID, c.Digests.Record, in.Record, c.ID)
+	}
+	if c.Status == record.Retired {
+		return refusef(wire.Conflict, "the release %s is retired; propose a new one", c.ID)
+	}
+	seat, ok := c.policy.Seat(c.Release.Record.Context.Tier, in.Role)
+	if !ok {
+		return refusef(wire.Invalid, "policy %s asks for no approval by %s on tier %s", c.Verdict.Policy.Name, in.Role, c.Release.Record.Context.Tier)
+	}
+	if in.Decision == record.Approve {
+		if why := c.policy.Excluded(c.dossier, t.who.Name); why != "" {
+			return refusef(wire.Forbidden, "%s may not approve the release %s: %s; another person with the role %s can", t.who.Name, c.ID, why, in.Role)
+		}
+	}
+	a := record.Approval{
+		Release: c.ID, Line: c.Line, Record: c.Digests.Record, Role: in.Role, Decision: in.Decision,
+		Parts: map[record.Part]record.Digest{}, Reason: in.Reason, Method: t.who.Method,
+	}
+	for _, p := range seat.Covers {
+		a.Parts[p] = c.Digests.Parts[p]
+	}
+	a.Expires = record.Millis(t.now.Add(seat.Expires))
+	if !in.Expires.IsZero() && in.Expires.Before(a.Expires) {
+		a.Expires = record.Millis(in.Expires)
+	}
+	if !a.Expires.After(t.now) {
+		return refusef(wire.Invalid, "the approval would have lapsed already; give a later date")
+	}
+	return t.state(a)
+}

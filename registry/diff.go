@@ -1,0 +1,128 @@
+package registry
+
+import (
+	"context"
+	"slices"
+
+	"imprimatur.dev/authority"
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// DiffReleases compares two releases; an empty from means the one that was live
+// in the line before to.
+func (r *Registry) DiffReleases(ctx context.Context, who Caller, from, to string) (wire.Diff, error) {
+	var out Diff
+	err := r.read(ctx, who, func(t *tx) error {
+		newer, err := t.readable(to)
+		if err != nil {
+			return err
+		}
+		if from == "" {
+			if newer.dossier.Production == nil {
+				return refusef(wire.Refused, "nothing was live in %s before %s; name the release to compare with", newer.Line, to)
+			}
+			from = newer.dossier.Production.ID
+		}
+		older, err := t.readable(from)
+		if err != nil {
+			return err
+		}
+		out = compare(older, newer)
+		return nil
+	})
+	return out, err
+}
+
+func compare(older, newer *examined) wire.Diff {
+	was, is := older.Release.Record, newer.Release.Record
+	widening := authority.Compare(was.Authority, is.Authority)
+	d := wire.Diff{From: older.ID, To: newer.ID, Authority: widening.Relation}
+	sentences := map[record.Part][]string{
+		record.PartBehaviour: behaviourChanges(was.Behaviour, is.Behaviour),
+		record.PartData:      dataChanges(was.Data, is.Data),
+		record.PartContext:   contextChanges(was.Context, is.Context),
+	}
+	for _, c := range widening.Changes {
+		sentences[record.PartAuthority] = append(sentences[record.PartAuthority], c.Sentence)
+	}
+	for _, p := range record.Parts {
+		changed := older.Digests.Parts[p] != newer.Digests.Parts[p]
+		d.Parts = append(d.Parts, wire.PartChange{Part: p, Changed: changed, Changes: sentences[p]})
+	}
+	d.Approvals = carried(older, newer)
+	return d
+}
+
+// carried tells of each approval of the older release what the policy makes of
+// it on the newer one.
+func carried(older, newer *examined) []wire.Carried {
+	var out []wire.Carried
+	for _, a := range newer.dossier.Approvals {
+		rec := a.Approval.Record
+		if rec.Release != older.ID || rec.Decision != record.Approve {
+			continue
+		}
+		ok, why := newer.policy.Carries(newer.dossier, a, newer.Verdict.At)
+		out = append(out, wire.Carried{Approver: a.Approval.Actor, Role: rec.Role, Carries: ok, Why: why})
+	}
+	return out
+}
+
+func behaviourChanges(was, is record.Behaviour) []string {
+	var out []string
+	out = changed(out, "the model version", was.Model+"@"+was.Version, is.Model+"@"+is.Version)
+	out = changed(out, "the artifact", was.Artifact.Short(), is.Artifact.Short())
+	out = changed(out, "the prompt", was.Prompt.Short(), is.Prompt.Short())
+	out = changed(out, "the configuration", was.Configuration.Short(), is.Configuration.Short())
+	return addedRemoved(out, "the evaluation", digests(was.Evaluations), digests(is.Evaluations))
+}
+
+func dataChanges(was, is record.ReleaseData) []string {
+	out := addedRemoved(nil, "the training run", was.Runs, is.Runs)
+	out = addedRemoved(out, "the dataset", digests(was.Datasets), digests(is.Datasets))
+	return addedRemoved(out, "the base model", digests(was.Bases), digests(is.Bases))
+}
+
+func contextChanges(was, is record.Context) []string {
+	var out []string
+	out = changed(out, "the use case", was.UseCase, is.UseCase)
+	out = changed(out, "the tier", was.Tier, is.Tier)
+	out = changed(out, "the environment", was.Environment, is.Environment)
+	out = changed(out, "the owner", was.Owner, is.Owner)
+	return changed(out, "the policy", was.Policy.Name+" "+was.Policy.Digest.Short(), is.Policy.Name+" "+is.Policy.Digest.Short())
+}
+
+func changed(out []string, what, was, is string) []string {
+	switch {
+	case was == is:
+		return out
+	case was == "":
+		return append(out, what+" "+is+" is new")
+	case is == "":
+		return append(out, what+" "+was+" is gone")
+	}
+	return append(out, what+" was "+was+" and is "+is)
+}
+
+func addedRemoved(out []string, what string, was, is []string) []string {
+	for _, v := range is {
+		if !slices.Contains(was, v) {
+			out = append(out, what+" "+v+" is new")
+		}
+	}
+	for _, v := range was {
+		if !slices.Contains(is, v) {
+			out = append(out, what+" "+v+" is gone")
+		}
+	}
+	return out
+}
+
+func digests(ds []record.Digest) []string {
+	out := make([]string, len(ds))
+	for i, d := range ds {
+		out[i] = d.Short()
+	}
+	return out
+}

@@ -1,0 +1,108 @@
+package registry
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// Bounds on exceptions: a waiver is not a policy, and a broken glass is an
+// emergency. The review is due a week after either.
+const (
+	MaxWaiver     = 90 * 24 * time.Hour
+	MaxBreakGlass = 72 * time.Hour
+	reviewWithin  = 7 * 24 * time.Hour
+)
+
+// Waive sets aside one named gate of one release for a time.
+func (r *Registry) Waive(ctx context.Context, who Caller, id, gate, reason string, lasting time.Duration) (wire.Case, error) {
+	_, err := command[record.Exception](ctx, r, who, func(t *tx) error {
+		c, err := t.exceptional(actWaive, id, lasting, MaxWaiver)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(c.Verdict.Gates, func(g record.Gate) bool { return g.Name == gate }) {
+			return refusef(wire.Invalid, "the release %s has no gate %q; imprimatur release check %s names them", id, gate, id)
+		}
+		return t.state(t.exception(c, record.Waiver, gate, reason, lasting))
+	})
+	if err != nil {
+		return wire.Case{}, err
+	}
+	return r.CheckRelease(ctx, who, id)
+}
+
+// exceptional examines a release for a person who wants an exception. Who made
+// the release may not except it from its own gates.
+func (t *tx) exceptional(a act, id string, lasting, most time.Duration) (*examined, error) {
+	rel, err := t.release(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.may(a, teamOf(rel.Record.Behaviour.Model)); err != nil {
+		return nil, err
+	}
+	if t.who.Type != record.Human {
+		return nil, refusef(wire.Forbidden, "%s is a workload: only people make exceptions", t.who.Name)
+	}
+	if lasting <= 0 || lasting > most {
+		return nil, refusef(wire.Invalid, "an exception of this kind lasts for more than nothing and at most %s", most)
+	}
+	c, err := t.examine(id)
+	if err != nil {
+		return nil, err
+	}
+	if why := c.policy.Excluded(c.dossier, t.who.Name); why != "" {
+		return nil, refusef(wire.Forbidden, "%s may not %s of %s: %s", t.who.Name, a, id, why)
+	}
+	return c, nil
+}
+
+func (t *tx) exception(c *examined, kind, gate, reason string, lasting time.Duration) record.Exception {
+	return record.Exception{
+		Type: kind, Release: c.ID, Line: c.Line, Record: c.Digests.Record, Gate: gate, Reason: reason,
+		Expires: record.Millis(t.now.Add(lasting)), ReviewBy: record.Millis(t.now.Add(reviewWithin)),
+	}
+}
+
+// BreakGlass promotes a release in spite of its verdict, for a short time and
+// with a review to follow. It is shown on the line for ever.
+func (r *Registry) BreakGlass(ctx context.Context, who Caller, id, reason string, lasting time.Duration) (wire.Promoted, error) {
+	return r.promoted(ctx, who, func(t *tx) error {
+		c, err := t.exceptional(actBreakGlass, id, lasting, MaxBreakGlass)
+		if err != nil {
+			return err
+		}
+		switch {
+		case c.Status == record.Suspended || c.Status == record.Retired:
+			return refusef(wire.Refused, "the release %s is %s; broken glass does not bring it back", id, c.Status)
+		case c.Stands:
+			return refusef(wire.Conflict, "the release %s is live and stands already", id)
+		}
+		x := t.exception(c, record.BreakGlass, "", reason, lasting)
+		if err := t.state(x); err != nil {
+			return err
+		}
+		return t.promote(c, record.BrokeGlass, reason, x.Expires)
+	})
+}
+
+// ReviewException records the look back at an exception, by somebody else.
+func (r *Registry) ReviewException(ctx context.Context, who Caller, id, outcome, reason string) (record.Recorded[record.Review], error) {
+	return command[record.Review](ctx, r, who, func(t *tx) error {
+		x, err := need[record.Exception](t, record.KeyException(id), "the exception "+id, "imprimatur release show lists them")
+		if err != nil {
+			return err
+		}
+		if err := t.may(actReview, teamOf(x.Record.Line)); err != nil {
+			return err
+		}
+		if x.Actor == t.who.Name {
+			return refusef(wire.Forbidden, "%s made the exception %s and may not review it; another person with the role risk or auditor can", t.who.Name, id)
+		}
+		return t.state(record.Review{Exception: id, Release: x.Record.Release, Line: x.Record.Line, Outcome: outcome, Reason: reason})
+	})
+}

@@ -1,0 +1,211 @@
+package registry
+
+import (
+	"context"
+	"strings"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// CreateTeam creates a team, or renames what it is shown as.
+func (r *Registry) CreateTeam(ctx context.Context, who Caller, team record.Team) (record.Recorded[record.Team], error) {
+	return command[record.Team](ctx, r, who, func(t *tx) error {
+		if err := t.may(actTeam, record.AllTeams); err != nil {
+			return err
+		}
+		return t.state(team)
+	})
+}
+
+func (t *tx) team(name string) error {
+	_, err := need[record.Team](t, record.KeyTeam(name), "the team "+name, "an administrator can create it: imprimatur principal team "+name)
+	return err
+}
+
+// teamOf returns the team of a "team/name" reference.
+func teamOf(ref string) string {
+	team, _, _ := strings.Cut(ref, "/")
+	return team
+}
+
+// SetEnvironment creates an environment or changes one.
+func (r *Registry) SetEnvironment(ctx context.Context, who Caller, e record.Environment) (record.Recorded[record.Environment], error) {
+	return command[record.Environment](ctx, r, who, func(t *tx) error {
+		if err := t.may(actPlace, record.AllTeams); err != nil {
+			return err
+		}
+		return t.state(e)
+	})
+}
+
+// RegisterDataset registers a dataset version. The same bytes may stand under
+// several names; one name and version stands for one digest only.
+func (r *Registry) RegisterDataset(ctx context.Context, who Caller, d record.Dataset) (record.Recorded[record.Dataset], error) {
+	return command[record.Dataset](ctx, r, who, func(t *tx) error {
+		if err := d.Validate(); err != nil {
+			return err
+		}
+		if err := t.within(actDataset, d.Team); err != nil {
+			return err
+		}
+		versions, err := t.Find(record.KeyDatasetName(d.Team, d.Name))
+		if err != nil {
+			return err
+		}
+		for _, e := range versions {
+			if old, ok := e.Statement.Body.(record.Dataset); ok && old.Version == d.Version && old.Digest != d.Digest {
+				return refusef(wire.Conflict, "the dataset %s stands for %s already; register other bytes under a new version", d.Ref(), old.Digest.Short())
+			}
+		}
+		return once(t, record.KeyDataset(d.Digest), d, "the data "+d.Digest.Short())
+	})
+}
+
+// within refuses unless the team exists and the caller may act in it.
+func (t *tx) within(a act, team string) error {
+	if err := t.team(team); err != nil {
+		return err
+	}
+	return t.may(a, team)
+}
+
+// DecideData records a steward's approval or withdrawal of data. A withdrawal
+// takes effect at once wherever a release rests on the data.
+func (r *Registry) DecideData(ctx context.Context, who Caller, a record.DataApproval) (record.Recorded[record.DataApproval], error) {
+	return command[record.DataApproval](ctx, r, who, func(t *tx) error {
+		if err := a.Validate(); err != nil {
+			return err
+		}
+		team := record.AllTeams
+		if a.Dataset != "" {
+			d, err := need[record.Dataset](t, record.KeyDataset(a.Dataset), "the dataset "+a.Dataset.Short(), "register it first: imprimatur dataset register")
+			if err != nil {
+				return err
+			}
+			team = d.Record.Team
+		}
+		if err := t.may(actDecideData, team); err != nil {
+			return err
+		}
+		if a.Decision == record.Allow && !a.Expires.After(t.now) {
+			return refusef(wire.Invalid, "the approval would have lapsed already; give a later date with --until")
+		}
+		return t.state(a)
+	})
+}
+
+// RecordRun records a training run. The actor is who ran it; a run is attested
+// when the actor is a workload, the pipeline's own identity.
+func (r *Registry) RecordRun(ctx context.Context, who Caller, run record.Run) (record.Recorded[record.Run], error) {
+	return command[record.Run](ctx, r, who, func(t *tx) error {
+		if err := run.Validate(); err != nil {
+			return err
+		}
+		if err := t.within(actRun, run.Team); err != nil {
+			return err
+		}
+		if run.Finished.After(t.now) {
+			return refusef(wire.Invalid, "the run finished in the future, at %s; check the pipeline's clock", run.Finished)
+		}
+		return once(t, record.KeyRun(run.Ref()), run, "the run "+run.Ref())
+	})
+}
+
+// RegisterModel registers a model's name, or changes what is said of it. Nobody
+// gets rights by registering.
+func (r *Registry) RegisterModel(ctx context.Context, who Caller, m record.Model) (record.Recorded[record.Model], error) {
+	return command[record.Model](ctx, r, who, func(t *tx) error {
+		if err := t.within(actModel, m.Team); err != nil {
+			return err
+		}
+		return t.state(m)
+	})
+}
+
+// RegisterVersion registers a model version: the digest of bytes that never
+// change under it.
+func (r *Registry) RegisterVersion(ctx context.Context, who Caller, v record.ModelVersion) (record.Recorded[record.ModelVersion], error) {
+	return command[record.ModelVersion](ctx, r, who, func(t *tx) error {
+		if err := v.Validate(); err != nil {
+			return err
+		}
+		if err := t.within(actModel, teamOf(v.Model)); err != nil {
+			return err
+		}
+		if _, err := need[record.Model](t, record.KeyModel(v.Model), "the model "+v.Model, "register it first: imprimatur model create "+v.Model); err != nil {
+			return err
+		}
+		if v.Run != "" {
+			if _, err := need[record.Run](t, record.KeyRun(v.Run), "the training run "+v.Run, "the pipeline records it: imprimatur run record"); err != nil {
+				return err
+			}
+		}
+		return once(t, record.KeyVersion(v.Ref()), v, "the model version "+v.Ref())
+	})
+}
+
+// RegisterUseCase registers a use case or changes it. A change of tier, owner
+// or environments shows in the context part of later releases.
+func (r *Registry) RegisterUseCase(ctx context.Context, who Caller, u record.UseCase) (record.Recorded[record.UseCase], error) {
+	return command[record.UseCase](ctx, r, who, func(t *tx) error {
+		if err := u.Validate(); err != nil {
+			return err
+		}
+		if err := t.within(actUseCase, u.Team); err != nil {
+			return err
+		}
+		for _, e := range u.Environments {
+			if _, err := need[record.Environment](t, record.KeyEnvironment(e), "the environment "+e, "an administrator can set it up: imprimatur principal environment "+e); err != nil {
+				return err
+			}
+		}
+		return t.state(u)
+	})
+}
+
+// RecordEvaluation records evidence and the results read from it. The evidence
+// is kept as a blob under its digest.
+func (r *Registry) RecordEvaluation(ctx context.Context, who Caller, e record.Evaluation, evidence []byte) (record.Recorded[record.Evaluation], error) {
+	if got := record.DigestOf(evidence); got != e.Evidence {
+		return record.Recorded[record.Evaluation]{}, refusef(wire.Invalid, "the evidence sent has the digest %s, but the evaluation names %s", got, e.Evidence)
+	}
+	return command[record.Evaluation](ctx, r, who, func(t *tx) error {
+		if err := e.Validate(); err != nil {
+			return err
+		}
+		if err := t.within(actEvaluate, e.Team); err != nil {
+			return err
+		}
+		if _, err := need[record.ModelVersion](t, record.KeyArtifact(e.Artifact), "the model with the digest "+e.Artifact.Short(), "register it first: imprimatur model register"); err != nil {
+			return err
+		}
+		if _, err := need[record.Dataset](t, record.KeyDataset(e.Dataset), "the data evaluated on, "+e.Dataset.Short(), "register it first: imprimatur dataset register"); err != nil {
+			return err
+		}
+		if e.Ran.After(t.now) {
+			return refusef(wire.Invalid, "the evaluation ran in the future, at %s; check the tool's clock", e.Ran)
+		}
+		if err := r.keep(ctx, e.Evidence, evidence); err != nil {
+			return err
+		}
+		raw, err := record.CanonicalOf(e)
+		if err != nil {
+			return err
+		}
+		return once(t, record.KeyEvaluation(record.EvaluationID(record.DigestOf(raw))), e, "the evaluation")
+	})
+}
+
+// RecordSignal records something seen after promotion.
+func (r *Registry) RecordSignal(ctx context.Context, who Caller, s record.Signal) (record.Recorded[record.Signal], error) {
+	return command[record.Signal](ctx, r, who, func(t *tx) error {
+		if err := t.may(actSignal, teamOf(s.Line)); err != nil {
+			return err
+		}
+		if _, err := t.release(s.Release); err != nil {
+			return err
+		}
+		return t.state(s)
+	})
+}

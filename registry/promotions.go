@@ -1,0 +1,170 @@
+package registry
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// Promote makes a release the one that runs in its environment, when its
+// verdict passes now. The verdict is stated beside the promotion.
+func (r *Registry) Promote(ctx context.Context, who Caller, id string) (wire.Promoted, error) {
+	return r.promoted(ctx, who, func(t *tx) error {
+		c, err := t.promotable(id)
+		if err != nil {
+			return err
+		}
+		return t.promote(c, record.Promote, "", c.Verdict.Until)
+	})
+}
+
+func (r *Registry) promoted(ctx context.Context, who Caller, fn func(*tx) error) (wire.Promoted, error) {
+	got, err := command[record.Promotion](ctx, r, who, fn)
+	if err != nil {
+		return wire.Promoted{}, err
+	}
+	c, err := r.CheckRelease(ctx, who, got.Record.Release)
+	return wire.Promoted{Promotion: got, Case: c}, err
+}
+
+// promotable examines a release for a caller who wants to promote it.
+func (t *tx) promotable(id string) (*examined, error) {
+	c, err := t.deployable(id)
+	if err != nil {
+		return nil, err
+	}
+	switch c.Status {
+	case record.Live:
+		return nil, refusef(wire.Conflict, "the release %s is live already", id)
+	case record.Suspended:
+		return nil, refusef(wire.Refused, "the release %s is suspended; lift the suspension first: imprimatur release suspend %s --lift --reason TEXT", id, id)
+	case record.Retired:
+		return nil, refusef(wire.Refused, "the release %s is retired for good; propose a new one", id)
+	}
+	if !c.Verdict.Passed {
+		return nil, refusedBy(t.named(c).Verdict, "Promoting "+id)
+	}
+	return c, nil
+}
+
+// deployable examines a release for a model owner, or for a workload that the
+// environment names.
+func (t *tx) deployable(id string) (*examined, error) {
+	rel, err := t.release(id)
+	if err != nil {
+		return nil, err
+	}
+	env, err := need[record.Environment](t, record.KeyEnvironment(rel.Record.Context.Environment), "the environment "+rel.Record.Context.Environment, "an administrator can set it up again")
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(env.Record.Workloads, t.who.Name) {
+		me, err := t.person(t.who.Name)
+		if err != nil {
+			return nil, err
+		}
+		if me.Principal.Stands(t.now) && t.who.reaches(actPromote, "") {
+			return t.examine(id)
+		}
+	}
+	if err := t.may(actPromote, teamOf(rel.Record.Behaviour.Model)); err != nil {
+		return nil, err
+	}
+	return t.examine(id)
+}
+
+func (t *tx) promote(c *examined, how, reason string, until time.Time) error {
+	if err := t.state(c.Verdict); err != nil {
+		return err
+	}
+	return t.state(record.Promotion{
+		Release: c.ID, Line: c.Line, Record: c.Digests.Record,
+		Environment: c.Release.Record.Context.Environment, Artifact: c.Release.Record.Behaviour.Artifact,
+		How: how, Verdict: t.stated[len(t.stated)-1].entry.Statement.Digest(),
+		Until: until, Replaces: c.Live, Reason: reason,
+	})
+}
+
+// Rollback promotes an earlier release of the line that still stands: the one
+// named, or the one that the live release replaced.
+func (r *Registry) Rollback(ctx context.Context, who Caller, live, to, reason string) (wire.Promoted, error) {
+	return r.promoted(ctx, who, func(t *tx) error {
+		from, err := t.deployable(live)
+		if err != nil {
+			return err
+		}
+		if to == "" {
+			if from.dossier.Production == nil {
+				return refusef(wire.Refused, "nothing ran in %s before %s, so there is nothing to roll back to; stop it with imprimatur release suspend %s", from.Line, live, live)
+			}
+			to = from.dossier.Production.ID
+		}
+		target, err := t.promotable(to)
+		if err != nil {
+			return err
+		}
+		if target.Line != from.Line || !ranBefore(target.dossier.History, to) {
+			return refusef(wire.Invalid, "%s never ran in %s, so it is no rollback; promote it instead", to, from.Line)
+		}
+		return t.promote(target, record.Rollback, reason, target.Verdict.Until)
+	})
+}
+
+func ranBefore(history []record.Event, id string) bool {
+	return slices.ContainsFunc(history, func(e record.Event) bool { return e.Promotion != nil && e.Promotion.Release == id })
+}
+
+// Suspend stops a release at once, or lets a suspended one go on.
+func (r *Registry) Suspend(ctx context.Context, who Caller, id, reason string, lift bool) (wire.Case, error) {
+	_, err := command[record.Suspension](ctx, r, who, func(t *tx) error {
+		rel, status, err := t.stoppable(actSuspend, id)
+		if err != nil {
+			return err
+		}
+		if lift != (status == record.Suspended) {
+			return refusef(wire.Conflict, "the release %s is %s, so there is nothing to %s", id, status, map[bool]string{true: "lift", false: "suspend"}[lift])
+		}
+		return t.state(record.Suspension{Release: id, Line: rel.Record.Line(), Record: rel.Digest, Lifted: lift, Reason: reason})
+	})
+	if err != nil {
+		return wire.Case{}, err
+	}
+	return r.CheckRelease(ctx, who, id)
+}
+
+// stoppable returns a release and its state, for a caller who may stop it.
+func (t *tx) stoppable(a act, id string) (record.Recorded[record.Release], record.Status, error) {
+	rel, err := t.release(id)
+	if err != nil {
+		return rel, "", err
+	}
+	if err := t.may(a, teamOf(rel.Record.Behaviour.Model)); err != nil {
+		return rel, "", err
+	}
+	c, err := t.examine(id)
+	if err != nil {
+		return rel, "", err
+	}
+	if c.Status == record.Retired {
+		return rel, "", refusef(wire.Conflict, "the release %s is retired already", id)
+	}
+	return rel, c.Status, nil
+}
+
+// Retire ends a release for good.
+func (r *Registry) Retire(ctx context.Context, who Caller, id, reason string) (wire.Case, error) {
+	_, err := command[record.Retirement](ctx, r, who, func(t *tx) error {
+		rel, _, err := t.stoppable(actRetire, id)
+		if err != nil {
+			return err
+		}
+		return t.state(record.Retirement{Release: id, Line: rel.Record.Line(), Record: rel.Digest, Reason: reason})
+	})
+	if err != nil {
+		return wire.Case{}, err
+	}
+	return r.CheckRelease(ctx, who, id)
+}

@@ -1,0 +1,366 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"imprimatur.dev/attest"
+	"imprimatur.dev/ledger"
+	"imprimatur.dev/lineage"
+	"imprimatur.dev/policy"
+	"imprimatur.dev/record"
+	"imprimatur.dev/store"
+	"imprimatur.dev/wire"
+)
+
+// Config says where a registry keeps its things.
+type Config struct {
+	// Data is the folder of keys, blobs and, without Database, SQLite.
+	Data string
+	// Database is a postgres:// URL, or empty for SQLite in the data folder.
+	Database string
+	// Passphrase opens the server key, and encrypts a new one; it may be empty.
+	Passphrase string
+	// Now is the clock; nil is the system's.
+	Now func() time.Time
+}
+
+// Registry is an open installation. Its methods may be called concurrently.
+type Registry struct {
+	store *store.Store
+	blobs *store.Blobs
+	key   *attest.Key
+	now   func() time.Time
+	index *index
+
+	// replica says that others may append to the same ledger; seen is when it
+	// was last read, in Unix nanoseconds.
+	replica bool
+	seen    atomic.Int64
+	cancel  context.CancelFunc
+	tailing sync.WaitGroup
+
+	mu       sync.Mutex
+	policies map[record.Digest]*policy.Policy
+}
+
+// Open opens an installation, making its key on the first start. It refuses
+// when another server holds the data folder, or when the data is older than the
+// last checkpoint kept beside it.
+func Open(ctx context.Context, cfg Config) (*Registry, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	key, err := openKey(filepath.Join(cfg.Data, "keys", "server.key"), cfg.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}}
+	r.index = newIndex()
+	r.blobs, err = store.OpenBlobs(filepath.Join(cfg.Data, "blobs"))
+	if err != nil {
+		return nil, err
+	}
+	r.replica = cfg.Database != ""
+	r.store, err = store.Open(ctx, cmp.Or(cfg.Database, cfg.Data), store.Options{
+		Project:        ledger.Project,
+		Origin:         key.Name(),
+		Signers:        []note.Signer{key.NoteSigner()},
+		CheckpointFile: filepath.Join(cfg.Data, "checkpoint"),
+		AfterCommit:    r.committed,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := r.startIndex(ctx); err != nil {
+		return nil, errors.Join(err, r.store.Close())
+	}
+	return r, nil
+}
+
+func (r *Registry) startIndex(ctx context.Context) error {
+	var size int64
+	err := r.store.View(ctx, func(v *store.View) error {
+		size = v.Size()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.loadIndex(ctx); err != nil {
+		return err
+	}
+	r.seen.Store(time.Now().UnixNano())
+	following, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	if r.replica {
+		r.tailing.Go(func() { r.tail(following, size) })
+	}
+	return nil
+}
+
+// Close releases the data folder.
+func (r *Registry) Close() error {
+	r.cancel()
+	r.tailing.Wait()
+	return r.store.Close()
+}
+
+// VerifierKey is the C2SP verifier key by which others check this ledger.
+func (r *Registry) VerifierKey() string { return r.key.VerifierKey() }
+
+// Origin is the ledger's name.
+func (r *Registry) Origin() string { return r.key.Name() }
+
+// openKey loads the server key, or makes one where there is none. The name is
+// drawn at random, so that two installations never share an origin.
+func openKey(path, passphrase string) (*attest.Key, error) {
+	key, err := attest.LoadKey(path, passphrase)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder for keys: %w", err)
+	}
+	var b [4]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return nil, fmt.Errorf("drawing a name for the ledger: %w", err)
+	}
+	if key, err = attest.NewKey("imprimatur.dev/log-" + hex.EncodeToString(b[:])); err != nil {
+		return nil, err
+	}
+	return key, key.Save(path, passphrase)
+}
+
+// tx is one command or query at one moment: a snapshot, the caller, and the
+// one reading of the clock. It is a lineage.Source.
+type tx struct {
+	reg    *Registry
+	view   *store.View
+	who    Caller
+	now    time.Time
+	stated []staged
+	// answer is what stands already, where the command asks for just that.
+	answer []lineage.Entry
+}
+
+// Find implements lineage.Source. What the command has stated so far is found
+// too, so that it can see the state that it is about to make.
+func (t *tx) Find(key string) ([]lineage.Entry, error) {
+	entries, err := t.view.Find(key)
+	if err != nil {
+		return nil, err
+	}
+	found, err := decode(entries)
+	for _, s := range t.stated {
+		if slices.Contains(s.keys, key) {
+			found = append(found, s.entry)
+		}
+	}
+	return found, err
+}
+
+func decode(entries []store.Entry) ([]lineage.Entry, error) {
+	out := make([]lineage.Entry, len(entries))
+	for i, e := range entries {
+		s, err := attest.DecodeStatement(e.Payload)
+		if err != nil {
+			return nil, fmt.Errorf("entry %d: %w", e.Index, err)
+		}
+		out[i] = lineage.Entry{Index: e.Index, Digest: record.DigestOf(e.Payload), Statement: s}
+	}
+	return out, nil
+}
+
+// staged is a statement on its way to the ledger.
+type staged struct {
+	entry   lineage.Entry
+	payload []byte
+	keys    []string
+}
+
+// state adds a record to what the command will append.
+func (t *tx) state(body record.Body) error {
+	s, err := record.New(t.who.Name, t.now, body)
+	if err != nil {
+		return err
+	}
+	s.Request = t.who.Request
+	payload, err := attest.EncodeStatement(s)
+	if err != nil {
+		return err
+	}
+	index := t.view.Size() + int64(len(t.stated))
+	t.stated = append(t.stated, staged{lineage.Entry{Index: index, Digest: record.DigestOf(payload), Statement: s}, payload, s.Keys()})
+	return nil
+}
+
+// attempts bounds how often a command runs again after losing a race. Each
+// loss means that another command won, so the whole always moves.
+const attempts = 100
+
+// write runs a command: fn reads and states, then everything it stated is
+// appended at once, or nothing.
+func (r *Registry) write(ctx context.Context, who Caller, fn func(*tx) error) ([]lineage.Entry, error) {
+	for range attempts {
+		var t *tx
+		var read store.ReadSet
+		err := r.store.View(ctx, func(v *store.View) error {
+			t = &tx{reg: r, view: v, who: who, now: record.Millis(r.now())}
+			if err := fn(t); err != nil {
+				return err
+			}
+			read = v.ReadSet()
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if t.answer != nil {
+			return t.answer, nil
+		}
+		entries, err := r.append(ctx, read, t.stated)
+		if !errors.Is(err, store.ErrConflict) {
+			return entries, err
+		}
+	}
+	return nil, refusef(wire.Unavailable, "too many others changed the same things at once; try again")
+}
+
+// append signs and appends statements under the guard of what was read.
+func (r *Registry) append(ctx context.Context, read store.ReadSet, stated []staged) ([]lineage.Entry, error) {
+	if len(stated) == 0 {
+		return nil, nil
+	}
+	drafts := make([]store.Draft, len(stated))
+	entries := make([]lineage.Entry, len(stated))
+	for i, s := range stated {
+		leaf, err := ledger.LeafOf(s.entry.Statement, s.payload)
+		if err != nil {
+			return nil, err
+		}
+		drafts[i] = store.Draft{Payload: s.payload, Signature: r.key.Sign(s.payload), Leaf: leaf, Keys: s.keys}
+		entries[i] = s.entry
+	}
+	indexes, err := r.store.Append(ctx, read, drafts...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range entries {
+		entries[i].Index = indexes[i]
+	}
+	return entries, nil
+}
+
+// read runs a query on a snapshot.
+func (r *Registry) read(ctx context.Context, who Caller, fn func(*tx) error) error {
+	return r.store.View(ctx, func(v *store.View) error {
+		return fn(&tx{reg: r, view: v, who: who, now: record.Millis(r.now())})
+	})
+}
+
+// command runs a write whose answer is the first record of type T that it
+// stated. A repeated Idempotency-Key answers with what the first request stated.
+func command[T record.Body](ctx context.Context, r *Registry, who Caller, fn func(*tx) error) (record.Recorded[T], error) {
+	entries, err := r.write(ctx, who, func(t *tx) error {
+		if err := t.repeated(); err != nil || t.answer != nil {
+			return err
+		}
+		return fn(t)
+	})
+	if err != nil {
+		return record.Recorded[T]{}, err
+	}
+	for _, e := range entries {
+		if body, ok := e.Statement.Body.(T); ok {
+			return recorded(e, body), nil
+		}
+	}
+	return record.Recorded[T]{}, refusef(wire.Conflict, "the Idempotency-Key was used before for something else; send a new one")
+}
+
+// repeated answers with what an earlier request with the caller's key stated.
+func (t *tx) repeated() error {
+	key, _, ok := strings.Cut(t.who.Request, "#")
+	if !ok {
+		return nil
+	}
+	entries, err := t.Find(record.KeyRequest(t.who.Name, key))
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	if entries[0].Statement.Request != t.who.Request {
+		return refusef(wire.Conflict, "the Idempotency-Key %q was used before with another request; send a new one", key)
+	}
+	t.answer = entries
+	return nil
+}
+
+// last returns the newest statement of a record of type T under a key.
+func last[T record.Body](t *tx, key string) (lineage.Entry, T, bool, error) {
+	var none T
+	entries, err := t.Find(key)
+	if err != nil {
+		return lineage.Entry{}, none, false, err
+	}
+	for _, e := range slices.Backward(entries) {
+		if body, ok := e.Statement.Body.(T); ok {
+			return e, body, true, nil
+		}
+	}
+	return lineage.Entry{}, none, false, nil
+}
+
+// need is last for what must be there; what and how say so in the refusal.
+func need[T record.Body](t *tx, key, what, how string) (record.Recorded[T], error) {
+	e, body, ok, err := last[T](t, key)
+	switch {
+	case err != nil:
+		return record.Recorded[T]{}, err
+	case !ok:
+		return record.Recorded[T]{}, refusef(wire.Unknown, "%s is not known here; %s", what, how)
+	}
+	return recorded(e, body), nil
+}
+
+// once states a record that may stand only once under its name: stating the
+// same again answers with what stands, stating another is a conflict.
+func once[T record.Body](t *tx, key string, body T, what string) error {
+	e, _, ok, err := last[T](t, key)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return t.state(body)
+	}
+	raw, err := record.CanonicalOf(body)
+	if err != nil {
+		return err
+	}
+	if e.Statement.Digest() != record.DigestOf(raw) {
+		return refusef(wire.Conflict, "%s stands already with other content since %s; use a new name or version", what, e.Statement.Time.Format(time.RFC3339))
+	}
+	t.answer = []lineage.Entry{e}
+	return nil
+}
+
+func recorded[T record.Body](e lineage.Entry, body T) record.Recorded[T] {
+	return record.Recorded[T]{
+		Record: body, Digest: e.Statement.Digest(), Actor: e.Statement.Actor,
+		Time: e.Statement.Time, Index: e.Index, Statement: e.Digest,
+	}
+}

@@ -1,0 +1,201 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"imprimatur.dev/lineage"
+	"imprimatur.dev/policy"
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// examined is a release with its verdict and what the verdict was computed from.
+type examined struct {
+	wire.Case
+	dossier *record.Dossier
+	policy  *policy.Policy
+}
+
+// ProposeRelease freezes a model version, its lineage, its evaluations and the
+// authority it asks for into a release. It is refused, with every reason, while
+// a gate other than the approvals does not pass.
+func (r *Registry) ProposeRelease(ctx context.Context, who Caller, in wire.Proposal) (wire.Case, error) {
+	got, err := command[record.Release](ctx, r, who, func(t *tx) error {
+		rel, err := t.freeze(in)
+		if err != nil {
+			return err
+		}
+		raw, err := record.CanonicalOf(rel)
+		if err != nil {
+			return err
+		}
+		id := record.ReleaseID(record.DigestOf(raw))
+		if err := once(t, record.KeyRelease(id), rel, "the release "+id); err != nil || t.answer != nil {
+			return err
+		}
+		c, err := t.examine(id)
+		if err != nil || in.Incomplete {
+			return err
+		}
+		gaps := slices.ContainsFunc(c.Verdict.Blocking(), func(g record.Gate) bool { return !strings.HasPrefix(g.Name, "approval/") })
+		if gaps {
+			return refusedBy(t.named(c).Verdict, "A release of "+in.Version)
+		}
+		return nil
+	})
+	if err != nil {
+		return wire.Case{}, err
+	}
+	return r.CheckRelease(ctx, who, record.ReleaseID(got.Digest))
+}
+
+// freeze builds the release record from what the ledger knows.
+func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
+	var none record.Release
+	version, err := need[record.ModelVersion](t, record.KeyVersion(in.Version), "the model version "+in.Version, "register it first: imprimatur model register")
+	if err != nil {
+		return none, err
+	}
+	if err := t.within(actPropose, teamOf(version.Record.Model)); err != nil {
+		return none, err
+	}
+	use, err := need[record.UseCase](t, record.KeyUseCase(in.UseCase), "the use case "+in.UseCase, "its owner registers it: imprimatur usecase register")
+	if err != nil {
+		return none, err
+	}
+	env, err := need[record.Environment](t, record.KeyEnvironment(in.Environment), "the environment "+in.Environment, "an administrator can set it up: imprimatur principal environment "+in.Environment)
+	if err != nil {
+		return none, err
+	}
+	rules, err := need[record.Policy](t, record.KeyPolicyName(env.Record.Policy), "the policy "+env.Record.Policy+" of the environment "+in.Environment, "publish it: imprimatur policy publish FILE")
+	if err != nil {
+		return none, err
+	}
+	trail, err := lineage.Trace(t, version.Record.Artifact)
+	if err != nil {
+		return none, err
+	}
+	evaluations, err := t.newestEvaluations(version.Record.Artifact)
+	if err != nil {
+		return none, err
+	}
+	v := version.Record
+	return record.Release{
+		Behaviour: record.Behaviour{
+			Model: v.Model, Version: v.Version, Type: v.Type, Artifact: v.Artifact,
+			Prompt: v.Prompt, Configuration: v.Configuration, Evaluations: evaluations,
+		},
+		Data:      record.ReleaseData{Runs: trail.RunRefs(), Datasets: trail.Datasets, Bases: trail.BaseDigests()},
+		Authority: in.Authority,
+		Context: record.Context{
+			UseCase: use.Record.Ref(), Tier: use.Record.Tier, Environment: env.Record.Name, Owner: use.Record.Owner,
+			Policy: record.PolicyRef{Name: rules.Record.Name, Digest: rules.Record.Digest},
+		},
+	}, nil
+}
+
+// newestEvaluations returns the digests of the newest evaluation of each suite
+// and dataset, in order.
+func (t *tx) newestEvaluations(artifact record.Digest) ([]record.Digest, error) {
+	entries, err := t.Find(record.KeyEvaluations(artifact))
+	if err != nil {
+		return nil, err
+	}
+	newest := map[string]record.Digest{}
+	for _, e := range entries {
+		if ev, ok := e.Statement.Body.(record.Evaluation); ok {
+			newest[string(ev.Category)+"/"+ev.Suite+"/"+string(ev.Dataset)] = e.Statement.Digest()
+		}
+	}
+	digests := make([]record.Digest, 0, len(newest))
+	for _, d := range newest {
+		digests = append(digests, d)
+	}
+	slices.Sort(digests)
+	return slices.Compact(digests), nil
+}
+
+// release returns a release by its ID.
+func (t *tx) release(id string) (record.Recorded[record.Release], error) {
+	return need[record.Release](t, record.KeyRelease(id), "the release "+id, "imprimatur release list shows them")
+}
+
+// examine gathers a release's dossier and evaluates its policy now.
+func (t *tx) examine(id string) (*examined, error) {
+	if _, err := t.release(id); err != nil {
+		return nil, err
+	}
+	d, entries, err := lineage.Collect(t, id)
+	if err != nil {
+		return nil, err
+	}
+	p, err := t.policyByDigest(d.Release.Record.Context.Policy.Digest)
+	if err != nil {
+		return nil, err
+	}
+	c := &examined{Case: wire.Case{ID: id, Line: d.Line, Release: d.Release, Digests: d.Digests, Exceptions: d.Exceptions}, dossier: d, policy: p}
+	c.Verdict = p.Evaluate(d, t.now)
+	for _, e := range entries {
+		c.Verdict.Inputs = append(c.Verdict.Inputs, e.Digest)
+	}
+	standing := p.Stands(d, t.now)
+	c.Status, c.Live = standing.Status, standing.Live
+	c.Stands, c.Reasons = standing.OK, standing.Reasons
+	return c, nil
+}
+
+// named adds the people who could supply what is missing.
+func (t *tx) named(c *examined) *examined {
+	c.Approvers = map[record.RoleName][]string{}
+	team := teamOf(c.Line)
+	for _, g := range c.Verdict.Blocking() {
+		for _, role := range g.Who {
+			if _, done := c.Approvers[role]; done {
+				continue
+			}
+			people, err := t.roster(role, team)
+			if err != nil {
+				continue
+			}
+			c.Approvers[role] = []string{}
+			for _, p := range people {
+				c.Approvers[role] = append(c.Approvers[role], p.Principal.Name)
+			}
+		}
+	}
+	return c
+}
+
+// CheckRelease evaluates a release now. It changes nothing.
+func (r *Registry) CheckRelease(ctx context.Context, who Caller, id string) (wire.Case, error) {
+	var out wire.Case
+	err := r.read(ctx, who, func(t *tx) error {
+		c, err := t.readable(id)
+		if err != nil {
+			return err
+		}
+		out = t.named(c).Case
+		return nil
+	})
+	return out, err
+}
+
+// readable is examine for a caller who only looks.
+func (t *tx) readable(id string) (*examined, error) {
+	rel, err := t.release(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.may(actRead, teamOf(rel.Record.Behaviour.Model)); err != nil {
+		return nil, err
+	}
+	return t.examine(id)
+}
+
+// sentence joins reasons.
+func sentence(reasons []string) string { return strings.Join(reasons, "; ") }
+
+func byName(a, b record.Person) int { return cmp.Compare(a.Principal.Name, b.Principal.Name) }

@@ -1,0 +1,135 @@
+package registry
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// act names what a command does, for the table of rights and for refusals.
+type act string
+
+const (
+	actEnrol      act = "enrol principals"
+	actBind       act = "bind roles"
+	actToken      act = "issue tokens for others"
+	actTeam       act = "create teams"
+	actPlace      act = "set up environments"
+	actDataset    act = "register datasets"
+	actDecideData act = "approve or withdraw data"
+	actRun        act = "record training runs"
+	actModel      act = "register models"
+	actUseCase    act = "register use cases"
+	actEvaluate   act = "record evaluations"
+	actPolicy     act = "publish policies"
+	actPropose    act = "propose releases"
+	actPromote    act = "promote releases"
+	actWaive      act = "waive gates"
+	actBreakGlass act = "break glass"
+	actReview     act = "review exceptions"
+	actSuspend    act = "suspend releases"
+	actRetire     act = "retire releases"
+	actSignal     act = "record signals"
+	actRead       act = "read"
+)
+
+// rights is the whole table: an act that is missing here is refused.
+var rights = map[act][]record.RoleName{
+	actEnrol:      {record.Administrator},
+	actBind:       {record.Administrator},
+	actToken:      {record.Administrator},
+	actTeam:       {record.Administrator},
+	actPlace:      {record.Administrator},
+	actDataset:    {record.Contributor, record.DataSteward},
+	actDecideData: {record.DataSteward},
+	actRun:        {record.Contributor},
+	actModel:      {record.Contributor, record.ModelOwner},
+	actUseCase:    {record.ModelOwner, record.Risk},
+	actEvaluate:   {record.Evaluator},
+	actPolicy:     {record.Risk},
+	actPropose:    {record.Contributor, record.ModelOwner},
+	actPromote:    {record.ModelOwner},
+	actWaive:      {record.Risk},
+	actBreakGlass: {record.ModelOwner, record.Security},
+	actReview:     {record.Risk, record.Auditor},
+	actSuspend:    {record.ModelOwner, record.Risk, record.Security},
+	actRetire:     {record.ModelOwner},
+	actSignal:     {record.Contributor, record.Evaluator, record.Security},
+	actRead:       record.RoleNames,
+}
+
+// approving lists the roles in which a person may approve a release; each acts
+// in its own name only.
+var approving = []record.RoleName{record.ModelOwner, record.Risk, record.Security, record.DataSteward, record.Auditor, record.Evaluator}
+
+// Caller is the authenticated principal on whose behalf a command runs.
+type Caller struct {
+	// Name is the principal's.
+	Name string
+	// Type tells people from workloads.
+	Type record.PrincipalKind
+	// Method is how the caller was authenticated, one of record's methods.
+	Method string
+	// Scopes limit the credential; empty means no limit beyond the roles.
+	Scopes []string
+	// Request is the Idempotency-Key with '#' and a fingerprint, or empty.
+	Request string
+}
+
+// may refuses unless the caller holds one of the act's roles for the team and
+// the credential's scopes reach that far.
+func (t *tx) may(a act, team string) error {
+	return t.mayAs(a, team, rights[a]...)
+}
+
+func (t *tx) mayAs(a act, team string, roles ...record.RoleName) error {
+	me, err := t.person(t.who.Name)
+	if err != nil {
+		return err
+	}
+	if !me.Principal.Stands(t.now) {
+		return refusef(wire.Forbidden, "%s is disabled or has expired; an administrator can renew it: imprimatur principal enrol %s", t.who.Name, t.who.Name)
+	}
+	for _, role := range roles {
+		if me.Holds(role, team, t.now) && t.who.reaches(a, role) {
+			return nil
+		}
+	}
+	if slices.ContainsFunc(roles, func(r record.RoleName) bool { return me.Holds(r, team, t.now) }) {
+		return refusef(wire.Forbidden, "the token of %s is limited to %s and may not %s; sign in with a wider one", t.who.Name, strings.Join(t.who.Scopes, ", "), a)
+	}
+	return refusef(wire.Forbidden, "%s may not %s %s: that takes the role %s; an administrator can bind it: imprimatur principal bind %s --role %s --team %s",
+		t.who.Name, a, ofTeam(team), orList(roles), t.who.Name, firstRole(roles), team)
+}
+
+func (c Caller) reaches(a act, role record.RoleName) bool {
+	if len(c.Scopes) == 0 || slices.Contains(c.Scopes, record.ScopeWrite) || slices.Contains(c.Scopes, string(role)) {
+		return true
+	}
+	return a == actRead && slices.Contains(c.Scopes, record.ScopeRead)
+}
+
+func ofTeam(team string) string {
+	if team == record.AllTeams {
+		return "for the whole installation"
+	}
+	return "for team " + team
+}
+
+func orList(roles []record.RoleName) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, " or ")
+}
+
+func firstRole(roles []record.RoleName) string {
+	if len(roles) == 0 {
+		return "administrator"
+	}
+	return fmt.Sprint(roles[0])
+}

@@ -1,0 +1,205 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"imprimatur.dev/ledger"
+	"imprimatur.dev/lineage"
+	"imprimatur.dev/record"
+	"imprimatur.dev/store"
+)
+
+const (
+	// tailEvery is how often a replica reads what other replicas appended.
+	tailEvery = 500 * time.Millisecond
+	// staleAfter is how long a replica may go without seeing the ledger before
+	// it refuses to decide (rule 10).
+	staleAfter = 5 * time.Second
+	// remembered is how many appended entries the index knows the keys of, to
+	// tell whether a dossier was overtaken while it was gathered.
+	remembered = 8192
+)
+
+// touched are the keys of one appended entry.
+type touched struct {
+	index int64
+	keys  []string
+}
+
+// committed is called by the store with what it appended, before the authors
+// are answered.
+func (r *Registry) committed(entries []store.Entry) {
+	for _, e := range entries {
+		if _, keys, err := ledger.Project(e.Payload); err == nil {
+			r.index.touch(e.Index, keys)
+		}
+	}
+}
+
+// touch makes every line stale whose dossier was read under one of the keys,
+// and learns of lines that something was promoted in.
+func (x *index) touch(at int64, keys []string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.recent = append(x.recent, touched{at, keys})
+	if len(x.recent) > 2*remembered {
+		x.recent = slices.Clone(x.recent[len(x.recent)-remembered:])
+	}
+	for _, k := range keys {
+		for line := range x.readers[k] {
+			x.lines[line] = &standing{keys: x.lines[line].keys}
+		}
+		if line, ok := strings.CutPrefix(k, record.KeyLive("")); ok && x.lines[line] == nil {
+			x.unknown[line] = true
+		}
+	}
+}
+
+// put keeps what was gathered of a line at a size of the ledger, unless a
+// statement has overtaken it since.
+func (x *index) put(line string, fresh standing, size int64) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.recent) > 0 && x.recent[0].index > size {
+		return false
+	}
+	for _, c := range slices.Backward(x.recent) {
+		if c.index < size {
+			break
+		}
+		if slices.ContainsFunc(c.keys, func(k string) bool { return slices.Contains(fresh.keys, k) }) {
+			return false
+		}
+	}
+	if old := x.lines[line]; old != nil {
+		for _, k := range old.keys {
+			delete(x.readers[k], line)
+		}
+	}
+	delete(x.unknown, line)
+	x.lines[line] = &fresh
+	for _, k := range fresh.keys {
+		if x.readers[k] == nil {
+			x.readers[k] = map[string]bool{}
+		}
+		x.readers[k][line] = true
+	}
+	if fresh.dossier != nil {
+		rel := fresh.dossier.Release.Record
+		p := place{rel.Context.Environment, rel.Behaviour.Artifact}
+		if x.places[p] == nil {
+			x.places[p] = map[string]bool{}
+		}
+		x.places[p][line] = true
+	}
+	return true
+}
+
+// loadIndex learns at the start which line each artifact was promoted in; the
+// dossiers follow when they are first asked for.
+func (r *Registry) loadIndex(ctx context.Context) error {
+	return r.read(ctx, Caller{}, func(t *tx) error {
+		newest, err := t.view.LastOfEach(record.KeyLive(""))
+		if err != nil {
+			return err
+		}
+		entries, err := decode(newest)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			line := lineOf(e.Statement.Body)
+			history, err := lineage.History(t, line)
+			if err != nil {
+				return err
+			}
+			r.index.learn(line, history)
+		}
+		return nil
+	})
+}
+
+// learn notes where a line's last promotion was, leaving the dossier stale.
+func (x *index) learn(line string, history []record.Event) {
+	for _, e := range slices.Backward(history) {
+		if e.Promotion == nil {
+			continue
+		}
+		p := place{e.Promotion.Environment, e.Promotion.Artifact}
+		if x.places[p] == nil {
+			x.places[p] = map[string]bool{}
+		}
+		x.places[p][line] = true
+		x.lines[line] = &standing{}
+		return
+	}
+}
+
+// meet gathers the lines that were promoted in for the first time since the
+// index was loaded.
+func (r *Registry) meet(ctx context.Context) error {
+	r.index.mu.RLock()
+	lines := make([]string, 0, len(r.index.unknown))
+	for l := range r.index.unknown {
+		lines = append(lines, l)
+	}
+	r.index.mu.RUnlock()
+	for _, l := range lines {
+		if _, err := r.standing(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tail follows a ledger that other replicas append to as well, until ctx ends.
+func (r *Registry) tail(ctx context.Context, from int64) {
+	tick := time.NewTicker(tailEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		next, err := r.follow(ctx, from)
+		if err != nil {
+			continue
+		}
+		from = next
+		r.seen.Store(time.Now().UnixNano())
+	}
+}
+
+// follow reads what was appended from an index on, and returns the next one.
+func (r *Registry) follow(ctx context.Context, from int64) (int64, error) {
+	const batch = 1000
+	for {
+		entries, err := r.store.Since(ctx, from, batch)
+		if err != nil {
+			return from, fmt.Errorf("following the ledger: %w", err)
+		}
+		r.committed(entries)
+		from += int64(len(entries))
+		if len(entries) < batch {
+			return from, nil
+		}
+	}
+}
+
+// blind says why a replica may not decide: it has not seen the ledger for
+// longer than its staleness bound. A server that is alone on its ledger sees
+// every statement as it appends it.
+func (r *Registry) blind() string {
+	if !r.replica {
+		return ""
+	}
+	if ago := time.Since(time.Unix(0, r.seen.Load())); ago > staleAfter {
+		return fmt.Sprintf("this server has not seen the ledger for %s, longer than its bound of %s; check its database", ago.Round(time.Second), staleAfter)
+	}
+	return ""
+}
