@@ -34,9 +34,9 @@ var mayImport = map[string][]string{
 	"policy":    {"record", "authority", "lineage"},
 	"wire":      {"record", "authority"},
 	"evidence":  {"record"},
-	"attest":    {"record"},
+	"artifact":  {"record"},
+	"attest":    {"record", "artifact"},
 	"ledger":    {"record", "attest"},
-	"artifact":  {"record", "attest"},
 	"verify":    {"record", "authority", "lineage", "policy", "attest", "ledger", "artifact"},
 	"store":     {"record", "attest", "ledger"},
 	"registry":  belowRegistry,
@@ -49,7 +49,7 @@ var mayImport = map[string][]string{
 
 var belowRegistry = []string{
 	"record", "drift", "authority", "lineage", "policy", "wire",
-	"evidence", "attest", "ledger", "artifact", "verify", "store",
+	"evidence", "artifact", "attest", "ledger", "verify", "store",
 }
 
 // Rooms that do no I/O and know no clock: the same input gives the same answer
