@@ -1,0 +1,152 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"imprimatur.dev/authority"
+	"imprimatur.dev/record"
+)
+
+// word is what an approver's latest statement in a role is worth for one entry
+// of the policy.
+type word struct {
+	*record.ApprovalFacts
+	// void says why it fills no seat; empty where it may.
+	void string
+	// dependent says that separation would deny the seat (solo tiers).
+	dependent bool
+	// carried says why it still counts though given on an earlier release.
+	carried string
+	until   time.Time
+}
+
+func (w *word) actor() string { return w.Approval.Actor }
+
+// latest returns the last word of each person in a role, in the order of the
+// ledger, up to the time of judgement (rule 7).
+func (j *judge) latest(role record.RoleName) []*record.ApprovalFacts {
+	var last []*record.ApprovalFacts
+	for i := range j.d.Approvals {
+		a := &j.d.Approvals[i]
+		if a.Approval.Record.Role != role || a.Approval.Record.Line != j.d.Line || a.Approval.Time.After(j.at) {
+			continue
+		}
+		same := slices.IndexFunc(last, func(b *record.ApprovalFacts) bool { return b.Approval.Actor == a.Approval.Actor })
+		switch {
+		case same < 0:
+			last = append(last, a)
+		case a.Approval.Index > last[same].Approval.Index:
+			last[same] = a
+		}
+	}
+	slices.SortFunc(last, func(a, b *record.ApprovalFacts) int { return cmp.Compare(a.Approval.Index, b.Approval.Index) })
+	return last
+}
+
+// weigh judges one approver's latest word (rules 5, 6, 8 and 9).
+func (j *judge) weigh(s *Seats, a *record.ApprovalFacts) *word {
+	w := &word{ApprovalFacts: a}
+	x := &a.Approval.Record
+	heldUntil, holds := j.holds(w.actor(), s.Role, j.team)
+	w.until = earliest(x.Expires, heldUntil)
+	if j.tier.Expires > 0 {
+		w.until = earliest(w.until, a.Approval.Time.Add(j.tier.Expires))
+	}
+	own := earliest(x.Expires, time.Time{})
+	if j.tier.Expires > 0 {
+		own = earliest(own, a.Approval.Time.Add(j.tier.Expires))
+	}
+	switch {
+	case x.Decision != record.Approve:
+		w.void = fmt.Sprintf("%s requested changes", w.actor())
+	case !j.human(w.actor()):
+		w.void = fmt.Sprintf("%s is no person and may comment only", w.actor())
+	case !record.Stands(time.Time{}, own, j.at):
+		w.void = fmt.Sprintf("the approval by %s lapsed on %s", w.actor(), date(own))
+	case !holds:
+		w.void = fmt.Sprintf("%s does not hold the role %s for team %s now", w.actor(), s.Role, j.team)
+	case s.Passkey && x.Method != record.MethodPasskey:
+		w.void = fmt.Sprintf("%s approved by %s, and a passkey is required", w.actor(), x.Method)
+	default:
+		w.carried, w.void = j.covered(s, a)
+	}
+	if w.void == "" {
+		if why := j.excluded(w.actor()); why != "" {
+			w.dependent = true
+			if !j.tier.Solo {
+				w.void = why
+			}
+		}
+	}
+	return w
+}
+
+// covered judges whether what the approver saw is what the release is now.
+func (j *judge) covered(s *Seats, a *record.ApprovalFacts) (carried, void string) {
+	x := &a.Approval.Record
+	var changed []string
+	kept := "unchanged"
+	for _, part := range s.Covers {
+		saw, ok := x.Parts[part]
+		switch {
+		case !ok:
+			changed = append(changed, "the "+string(part)+" was not covered")
+		case saw == j.d.Digests.Parts[part]:
+		case part == record.PartAuthority && saw == a.Digests.Parts[part]:
+			d := authority.Compare(a.Authority, j.d.Release.Record.Authority)
+			if d.Relation.Within() {
+				kept = "unchanged or narrower"
+				continue
+			}
+			changed = append(changed, "the authority is wider: it "+widened(d))
+		default:
+			changed = append(changed, "the "+string(part)+" changed")
+		}
+	}
+	if len(changed) > 0 {
+		return "", fmt.Sprintf("the approval by %s of %s is void since %s", a.Approval.Actor, x.Release, strings.Join(changed, " and "))
+	}
+	if x.Release != j.d.ID {
+		return fmt.Sprintf("carried over from %s: %s %s", x.Release, list(s.Covers), kept), ""
+	}
+	return "", ""
+}
+
+// widened says what widened, three sentences at most.
+func widened(d authority.Difference) string {
+	var wider []string
+	for _, c := range d.Changes {
+		if c.Direction == authority.Wider {
+			wider = append(wider, c.Sentence)
+		}
+	}
+	const shown = 3
+	if len(wider) > shown {
+		wider = append(wider[:shown], fmt.Sprintf("%d more", len(wider)-shown))
+	}
+	return strings.Join(wider, "; ")
+}
+
+// blocks reports whether a word is a standing request for changes: on this
+// release, or on an earlier one none of whose covered parts changed since. It
+// never lapses, and no separation or lost role takes it away; only the person
+// who asked does, or a waiver.
+func (j *judge) blocks(s *Seats, a *record.ApprovalFacts) bool {
+	x := &a.Approval.Record
+	if x.Decision != record.RequestChanges || j.d.People[a.Approval.Actor].Principal.Type == record.Workload {
+		return false
+	}
+	if x.Release == j.d.ID {
+		return true
+	}
+	for _, part := range s.Covers {
+		if saw, ok := x.Parts[part]; ok && saw != j.d.Digests.Parts[part] {
+			return false
+		}
+	}
+	return true
+}

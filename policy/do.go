@@ -1,0 +1,49 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"imprimatur.dev/record"
+)
+
+// The commands that supply what is missing. They stand together so that a
+// change of the command line is a change of this file.
+
+func doPropose(d *record.Dossier) string {
+	b := d.Release.Record.Behaviour
+	c := d.Release.Record.Context
+	return fmt.Sprintf("imprimatur release propose %s@%s --use-case %s --environment %s", b.Model, b.Version, c.UseCase, c.Environment)
+}
+
+func doApproveDataset(d *record.Dossier, dataset string) string {
+	purpose := d.UseCase.Record.Purpose
+	if purpose == "" {
+		purpose = d.Release.Record.Context.UseCase
+	}
+	return fmt.Sprintf("imprimatur dataset approve %s --purpose %s --until DATE --reason TEXT", dataset, purpose)
+}
+
+func doRecordRun(d *record.Dossier) string {
+	return fmt.Sprintf("imprimatur run record RUN.json --output %s", d.Version.Record.Artifact)
+}
+
+func doEvaluate(d *record.Dossier, e *Requirement) string {
+	b := d.Release.Record.Behaviour
+	return fmt.Sprintf("imprimatur eval add %s@%s --category %s --suite %s FILE", b.Model, b.Version, e.Category, e.Suite)
+}
+
+func doRecordVersion(d *record.Dossier) string {
+	return fmt.Sprintf("imprimatur model add %s PATH", d.Release.Record.Behaviour.Model)
+}
+
+func doReview(exception string) string {
+	return fmt.Sprintf("imprimatur release review %s --outcome upheld|reversed --reason TEXT", exception)
+}
+
+func doApprove(d *record.Dossier, role record.RoleName) string {
+	return fmt.Sprintf("imprimatur release approve %s --role %s --reason TEXT", d.ID, role)
+}
+
+// date writes a time for people.
+func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

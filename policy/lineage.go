@@ -1,0 +1,216 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"imprimatur.dev/record"
+)
+
+func teamOf(ref string) string {
+	team, _, _ := strings.Cut(ref, "/")
+	return team
+}
+
+// standing is the steward's word that stands for a dataset, or why none does.
+type standing struct {
+	ok      bool
+	steward string
+	until   time.Time
+	why     string
+}
+
+// steward finds the standing approval of a dataset that lasts longest.
+func (j *judge) steward(f *record.DatasetFacts) standing {
+	dataset := &f.Dataset.Record
+	use := &j.d.UseCase.Record
+	best := standing{why: "no steward has approved it for " + use.Purpose}
+	for i := range f.Approvals {
+		a := &f.Approvals[i]
+		if a.Time.After(j.at) || a.Record.Decision != record.Allow ||
+			!a.Record.Matches(*dataset) || !a.Record.ForPurpose(use.Purpose, use.Ref()) {
+			continue
+		}
+		s := j.stewardsWord(f, a)
+		switch {
+		case s.ok && (!best.ok || s.until.IsZero() || (!best.until.IsZero() && s.until.After(best.until))):
+			best = s
+		case !s.ok && !best.ok:
+			best = s
+		}
+	}
+	return best
+}
+
+func (j *judge) stewardsWord(f *record.DatasetFacts, a *record.Recorded[record.DataApproval]) standing {
+	until, holds := j.holds(a.Actor, record.DataSteward, f.Dataset.Record.Team)
+	switch {
+	case j.withdrawn(f, a) != "":
+		return standing{why: j.withdrawn(f, a)}
+	case !record.Stands(a.Time, a.Record.Expires, j.at):
+		return standing{why: fmt.Sprintf("the approval by %s lapsed on %s", a.Actor, date(a.Record.Expires))}
+	case !j.human(a.Actor):
+		return standing{why: a.Actor + " is no person and cannot approve data"}
+	case !holds:
+		return standing{why: fmt.Sprintf("%s, who approved it, does not hold the role data-steward for team %s", a.Actor, f.Dataset.Record.Team)}
+	}
+	return standing{ok: true, steward: a.Actor, until: earliest(until, a.Record.Expires)}
+}
+
+// withdrawn says who withdrew an approval, or is empty. A withdrawal voids what
+// came before it, whoever gave it, and never lapses.
+func (j *judge) withdrawn(f *record.DatasetFacts, a *record.Recorded[record.DataApproval]) string {
+	use := &j.d.UseCase.Record
+	for i := range f.Approvals {
+		w := &f.Approvals[i]
+		if w.Record.Decision == record.Withdraw && w.Index > a.Index && !w.Time.After(j.at) &&
+			w.Record.Matches(f.Dataset.Record) && w.Record.ForPurpose(use.Purpose, use.Ref()) {
+			return fmt.Sprintf("%s withdrew the approval on %s: %s", w.Actor, date(w.Time), w.Record.Reason)
+		}
+	}
+	return ""
+}
+
+func (j *judge) datasets() record.Gate {
+	var lacking []string
+	var until time.Time
+	first := ""
+	for i := range j.d.Datasets {
+		s, ref := &j.stewards[i], j.d.Datasets[i].Dataset.Record.Ref()
+		if s.ok {
+			until = earliest(until, s.until)
+			continue
+		}
+		if first == "" {
+			first = ref
+		}
+		lacking = append(lacking, fmt.Sprintf("%s: %s", ref, s.why))
+	}
+	use := &j.d.UseCase.Record
+	vendor := j.d.Version.Record.Type == record.Vendor
+	switch {
+	case len(lacking) > 0:
+		return refuse(record.Missing, roles(record.DataSteward), doApproveDataset(j.d, first),
+			"%d of %d datasets lack a standing approval for %s. %s.", len(lacking), len(j.d.Datasets), use.Purpose, strings.Join(lacking, ". "))
+	case len(j.d.Datasets) == 0 && vendor:
+		return pass("A vendor's model names no dataset here.")
+	case len(j.d.Datasets) == 0 && len(j.d.Runs) == 0:
+		return refuse(record.Missing, roles(record.Contributor), doRecordRun(j.d),
+			"No training run is recorded, so it is not known which datasets the model was made from.")
+	case len(j.d.Datasets) == 0:
+		return pass("The runs read no dataset.")
+	}
+	g := pass("All %d datasets are approved for %s.", len(j.d.Datasets), use.Purpose)
+	g.Until = until
+	return g
+}
+
+// ownRuns returns the runs that made the release's artifact: the one that the
+// version names, or all of them where it names none.
+func (j *judge) ownRuns() []*record.Recorded[record.Run] {
+	v := &j.d.Version.Record
+	var made []*record.Recorded[record.Run]
+	for i := range j.d.Runs {
+		r := &j.d.Runs[i]
+		if v.Run != "" && r.Record.Ref() != v.Run {
+			continue
+		}
+		if slices.ContainsFunc(r.Record.Outputs, func(o record.Resource) bool { return o.Digest == v.Artifact }) {
+			made = append(made, r)
+		}
+	}
+	return made
+}
+
+const vendorHasNoRun = "A vendor's model has no run here."
+
+func (j *judge) run() record.Gate {
+	runs := j.ownRuns()
+	if len(runs) == 0 {
+		return j.noRun()
+	}
+	for _, r := range runs {
+		if j.d.People[r.Actor].Principal.Type == record.Workload {
+			g := pass("The run %s is recorded by the workload %s.", r.Record.Ref(), r.Actor)
+			g.Evidence = []string{string(r.Digest)}
+			return g
+		}
+	}
+	r := runs[0]
+	return refuse(record.Fail, roles(record.Contributor), doRecordRun(j.d),
+		"The run %s is recorded by %s, who is no workload; let the pipeline record it with its own identity.", r.Record.Ref(), r.Actor)
+}
+
+func (j *judge) noRun() record.Gate {
+	if j.d.Version.Record.Type == record.Vendor {
+		return pass(vendorHasNoRun)
+	}
+	return refuse(record.Missing, roles(record.Contributor), doRecordRun(j.d),
+		"No recorded run has the artifact %s among its outputs.", j.d.Version.Record.Artifact.Short())
+}
+
+func (j *judge) code() record.Gate {
+	runs := j.ownRuns()
+	if len(runs) == 0 {
+		return j.noRun()
+	}
+	for _, r := range runs {
+		code := &r.Record.Code
+		switch {
+		case len(code.Commit) != 40 && len(code.Commit) != 64:
+			return refuse(record.Fail, roles(record.Contributor), doRecordRun(j.d),
+				"The run %s does not name a full commit.", r.Record.Ref())
+		case code.Dirty:
+			return refuse(record.Fail, roles(record.Contributor), doRecordRun(j.d),
+				"The run %s ran on a working tree that differs from its commit; commit and train again.", r.Record.Ref())
+		}
+	}
+	code := &runs[0].Record.Code
+	g := pass("The run %s ran on the clean commit %.12s of %s.", runs[0].Record.Ref(), code.Commit, code.Repository)
+	g.Evidence = []string{string(runs[0].Digest)}
+	return g
+}
+
+func (j *judge) rollback() record.Gate {
+	p := j.d.Production
+	if p == nil {
+		return pass("Nothing ran here before, so to stop the release is the way back.")
+	}
+	status, _ := record.StatusAt(j.d.History, p.ID, j.at)
+	who, do := roles(record.ModelOwner, record.Contributor), "imprimatur release show "+p.ID
+	switch {
+	case status != record.Live && status != record.Replaced:
+		return refuse(record.Fail, who, do, "The release before, %s, is %s and cannot take over.", p.ID, status)
+	case !record.Stands(time.Time{}, p.Until, j.at):
+		return refuse(record.Fail, who, do, "The release before, %s, lapsed on %s and cannot take over until what lapsed is renewed.", p.ID, date(p.Until))
+	}
+	g := pass("The release before, %s, still stands and can take over.", p.ID)
+	g.Until = p.Until.UTC()
+	return g
+}
+
+func (j *judge) content() record.Gate {
+	var found []string
+	look := func(v *record.ModelVersion) {
+		for _, f := range v.Findings {
+			found = append(found, fmt.Sprintf("%s of %s: %s, %s", f.File, v.Ref(), f.Type, f.Detail))
+		}
+	}
+	look(&j.d.Version.Record)
+	for i := range j.d.Bases {
+		look(&j.d.Bases[i].Record)
+	}
+	if len(found) == 0 {
+		return pass("No file of the model or its bases is unsafe to load.")
+	}
+	const shown = 5
+	more := ""
+	if len(found) > shown {
+		more = fmt.Sprintf(", and %d more", len(found)-shown)
+		found = found[:shown]
+	}
+	return refuse(record.Fail, roles(record.Contributor, record.Security), doRecordVersion(j.d),
+		"Unsafe files: %s%s. Save the model in a format that holds no code and record it as a new version.", strings.Join(found, "; "), more)
+}

@@ -1,0 +1,151 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"imprimatur.dev/record"
+)
+
+// approvals judges the approval entries together, for one person fills one
+// seat among all of them (rule 5).
+func (j *judge) approvals() []record.Gate {
+	entries := j.tier.Approvals
+	words := make([][]*word, len(entries))
+	for i := range entries {
+		for _, a := range j.latest(entries[i].Role) {
+			words[i] = append(words[i], j.weigh(&entries[i], a))
+		}
+		// Those that last longest go first, so that the gate does too.
+		slices.SortStableFunc(words[i], func(a, b *word) int {
+			switch {
+			case a.until.Equal(b.until):
+				return cmp.Compare(a.actor(), b.actor())
+			case a.until.IsZero() || (!b.until.IsZero() && a.until.After(b.until)):
+				return -1
+			default:
+				return 1
+			}
+		})
+	}
+	filled := j.seat(words)
+	gates := make([]record.Gate, len(entries))
+	for i := range entries {
+		gates[i] = j.approval(&entries[i], words[i], filled, i)
+	}
+	return gates
+}
+
+// filling says who fills the seats of each entry.
+type filling [][]*word
+
+// seat finds the fullest seating. In a solo tier the seats that stay empty may
+// then be filled by anybody with a valid approval, again and again.
+func (j *judge) seat(words [][]*word) filling {
+	var people []string
+	var fits [][]int
+	var entryOf []int
+	for i, s := range j.tier.Approvals {
+		var able []int
+		for _, w := range words[i] {
+			if w.void != "" || w.dependent {
+				continue
+			}
+			p := slices.Index(people, w.actor())
+			if p < 0 {
+				people, p = append(people, w.actor()), len(people)
+			}
+			able = append(able, p)
+		}
+		for range s.Count {
+			fits, entryOf = append(fits, able), append(entryOf, i)
+		}
+	}
+	out := make(filling, len(words))
+	for seat, person := range match(fits, len(people)) {
+		i := entryOf[seat]
+		if person >= 0 {
+			out[i] = append(out[i], wordOf(words[i], people[person]))
+			continue
+		}
+		if !j.tier.Solo {
+			continue
+		}
+		if k := slices.IndexFunc(words[i], func(w *word) bool { return w.void == "" }); k >= 0 {
+			out[i] = append(out[i], words[i][k])
+			j.dependent = true
+		}
+	}
+	return out
+}
+
+func wordOf(words []*word, actor string) *word {
+	i := slices.IndexFunc(words, func(w *word) bool { return w.actor() == actor })
+	return words[i]
+}
+
+func (j *judge) approval(s *Seats, words []*word, filled filling, entry int) record.Gate {
+	who, do := roles(s.Role), doApprove(j.d, s.Role)
+	for _, w := range words {
+		if j.blocks(s, w.ApprovalFacts) {
+			a := &w.Approval
+			return refuse(record.Fail, who, do, "%s requested changes on %s of %s: %s. This blocks until %s speaks again or what %s covers changes.",
+				a.Actor, date(a.Time), a.Record.Release, strings.TrimSuffix(a.Record.Reason, "."), a.Actor, s.Role)
+		}
+	}
+	seated := filled[entry]
+	if len(seated) < s.Count {
+		return refuse(record.Missing, who, do, "%s", j.empty(s, words, filled, entry))
+	}
+	g := record.Gate{Result: record.Pass}
+	said := make([]string, len(seated))
+	for i, w := range seated {
+		g.Until = earliest(g.Until, w.until)
+		g.Evidence = append(g.Evidence, string(w.Approval.Digest))
+		said[i] = fmt.Sprintf("%s approved on %s by %s", w.actor(), date(w.Approval.Time), w.Approval.Record.Method)
+		if w.carried != "" {
+			said[i] += ", " + w.carried
+		}
+		if w.dependent {
+			said[i] += ", not independently: " + j.excluded(w.actor())
+		}
+	}
+	g.Reason = strings.Join(said, "; ") + "."
+	return g
+}
+
+// empty explains the seats that stay empty.
+func (j *judge) empty(s *Seats, words []*word, filled filling, entry int) string {
+	lack := s.Count - len(filled[entry])
+	text := fmt.Sprintf("%d of %d seats of the role %s are empty", lack, s.Count, s.Role)
+	if s.Count == 1 {
+		text = fmt.Sprintf("The seat of the role %s is empty", s.Role)
+	}
+	var why []string
+	for _, w := range words {
+		switch {
+		case w.void != "":
+			why = append(why, w.void)
+		case !slices.Contains(filled[entry], w):
+			why = append(why, fmt.Sprintf("%s already fills a seat as %s", w.actor(), j.seatedAs(filled, w.actor())))
+		}
+	}
+	if len(why) == 0 {
+		if len(filled[entry]) == 0 {
+			return text + ": nobody has approved in this role yet."
+		}
+		return text + ": nobody else has approved in this role yet."
+	}
+	return text + ": " + strings.Join(why, "; ") + "."
+}
+
+func (j *judge) seatedAs(filled filling, actor string) record.RoleName {
+	for i, seated := range filled {
+		if slices.ContainsFunc(seated, func(w *word) bool { return w.actor() == actor }) {
+			return j.tier.Approvals[i].Role
+		}
+	}
+	return ""
+}
