@@ -1,273 +1,406 @@
 package lineage
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"imprimatur.dev/record"
 )
 
 // Collect gathers the dossier of a release, and every entry that it rests on,
-// in ledger order without repeats; the entries' digests are a verdict's Inputs.
-// What is referred to and not found is named in the dossier's Absent, and so is
-// what the release's lineage has and the release does not name. An unknown
-// release is [ErrNotFound]; any other error is the source's.
-func Collect(src Source, releaseID string) (*record.Dossier, []Entry, error) {
-	c := &collector{reader: newReader(src), d: &record.Dossier{ID: releaseID, People: map[string]record.Person{}}}
-	rel, ok := c.release(releaseID)
-	if !ok {
-		return nil, nil, cmp.Or(c.err, fmt.Errorf("%w: %s", ErrNotFound, releaseID))
+// in ledger order without repeats.
+func Collect(src Source, release string) (*record.Dossier, []Entry, error) {
+	c := &collector{src: src, touched: map[int64]Entry{}, people: map[string]bool{}}
+	if err := c.collect(release); err != nil {
+		return nil, nil, fmt.Errorf("gathering the facts of release %s: %w", release, err)
 	}
-	c.d.Release, c.d.Digests, c.d.Line = rel.Recorded, rel.digests, rel.Record.Line()
-	c.context()
-	c.lineage()
-	c.d.Evaluations = c.evaluations(rel.Record.Behaviour.Evaluations)
-	c.approvals()
-	c.d.Exceptions = pick[record.Exception](c.reader, record.KeyExceptions(c.d.Line), nil)
-	c.d.Reviews = pick[record.Review](c.reader, record.KeyExceptions(c.d.Line), nil)
-	c.d.History = c.history(c.d.Line)
-	c.production()
-	c.people()
-	if c.err != nil {
-		return nil, nil, c.err
-	}
-	return c.d, c.entries(), nil
+	return &c.d, c.entries(), nil
 }
 
-// Gather returns every entry that a bundle of the release needs, in ledger
-// order: what its dossier rests on now, the verdicts stated of it, and what
-// each of these rested on when it was stated.
-func Gather(src Source, releaseID string) ([]Entry, error) {
-	_, entries, err := Collect(src, releaseID)
-	if err != nil {
+// Gather returns every entry that a bundle of the release needs: what its
+// dossier rests on, and the verdicts stated of it.
+func Gather(src Source, release string) ([]Entry, error) {
+	c := &collector{src: src, touched: map[int64]Entry{}, people: map[string]bool{}}
+	if err := c.collect(release); err != nil {
+		return nil, fmt.Errorf("gathering the statements of release %s: %w", release, err)
+	}
+	if _, err := c.Find(record.KeyVerdicts(release)); err != nil {
 		return nil, err
 	}
-	all := newReader(src)
-	for _, v := range pick[record.Verdict](all, record.KeyVerdicts(releaseID), nil) {
-		_, then, err := Collect(Filter(src, func(e Entry) bool { return e.Index < v.Index }), releaseID)
-		if err != nil {
-			return nil, fmt.Errorf("gathering what the verdict at %d rested on: %w", v.Index, err)
-		}
-		entries = append(entries, then...)
-	}
-	for _, e := range entries {
-		all.used[e.Index] = e
-	}
-	return all.entries(), all.err
+	return c.entries(), nil
 }
 
+// collector is a Source that remembers what it found, so that what a dossier
+// rests on is known without a second list to keep in step.
 type collector struct {
-	*reader
-	d *record.Dossier
+	src     Source
+	touched map[int64]Entry
+	d       record.Dossier
+	people  map[string]bool
+}
+
+// Find implements Source.
+func (c *collector) Find(key string) ([]Entry, error) {
+	entries, err := c.src.Find(key)
+	for _, e := range entries {
+		c.touched[e.Index] = e
+	}
+	return entries, err
+}
+
+func (c *collector) entries() []Entry {
+	out := make([]Entry, 0, len(c.touched))
+	for _, i := range slices.Sorted(maps.Keys(c.touched)) {
+		out = append(out, c.touched[i])
+	}
+	return out
+}
+
+func (c *collector) collect(release string) error {
+	steps := []func() error{c.context, c.lineage, c.evaluations, c.approvals, c.exceptions, c.history, c.persons}
+	if err := c.release(release); err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *collector) absent(format string, args ...any) {
-	fragment := fmt.Sprintf(format, args...)
-	if !slices.Contains(c.d.Absent, fragment) {
-		c.d.Absent = append(c.d.Absent, fragment)
+	c.d.Absent = append(c.d.Absent, fmt.Sprintf(format, args...))
+}
+
+// names notes principals whose roles and kinds the policy will ask about.
+func (c *collector) names(names ...string) {
+	for _, n := range names {
+		if n != "" {
+			c.people[n] = true
+		}
 	}
 }
 
-// release is a release with the digests of its raw record.
-type release struct {
-	record.Recorded[record.Release]
-	digests record.Digests
-}
-
-// release finds a release by its ID. An entry whose record has another ID is
-// passed over: only a wrong source gives one.
-func (c *collector) release(id string) (release, bool) {
-	for _, e := range c.find(record.KeyRelease(id)) {
-		if _, ok := e.Statement.Body.(record.Release); !ok {
+func (c *collector) release(id string) error {
+	entries, err := c.Find(record.KeyRelease(id))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		rel, ok := e.Statement.Body.(record.Release)
+		if !ok {
 			continue
 		}
-		ds, err := record.DigestsOf(e.Statement.Raw)
-		if err == nil && record.ReleaseID(ds.Record) == id {
-			return release{use[record.Release](c.reader, e), ds}, true
-		}
+		c.d.Release, c.d.ID, c.d.Line = recorded(e, rel), id, rel.Line()
+		c.d.Digests, err = record.DigestsOf(e.Statement.Raw)
+		c.names(e.Statement.Actor, rel.Context.Owner)
+		return err
 	}
-	return release{}, false
+	return ErrNotFound
 }
 
-func (c *collector) context() {
+// context reads what the release's context part names, the policy's statement
+// included, so that it is among the entries.
+func (c *collector) context() error {
 	x := c.d.Release.Record.Context
 	var ok bool
-	if c.d.UseCase, ok = newest[record.UseCase](c.reader, record.KeyUseCase(x.UseCase)); !ok {
-		c.absent("use case %s", x.UseCase)
+	var err error
+	if c.d.UseCase, ok, err = Last[record.UseCase](c, record.KeyUseCase(x.UseCase)); err != nil {
+		return err
+	} else if !ok {
+		c.absent("the use case %s", x.UseCase)
 	}
-	if c.d.Environment, ok = newest[record.Environment](c.reader, record.KeyEnvironment(x.Environment)); !ok {
-		c.absent("environment %s", x.Environment)
+	if c.d.Environment, ok, err = Last[record.Environment](c, record.KeyEnvironment(x.Environment)); err != nil {
+		return err
+	} else if !ok {
+		c.absent("the environment %s", x.Environment)
 	}
-	if len(asOf[record.Policy](c.reader, record.KeyPolicy(x.Policy.Digest), -1)) == 0 {
-		c.absent("policy %s with the digest %s", x.Policy.Name, x.Policy.Digest)
+	if _, ok, err = Last[record.Policy](c, record.KeyPolicy(x.Policy.Digest)); err == nil && !ok {
+		c.absent("the policy %s %s", x.Policy.Name, x.Policy.Digest)
 	}
+	return err
 }
 
-// lineage fills in the version, what it was made from, and the stewards' words.
-func (c *collector) lineage() {
-	b, data := c.d.Release.Record.Behaviour, c.d.Release.Record.Data
-	w := newWalk(c.reader, c.d.Release.Index, b.Artifact)
-	w.drain()
-	w.named(data)
-	ref := b.Model + "@" + b.Version
-	for _, v := range w.versions[b.Artifact] {
-		if v.Record.Ref() == ref {
+// lineage traces the artifact and holds the release's data part against it, so
+// that a release cannot leave out what its model was made from.
+func (c *collector) lineage() error {
+	rel := c.d.Release.Record
+	trail, err := Trace(c, rel.Behaviour.Artifact)
+	if err != nil {
+		return err
+	}
+	c.d.Absent = append(c.d.Absent, trail.Absent...)
+	for _, v := range trail.Versions {
+		c.names(v.Actor)
+		if v.Record.Artifact == rel.Behaviour.Artifact {
 			c.d.Version = v
+		} else {
+			c.d.Bases = append(c.d.Bases, v)
 		}
 	}
-	if c.d.Version.Statement == "" {
-		c.absent("model version %s with the artifact %s", ref, b.Artifact)
-	}
-	c.d.Bases = w.trail().Bases
-	for _, ref := range data.Runs {
-		named := func(r record.Recorded[record.Run]) bool { return r.Record.Ref() == ref }
-		if at := slices.IndexFunc(w.runs, named); at >= 0 {
-			c.d.Runs = append(c.d.Runs, w.runs[at])
+	if v := c.d.Version.Record; v.Model != rel.Behaviour.Model || v.Version != rel.Behaviour.Version {
+		if err := c.namedVersion(); err != nil {
+			return err
 		}
 	}
-	for _, digest := range data.Datasets {
-		if found, ok := w.datasets[digest]; ok {
-			c.d.Datasets = append(c.d.Datasets, record.DatasetFacts{Dataset: found, Approvals: c.stewards(found.Record)})
+	for _, r := range trail.Runs {
+		c.names(r.Actor, r.Record.Initiator)
+		c.d.Runs = append(c.d.Runs, r)
+		if !slices.Contains(rel.Data.Runs, r.Record.Ref()) {
+			c.absent("in the release, the run %s, which made its model or a base of it; propose the release again", r.Record.Ref())
 		}
 	}
-	for _, fragment := range append(w.absent, w.hidden(data)...) {
-		c.absent("%s", fragment)
+	for _, d := range trail.Datasets {
+		if !slices.Contains(rel.Data.Datasets, d) {
+			c.absent("in the release, the dataset %s, which its model was trained on; propose the release again", d)
+		}
 	}
+	return c.datasets(trail.Datasets)
 }
 
-// stewards returns the stewards' words on a dataset, whether they spoke of it
-// or of its source, oldest first.
-func (c *collector) stewards(d record.Dataset) []record.Recorded[record.DataApproval] {
-	speaks := func(_ Entry, a record.DataApproval) bool { return a.Matches(d) }
-	out := append(
-		pick(c.reader, record.KeyDataApprovals(d.Digest), speaks),
-		pick(c.reader, record.KeySourceApprovals, speaks)...)
-	slices.SortFunc(out, func(a, b record.Recorded[record.DataApproval]) int { return cmp.Compare(a.Index, b.Index) })
-	return out
-}
-
-// evaluations finds evaluations by record digest. The same evidence stated
-// twice is one evaluation: its first statement counts.
-func (c *collector) evaluations(digests []record.Digest) []record.Recorded[record.Evaluation] {
-	var out []record.Recorded[record.Evaluation]
-	for _, digest := range digests {
-		found := false
-		out = append(out, pick(c.reader, record.KeyEvaluation(record.EvaluationID(digest)), func(e Entry, _ record.Evaluation) bool {
-			first := !found && e.Statement.Digest() == digest
-			found = found || first
-			return first
-		})...)
-		if !found {
-			c.absent("evaluation %s", digest)
-		}
+// namedVersion finds the version that the release names among several that
+// stand for the same bytes.
+func (c *collector) namedVersion() error {
+	b := c.d.Release.Record.Behaviour
+	v, ok, err := Last[record.ModelVersion](c, record.KeyVersion(b.Model+"@"+b.Version))
+	if err != nil {
+		return err
 	}
-	return out
+	if !ok || v.Record.Artifact != b.Artifact {
+		c.absent("the model version %s@%s with the artifact %s", b.Model, b.Version, b.Artifact)
+		return nil
+	}
+	c.d.Version = v
+	c.names(v.Actor)
+	return nil
 }
 
-// approvals gathers the words on every release of the line, each with what the
-// approver saw.
-func (c *collector) approvals() {
-	seen := map[string]release{}
-	for _, a := range pick[record.Approval](c.reader, record.KeyApprovals(c.d.Line), nil) {
-		rel, ok := seen[a.Record.Release]
+// datasets reads every dataset that was traced or that the release names, with
+// the stewards' words on it.
+func (c *collector) datasets(traced []record.Digest) error {
+	all := append(slices.Clone(traced), c.d.Release.Record.Data.Datasets...)
+	slices.Sort(all)
+	bySource, err := All[record.DataApproval](c, record.KeySourceApprovals)
+	if err != nil {
+		return err
+	}
+	for _, digest := range slices.Compact(all) {
+		set, ok, err := Last[record.Dataset](c, record.KeyDataset(digest))
+		if err != nil {
+			return err
+		}
 		if !ok {
-			if rel, ok = c.release(a.Record.Release); !ok {
-				c.absent("release %s, which %s spoke of", a.Record.Release, a.Actor)
-				continue
+			if !slices.Contains(traced, digest) {
+				c.absent("the dataset %s", digest)
 			}
-			seen[a.Record.Release] = rel
+			continue
 		}
-		c.d.Approvals = append(c.d.Approvals, record.ApprovalFacts{Approval: a, Digests: rel.digests, Authority: rel.Record.Authority})
+		words, err := All[record.DataApproval](c, record.KeyDataApprovals(digest))
+		if err != nil {
+			return err
+		}
+		for _, w := range bySource {
+			if w.Record.Matches(set.Record) {
+				words = append(words, w)
+			}
+		}
+		slices.SortFunc(words, func(a, b record.Recorded[record.DataApproval]) int { return int(a.Index - b.Index) })
+		for _, w := range words {
+			c.names(w.Actor)
+		}
+		c.names(set.Actor)
+		c.d.Datasets = append(c.d.Datasets, record.DatasetFacts{Dataset: set, Approvals: words})
 	}
+	return nil
 }
 
-// production finds the release to compare with: the one that this release
-// replaced when it is live, otherwise the live one.
-func (c *collector) production() {
-	if len(c.d.History) == 0 {
-		return
+func (c *collector) evaluations() error {
+	var err error
+	c.d.Evaluations, err = c.evaluationsOf(c.d.Release.Record, true)
+	for _, e := range c.d.Evaluations {
+		c.names(e.Actor)
 	}
-	last := slices.MaxFunc(c.d.History, func(a, b record.Event) int { return a.Time.Compare(b.Time) }).Time
-	_, id := record.StatusAt(c.d.History, c.d.ID, last)
-	if id == c.d.ID {
+	return err
+}
+
+// evaluationsOf reads the evaluations that a release names.
+func (c *collector) evaluationsOf(rel record.Release, demanded bool) ([]record.Recorded[record.Evaluation], error) {
+	var out []record.Recorded[record.Evaluation]
+	for _, digest := range rel.Behaviour.Evaluations {
+		all, err := All[record.Evaluation](c, record.KeyEvaluation(record.EvaluationID(digest)))
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(all, func(e record.Recorded[record.Evaluation]) bool { return e.Digest == digest })
+		switch {
+		case i >= 0:
+			out = append(out, all[i])
+		case demanded:
+			c.absent("the evaluation %s", digest)
+		}
+	}
+	return out, nil
+}
+
+// approvals reads the words spoken in the whole line, each with what the
+// approver saw.
+func (c *collector) approvals() error {
+	words, err := All[record.Approval](c, record.KeyApprovals(c.d.Line))
+	if err != nil {
+		return err
+	}
+	seen := map[string]record.ApprovalFacts{}
+	for _, w := range words {
+		facts, ok := seen[w.Record.Release]
+		if !ok {
+			if facts, err = c.whatWasSeen(w.Record.Release); err != nil {
+				return err
+			}
+			seen[w.Record.Release] = facts
+		}
+		facts.Approval = w
+		c.names(w.Actor)
+		c.d.Approvals = append(c.d.Approvals, facts)
+	}
+	return nil
+}
+
+func (c *collector) whatWasSeen(release string) (record.ApprovalFacts, error) {
+	entries, err := c.Find(record.KeyRelease(release))
+	for _, e := range entries {
+		if rel, ok := e.Statement.Body.(record.Release); ok {
+			ds, err := record.DigestsOf(e.Statement.Raw)
+			return record.ApprovalFacts{Digests: ds, Authority: rel.Authority}, err
+		}
+	}
+	return record.ApprovalFacts{}, err
+}
+
+func (c *collector) exceptions() error {
+	var err error
+	if c.d.Exceptions, err = All[record.Exception](c, record.KeyExceptions(c.d.Line)); err != nil {
+		return err
+	}
+	c.d.Reviews, err = All[record.Review](c, record.KeyExceptions(c.d.Line))
+	for _, x := range c.d.Exceptions {
+		c.names(x.Actor)
+	}
+	for _, r := range c.d.Reviews {
+		c.names(r.Actor)
+	}
+	return err
+}
+
+// history reads what became of the line and finds what the release is compared
+// with: the one it replaced when it is live, else the one that is live.
+func (c *collector) history() error {
+	var err error
+	if c.d.History, err = History(c, c.d.Line); err != nil || len(c.d.History) == 0 {
+		return err
+	}
+	last := c.d.History[len(c.d.History)-1].Time
+	_, live := record.StatusAt(c.d.History, c.d.ID, last)
+	before := live
+	if live == c.d.ID {
+		before = ""
 		for _, e := range c.d.History {
 			if e.Promotion != nil && e.Promotion.Release == c.d.ID {
-				id = e.Promotion.Replaces
+				before = e.Promotion.Replaces
 			}
 		}
 	}
-	if id == "" || id == c.d.ID {
-		return
+	if before == "" || before == c.d.ID {
+		return nil
 	}
-	rel, ok := c.release(id)
-	if !ok {
-		c.absent("release %s, which was live before", id)
-		return
-	}
-	c.d.Production = &record.Baseline{ID: id, Release: rel.Recorded, Evaluations: c.evaluations(rel.Record.Behaviour.Evaluations)}
-	for _, e := range c.d.History {
-		if e.Promotion != nil && e.Promotion.Release == id {
-			c.d.Production.Until = e.Promotion.Until
-		}
-	}
+	return c.production(before)
 }
 
-// people gathers the principals whom the facts name: every actor of an entry
-// used so far, the owner of the release, who started the runs, who wrote their
-// code, and the owners of the workloads among all these.
-func (c *collector) people() {
-	names := map[string]bool{c.d.Release.Record.Context.Owner: true}
-	for _, e := range c.used {
-		names[e.Statement.Actor] = true
+func (c *collector) production(id string) error {
+	rel, ok, err := Last[record.Release](c, record.KeyRelease(id))
+	if err != nil || !ok {
+		return err
 	}
-	for _, run := range c.d.Runs {
-		names[run.Record.Initiator] = true
-		for _, name := range c.authors(run.Record.Code.Author) {
-			names[name] = true
+	base := &record.Baseline{ID: id, Release: rel}
+	if base.Evaluations, err = c.evaluationsOf(rel.Record, false); err != nil {
+		return err
+	}
+	for _, e := range c.d.History {
+		if e.Promotion != nil && e.Promotion.Release == id {
+			base.Until = e.Promotion.Until
 		}
 	}
-	queue := slices.Sorted(maps.Keys(names))
+	c.d.Production = base
+	return nil
+}
+
+// persons reads every principal that was named, workloads' owners and the
+// authors of code included.
+func (c *collector) persons() error {
+	for _, r := range c.d.Runs {
+		if err := c.author(r.Record.Code.Author); err != nil {
+			return err
+		}
+	}
+	c.d.People = map[string]record.Person{}
+	queue := slices.Sorted(maps.Keys(c.people))
 	for len(queue) > 0 {
 		name := queue[0]
 		queue = queue[1:]
-		if _, done := c.d.People[name]; done || name == "" {
+		if _, done := c.d.People[name]; done {
 			continue
 		}
-		if p, ok := c.person(name); ok {
-			c.d.People[name] = p
+		p, err := PersonOf(c, name)
+		if err != nil {
+			return err
+		}
+		if p.Principal.Name == "" {
+			continue
+		}
+		c.d.People[name] = p
+		if p.Principal.Owner != "" {
 			queue = append(queue, p.Principal.Owner)
 		}
 	}
+	return nil
 }
 
-// authors resolves a commit's author, a principal's name or an e-mail address
-// such as "Jo <jo@example.org>", to the names of principals who claim it now.
-func (c *collector) authors(author string) []string {
+// author names the principals who claim a commit author's name or address.
+func (c *collector) author(author string) error {
 	if author == "" {
 		return nil
 	}
-	address := author
-	if _, rest, ok := strings.Cut(author, "<"); ok {
-		address, _, _ = strings.Cut(rest, ">")
+	c.names(author)
+	claimed, err := All[record.Principal](c, record.KeyEmail(author))
+	for _, p := range claimed {
+		c.names(p.Record.Name)
 	}
-	names := []string{strings.ToLower(author), strings.ToLower(address)}
-	for _, e := range c.find(record.KeyEmail(address)) {
-		if claimant, ok := e.Statement.Body.(record.Principal); ok && c.claims(claimant.Name, address) {
-			names = append(names, claimant.Name)
-		}
-	}
-	return names
+	return err
 }
 
-// claims reports whether a principal's newest statement has the address.
-func (c *collector) claims(name, address string) bool {
-	for _, e := range slices.Backward(c.find(record.KeyPrincipal(name))) {
-		if p, ok := e.Statement.Body.(record.Principal); ok {
-			return slices.ContainsFunc(p.Emails, func(a string) bool { return strings.EqualFold(a, address) })
+// PersonOf returns a principal with its current role bindings; the zero Person
+// when it was never enrolled.
+func PersonOf(src Source, name string) (record.Person, error) {
+	p, ok, err := Last[record.Principal](src, record.KeyPrincipal(name))
+	if err != nil || !ok {
+		return record.Person{}, err
+	}
+	bindings, err := All[record.Role](src, record.KeyRoles(name))
+	return record.Person{Principal: p.Record, Roles: currentRoles(bindings)}, err
+}
+
+// currentRoles keeps the newest binding of each role and team, in the order in
+// which they were first bound.
+func currentRoles(bindings []record.Recorded[record.Role]) []record.Role {
+	var out []record.Role
+	for _, b := range bindings {
+		i := slices.IndexFunc(out, func(r record.Role) bool { return r.Role == b.Record.Role && r.Team == b.Record.Team })
+		if i < 0 {
+			out = append(out, b.Record)
+		} else {
+			out[i] = b.Record
 		}
 	}
-	return false
+	return out
 }

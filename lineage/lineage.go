@@ -1,51 +1,31 @@
-// Package lineage answers what was made from what, and what rests on what, by
-// walking the statements of a ledger.
+// Package lineage is the graph of what was made from what, read from
+// statements: it walks from an artifact to its runs, datasets and base models,
+// gathers all that a verdict on a release rests on, and walks the other way, from
+// data or a credential to the releases it touches.
 //
-// It reads statements through a [Source], which finds entries under the keys
-// that package record defines. The two sources are the registry's view of the
-// database and the entries of an offline bundle; over the same entries both
-// give the same answer, which is how an auditor reaches the server's verdict
-// (rule 2).
+// It reads through a [Source], of which there are two: the store's snapshot, and
+// a bundle. Everything it returns is a pure function of what the source finds, so
+// the server and the offline verifier gather the same dossier (rule 2).
 //
-// # What counts
-//
-// What a release was made from is read as the ledger stood when the release was
-// proposed: a statement that somebody makes afterwards about the same bytes
-// changes neither what was approved nor what runs. Where the ledger had nothing
-// at that time, the first later statement counts. What may change while a
-// release lives (approvals, withdrawals, roles, exceptions, promotions, the use
-// case, the environment) is read as it stands now; a caller who asks about an
-// earlier time passes a source made by [Filter].
-//
-// Cycles end a walk, they never hang it. What a record refers to and the source
+// Cycles end a walk; they never hang it. What a record refers to and the source
 // does not have is named as absent rather than passed over.
-//
-// # Closed under itself
-//
-// [Collect] returns with the dossier every entry that it used. Collecting again
-// over only those entries gives the same dossier and the same entries: nothing
-// that was passed over may have had a say. The tests hold this.
-//
-// The package does no input or output and reads no clock.
 package lineage
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 
 	"imprimatur.dev/record"
 )
 
-// ErrNotFound says that the ledger has no release with the ID.
-var ErrNotFound = errors.New("no such release")
+// ErrNotFound is wrapped when the thing asked about was never stated.
+var ErrNotFound = errors.New("it was never stated in this ledger")
 
 // Entry is one statement of the ledger.
 type Entry struct {
-	// Index is the position in the ledger, from 0.
+	// Index is its position in the ledger, from 0.
 	Index int64
-	// Digest is SHA-256 of the statement's payload.
+	// Digest is SHA-256 of the signed payload.
 	Digest    record.Digest
 	Statement record.Statement
 }
@@ -55,30 +35,22 @@ type Source interface {
 	Find(key string) ([]Entry, error)
 }
 
-// Filter returns a source of only those entries of src for which keep answers
-// true.
-func Filter(src Source, keep func(Entry) bool) Source { return filtered{src, keep} }
-
-type filtered struct {
-	src  Source
-	keep func(Entry) bool
-}
-
-func (f filtered) Find(key string) ([]Entry, error) {
-	all, err := f.src.Find(key)
+// All returns the records of one type under a key, oldest first.
+func All[T record.Body](src Source, key string) ([]record.Recorded[T], error) {
+	entries, err := src.Find(key)
 	if err != nil {
 		return nil, err
 	}
-	var kept []Entry
-	for _, e := range all {
-		if f.keep(e) {
-			kept = append(kept, e)
+	var out []record.Recorded[T]
+	for _, e := range entries {
+		if body, ok := e.Statement.Body.(T); ok {
+			out = append(out, recorded(e, body))
 		}
 	}
-	return kept, nil
+	return out, nil
 }
 
-// Last returns the newest record of type T under a key, and whether there is one.
+// Last returns the newest record of one type under a key.
 func Last[T record.Body](src Source, key string) (record.Recorded[T], bool, error) {
 	all, err := All[T](src, key)
 	if err != nil || len(all) == 0 {
@@ -87,146 +59,145 @@ func Last[T record.Body](src Source, key string) (record.Recorded[T], bool, erro
 	return all[len(all)-1], true, nil
 }
 
-// All returns the records of type T under a key, oldest first.
-func All[T record.Body](src Source, key string) ([]record.Recorded[T], error) {
-	r := newReader(src)
-	return pick[T](r, key, nil), r.err
+func recorded[T record.Body](e Entry, body T) record.Recorded[T] {
+	s := e.Statement
+	return record.Recorded[T]{Record: body, Digest: s.Digest(), Actor: s.Actor, Time: s.Time, Index: e.Index, Statement: e.Digest}
 }
 
-// History returns what became of a line, oldest first: the promotions,
-// suspensions and retirements of its releases.
+// History returns what became of a line: promotions, suspensions and
+// retirements, oldest first.
 func History(src Source, line string) ([]record.Event, error) {
-	r := newReader(src)
-	return r.history(line), r.err
-}
-
-// PersonOf returns a principal with its current role bindings, and whether it
-// was ever enrolled.
-func PersonOf(src Source, name string) (record.Person, bool, error) {
-	r := newReader(src)
-	p, ok := r.person(name)
-	return p, ok, r.err
-}
-
-// reader reads a source, each key once, and keeps the entries that were used.
-type reader struct {
-	src  Source
-	seen map[string][]Entry
-	used map[int64]Entry
-	err  error // the first error of the source; after it nothing is found
-}
-
-func newReader(src Source) *reader {
-	return &reader{src: src, seen: map[string][]Entry{}, used: map[int64]Entry{}}
-}
-
-func (r *reader) find(key string) []Entry {
-	if found, ok := r.seen[key]; ok || r.err != nil {
-		return found
-	}
-	found, err := r.src.Find(key)
+	entries, err := src.Find(record.KeyLive(line))
 	if err != nil {
-		r.err = fmt.Errorf("finding %s: %w", key, err)
-		return nil
+		return nil, err
 	}
-	r.seen[key] = found
-	return found
-}
-
-// entries returns what was used, in ledger order.
-func (r *reader) entries() []Entry {
-	out := make([]Entry, 0, len(r.used))
-	for _, e := range r.used {
-		out = append(out, e)
-	}
-	slices.SortFunc(out, func(a, b Entry) int { return cmp.Compare(a.Index, b.Index) })
-	return out
-}
-
-// use marks an entry as one that the answer rests on.
-func use[T record.Body](r *reader, e Entry) record.Recorded[T] {
-	r.used[e.Index] = e
-	return record.Recorded[T]{
-		Record: e.Statement.Body.(T), Digest: e.Statement.Digest(), Actor: e.Statement.Actor, Time: e.Statement.Time,
-		Index: e.Index, Statement: e.Digest,
-	}
-}
-
-// pick uses all records of type T under a key for which want answers true; a
-// nil want takes all.
-func pick[T record.Body](r *reader, key string, want func(Entry, T) bool) []record.Recorded[T] {
-	var out []record.Recorded[T]
-	for _, e := range r.find(key) {
-		if body, ok := e.Statement.Body.(T); ok && (want == nil || want(e, body)) {
-			out = append(out, use[T](r, e))
-		}
-	}
-	return out
-}
-
-// newest uses the last record of type T under a key.
-func newest[T record.Body](r *reader, key string) (record.Recorded[T], bool) {
-	for _, e := range slices.Backward(r.find(key)) {
-		if _, ok := e.Statement.Body.(T); ok {
-			return use[T](r, e), true
-		}
-	}
-	return record.Recorded[T]{}, false
-}
-
-// asOf uses the records of type T under a key that stood at an index of the
-// ledger, or the first later one where none did.
-func asOf[T record.Body](r *reader, key string, index int64) []record.Recorded[T] {
-	first := int64(-1)
-	return pick(r, key, func(e Entry, _ T) bool {
-		if first < 0 {
-			first = e.Index
-		}
-		return e.Index <= max(index, first)
-	})
-}
-
-func (r *reader) history(line string) []record.Event {
 	var out []record.Event
-	for _, e := range r.find(record.KeyLive(line)) {
-		event := record.Event{Actor: e.Statement.Actor, Time: e.Statement.Time, Index: e.Index}
+	for _, e := range entries {
+		ev := record.Event{Actor: e.Statement.Actor, Time: e.Statement.Time, Index: e.Index}
 		switch b := e.Statement.Body.(type) {
 		case record.Promotion:
-			event.Promotion = &b
+			ev.Promotion = &b
 		case record.Suspension:
-			event.Suspension = &b
+			ev.Suspension = &b
 		case record.Retirement:
-			event.Retirement = &b
+			ev.Retirement = &b
 		default:
 			continue
 		}
-		r.used[e.Index] = e
-		out = append(out, event)
+		out = append(out, ev)
 	}
-	return out
+	return out, nil
 }
 
-// person finds a principal and the newest binding of each role and team.
-func (r *reader) person(name string) (record.Person, bool) {
-	principal, ok := newest[record.Principal](r, record.KeyPrincipal(name))
-	if !ok {
-		return record.Person{}, false
+// Trail is where an artifact comes from: through its base models, the runs that
+// made them, and the datasets those read, with what these were derived from.
+type Trail struct {
+	// Versions are the artifact's own version first, then its bases', nearest first.
+	Versions []record.Recorded[record.ModelVersion]
+	// Runs are the artifact's own first.
+	Runs []record.Recorded[record.Run]
+	// Datasets and Bases are digests in order without repeats.
+	Datasets []record.Digest
+	Bases    []record.Digest
+	// Absent names what is referred to and was never stated.
+	Absent []string
+}
+
+// RunRefs returns the runs as "team/id", the artifact's own first.
+func (t Trail) RunRefs() []string {
+	refs := make([]string, len(t.Runs))
+	for i, r := range t.Runs {
+		refs[i] = r.Record.Ref()
 	}
-	type seat struct {
-		role record.RoleName
-		team string
+	return refs
+}
+
+// Trace walks from an artifact to everything it was made from.
+func Trace(src Source, artifact record.Digest) (Trail, error) {
+	w := walk{src: src, seen: map[record.Digest]bool{artifact: true}}
+	queue := []record.Digest{artifact}
+	for len(queue) > 0 {
+		next, err := w.version(queue[0])
+		if err != nil {
+			return Trail{}, err
+		}
+		for _, base := range next {
+			if !w.seen[base] {
+				w.seen[base] = true
+				w.trail.Bases = append(w.trail.Bases, base)
+				queue = append(queue, base)
+			}
+		}
+		queue = queue[1:]
 	}
-	last := map[seat]int64{}
-	for _, e := range r.find(record.KeyRoles(name)) {
-		if b, ok := e.Statement.Body.(record.Role); ok {
-			last[seat{b.Role, b.Team}] = e.Index
+	if err := w.derive(); err != nil {
+		return Trail{}, err
+	}
+	slices.Sort(w.trail.Bases)
+	slices.Sort(w.trail.Datasets)
+	return w.trail, nil
+}
+
+type walk struct {
+	src   Source
+	seen  map[record.Digest]bool
+	trail Trail
+}
+
+// version visits one artifact and returns the base models it names.
+func (w *walk) version(artifact record.Digest) ([]record.Digest, error) {
+	v, ok, err := Last[record.ModelVersion](w.src, record.KeyArtifact(artifact))
+	if err != nil {
+		return nil, err
+	}
+	var bases []record.Digest
+	named := ""
+	if ok {
+		w.trail.Versions = append(w.trail.Versions, v)
+		bases, named = v.Record.Bases, v.Record.Run
+	} else {
+		w.trail.Absent = append(w.trail.Absent, "the model "+string(artifact))
+	}
+	runs, err := All[record.Run](w.src, record.KeyRunsOf(artifact))
+	if err != nil {
+		return nil, err
+	}
+	if named != "" && !slices.ContainsFunc(runs, func(r record.Recorded[record.Run]) bool { return r.Record.Ref() == named }) {
+		w.trail.Absent = append(w.trail.Absent, "the run "+named+" with "+v.Record.Ref()+" among its outputs")
+	}
+	for _, r := range runs {
+		w.trail.Runs = append(w.trail.Runs, r)
+		for _, in := range r.Record.Inputs {
+			switch in.Type {
+			case record.ResourceModel:
+				bases = append(bases, in.Digest)
+			case record.ResourceDataset:
+				w.dataset(in.Digest)
+			}
 		}
 	}
-	p := record.Person{Principal: principal.Record}
-	for _, b := range pick(r, record.KeyRoles(name), func(e Entry, b record.Role) bool {
-		return last[seat{b.Role, b.Team}] == e.Index
-	}) {
-		p.Roles = append(p.Roles, b.Record)
+	return bases, nil
+}
+
+func (w *walk) dataset(d record.Digest) {
+	if !slices.Contains(w.trail.Datasets, d) {
+		w.trail.Datasets = append(w.trail.Datasets, d)
 	}
-	return p, true
+}
+
+// derive adds what the datasets were derived from; the list grows as it is walked.
+func (w *walk) derive() error {
+	for i := 0; i < len(w.trail.Datasets); i++ {
+		d, ok, err := Last[record.Dataset](w.src, record.KeyDataset(w.trail.Datasets[i]))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			w.trail.Absent = append(w.trail.Absent, "the dataset "+string(w.trail.Datasets[i]))
+		}
+		for _, from := range d.Record.Derived {
+			w.dataset(from)
+		}
+	}
+	return nil
 }
