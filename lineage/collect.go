@@ -18,17 +18,30 @@ func Collect(src Source, release string) (*record.Dossier, []Entry, error) {
 	return &c.d, c.entries(), nil
 }
 
-// Gather returns every entry that a bundle of the release needs: what its
-// dossier rests on, and the verdicts stated of it.
+// Gather returns every entry that a bundle of the release needs, in ledger
+// order: what its dossier rests on now, the verdicts stated of it, and what each
+// of these rested on when it was stated.
 func Gather(src Source, release string) ([]Entry, error) {
-	c := &collector{src: src, touched: map[int64]Entry{}, people: map[string]bool{}}
-	if err := c.collect(release); err != nil {
-		return nil, fmt.Errorf("gathering the statements of release %s: %w", release, err)
-	}
-	if _, err := c.Find(record.KeyVerdicts(release)); err != nil {
+	all := &collector{src: src, touched: map[int64]Entry{}}
+	verdicts, err := All[record.Verdict](all, record.KeyVerdicts(release))
+	if err != nil {
 		return nil, err
 	}
-	return c.entries(), nil
+	_, entries, err := Collect(src, release)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range verdicts {
+		_, then, err := Collect(Filter(src, func(e Entry) bool { return e.Index < v.Index }), release)
+		if err != nil {
+			return nil, fmt.Errorf("gathering what the verdict at index %d rested on: %w", v.Index, err)
+		}
+		entries = append(entries, then...)
+	}
+	for _, e := range entries {
+		all.touched[e.Index] = e
+	}
+	return all.entries(), nil
 }
 
 // collector is a Source that remembers what it found, so that what a dossier
@@ -293,36 +306,42 @@ func (c *collector) exceptions() error {
 	return err
 }
 
-// history reads what became of the line and finds what the release is compared
-// with: the one it replaced when it is live, else the one that is live.
+// history reads what became of the line and the releases that this one can be
+// compared with: those that it replaced, and the one that is live.
 func (c *collector) history() error {
 	var err error
 	if c.d.History, err = History(c, c.d.Line); err != nil || len(c.d.History) == 0 {
 		return err
 	}
-	last := c.d.History[len(c.d.History)-1].Time
-	_, live := record.StatusAt(c.d.History, c.d.ID, last)
-	before := live
-	if live == c.d.ID {
-		before = ""
-		for _, e := range c.d.History {
-			if e.Promotion != nil && e.Promotion.Release == c.d.ID {
-				before = e.Promotion.Replaces
-			}
+	_, live := record.StatusAt(c.d.History, c.d.ID, c.d.History[len(c.d.History)-1].Time)
+	baselines := []string{live}
+	for _, e := range c.d.History {
+		if e.Promotion != nil && e.Promotion.Release == c.d.ID {
+			baselines = append(baselines, e.Promotion.Replaces)
 		}
 	}
-	if before == "" || before == c.d.ID {
-		return nil
+	slices.Sort(baselines)
+	for _, id := range slices.Compact(baselines) {
+		if id == "" || id == c.d.ID {
+			continue
+		}
+		if err := c.baseline(id); err != nil {
+			return err
+		}
 	}
-	return c.production(before)
+	return nil
 }
 
-func (c *collector) production(id string) error {
+func (c *collector) baseline(id string) error {
 	rel, ok, err := Last[record.Release](c, record.KeyRelease(id))
-	if err != nil || !ok {
+	if err != nil {
 		return err
 	}
-	base := &record.Baseline{ID: id, Release: rel}
+	if !ok {
+		c.absent("the release %s, with which this one is compared", id)
+		return nil
+	}
+	base := record.Baseline{ID: id, Release: rel}
 	if base.Evaluations, err = c.evaluationsOf(rel.Record, false); err != nil {
 		return err
 	}
@@ -331,7 +350,7 @@ func (c *collector) production(id string) error {
 			base.Until = e.Promotion.Until
 		}
 	}
-	c.d.Production = base
+	c.d.Baselines = append(c.d.Baselines, base)
 	return nil
 }
 

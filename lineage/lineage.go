@@ -35,6 +35,29 @@ type Source interface {
 	Find(key string) ([]Entry, error)
 }
 
+// Filter returns a source of only those entries of src for which keep answers
+// true: the ledger as it stood at an earlier index or time.
+func Filter(src Source, keep func(Entry) bool) Source { return filtered{src, keep} }
+
+type filtered struct {
+	src  Source
+	keep func(Entry) bool
+}
+
+func (f filtered) Find(key string) ([]Entry, error) {
+	all, err := f.src.Find(key)
+	if err != nil {
+		return nil, err
+	}
+	var kept []Entry
+	for _, e := range all {
+		if f.keep(e) {
+			kept = append(kept, e)
+		}
+	}
+	return kept, nil
+}
+
 // All returns the records of one type under a key, oldest first.
 func All[T record.Body](src Source, key string) ([]record.Recorded[T], error) {
 	entries, err := src.Find(key)
