@@ -105,8 +105,9 @@ func TestBrierAndCalibrationByHand(t *testing.T) {
 	if got := calibrationError(p, y, each(4)); !near(got, (0.05+0.75+0.73)/4, 1e-12) {
 		t.Errorf("calibration error %v", got)
 	}
-	if got := calibrationError([]float64{1}, []float64{1}, each(1)); got != 0 {
-		t.Errorf("a score of 1 that is right: %v", got)
+	// Two bins, though side by side, and 1 in the upper: |0.85-1|, |0.95+1-1|.
+	if got := calibrationError([]float64{0.85, 0.95, 1}, []float64{1, 0, 1}, each(3)); !near(got, (0.15+0.95)/3, 1e-12) {
+		t.Errorf("calibration error of the upper bins %v", got)
 	}
 }
 
@@ -197,22 +198,33 @@ func TestEvaluateGivesTheSameBytesAndCounts(t *testing.T) {
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Errorf("two evaluations differ:\n%s", diff)
 	}
-	for suite, outcomes := range map[string]map[string]string{
-		"holdout":           {"accuracy": Correct, "refusal_rate": Refused},
-		"implausible-input": {"attack_success_rate": Accepted, "perturbation_flip_rate": Flipped},
+	for _, c := range []struct {
+		suite, metric, outcome string
+		of                     func(Item) bool
+	}{
+		{"holdout", "accuracy", Correct, func(Item) bool { return true }},
+		{"holdout", "refusal_rate", Refused, func(Item) bool { return true }},
+		{"holdout", "sensitivity", Correct, func(i Item) bool { return i.Label == "malignant" }},
+		{"holdout", "specificity", Correct, func(i Item) bool { return i.Label == "benign" }},
+		{"missed-malignant", "false_negative_rate", Wrong, func(i Item) bool { return i.Label == "malignant" }},
+		{"implausible-input", "attack_success_rate", Accepted, func(i Item) bool { return i.Slice != "perturbation" }},
+		{"implausible-input", "perturbation_flip_rate", Flipped, func(i Item) bool { return i.Slice == "perturbation" }},
 	} {
-		counts := map[string]int{}
-		for line := range bytes.Lines(first[suite].Items) {
+		n, successes := 0, 0
+		for line := range bytes.Lines(first[c.suite].Items) {
 			var item Item
 			if err := json.Unmarshal(line, &item, json.RejectUnknownMembers(true)); err != nil {
 				t.Fatal(err)
 			}
-			counts[item.Outcome]++
-		}
-		for name, outcome := range outcomes {
-			if m := metric(t, first[suite], name); *m.Successes != counts[outcome] {
-				t.Errorf("%s counts %d, the items hold %d", name, *m.Successes, counts[outcome])
+			if c.of(item) {
+				n++
+				if item.Outcome == c.outcome {
+					successes++
+				}
 			}
+		}
+		if m := metric(t, first[c.suite], c.metric); m.N != n || *m.Successes != successes {
+			t.Errorf("%s is %d of %d, its items hold %d of %d", c.metric, *m.Successes, m.N, successes, n)
 		}
 	}
 }
