@@ -141,7 +141,8 @@ func InspectFile(name string, r io.ReaderAt, size int64) (Format, []Finding, err
 
 // scan collects the findings of one file on disk and of what is in it.
 type scan struct {
-	findings []Finding
+	findings      []Finding
+	expandedBytes int // of compressed members so far
 }
 
 func (s *scan) add(name string, kind Kind, format string, args ...any) {

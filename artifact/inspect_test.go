@@ -228,7 +228,7 @@ func TestZip(t *testing.T) {
 		"m.keras":      {zipOf(t, "config.json", `{"class_name":"Lambda"}`, "metadata.json", "{}", "=model.weights.h5", "\x89HDF\r\n\x1a\n"), Keras, "m.keras!config.json:code"},
 		"cut.zip":      {plain[:len(plain)-4], Zip, "cut.zip:malformed"},
 		"before.zip":   {"PK\x03\x04" + plain, Zip, "before.zip:malformed"},
-		"renamed.zip":  {strings.Replace(plain, "a.txt", "x.txt", 1), Zip, "renamed.zip!a.txt:malformed renamed.zip!b.json:malformed"},
+		"renamed.zip":  {strings.Replace(plain, "a.txt", "x.txt", 1), Zip, "renamed.zip!a.txt:malformed"},
 		"crypt.zip":    {zipFlag(plain), Zip, "crypt.zip!a.txt:unknown"},
 		"twice.zip":    {zipOf(t, "a", "x", "a", evil), Zip, "twice.zip!a:malformed"},
 		"empty.zip":    {zipOf(t), Zip, "empty.zip:unknown"},

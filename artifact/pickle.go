@@ -77,15 +77,20 @@ var opcodes = map[byte]op{
 	0x95: {arg: 8}, 0x96: {arg: length8, push: 1}, 0x97: {push: 1}, 0x98: {pop: 1, push: 1},
 }
 
+// callables are the opcodes that bring in a class or function: GLOBAL, INST, STACK_GLOBAL, EXT1, EXT2, EXT4, PERSID, BINPERSID.
+const callables = "ci\x93\x82\x83\x84PQ"
+
 // pickleWalk follows a pickle. Its depth is the unpickler's stack since the last mark; marks keep those below.
 type pickleWalk struct {
 	*cursor
-	depth   int
-	marks   []int
-	steps   int
-	calls   bool
-	imports []string // "module.name", at most maxNamed
-	strings [2]string
+	depth int
+	marks []int
+	steps int
+	calls bool
+	// callable is whether anything that could be called has been put on the stack; lists and numbers can not.
+	callable bool
+	imports  []string // "module.name", at most maxNamed
+	strings  [2]string
 }
 
 // run walks until STOP, which is nil, or until the unpickler would give up.
@@ -114,7 +119,8 @@ func (w *pickleWalk) run() error {
 			return err
 		}
 		w.steps++
-		w.calls = w.calls || o.call
+		w.callable = w.callable || strings.IndexByte(callables, code) >= 0
+		w.calls = w.calls || (o.call && w.callable)
 		if code == '.' {
 			return nil
 		}

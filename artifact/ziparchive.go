@@ -25,6 +25,8 @@ const (
 	maxZipMembers = 200_000
 	// memberLook is how much of a compressed member is expanded.
 	memberLook = 256 << 10
+	// maxExpanded bounds what is expanded of all members of one file together.
+	maxExpanded = 256 << 20
 	// maxGap is the largest data descriptor (section 4.3.9), which may stand between members.
 	maxGap = 24
 	// maxNesting is how deep archives within archives are opened.
@@ -65,14 +67,15 @@ func scanZip(s *scan, name string, c content, depth int) Format {
 		switch {
 		case err != nil:
 			s.add(inner, KindMalformed, "%v", err)
-			continue
+			return Zip
 		case names[m.name]:
 			s.add(inner, KindMalformed, "the archive holds this name twice")
 		case m.header < end || m.header-end > maxGap:
 			s.add(inner, KindMalformed, "the archive hides bytes before it, or it overlaps another member")
+			return Zip // looking at overlapping members would multiply the work
 		case start > directory || m.packed > directory-start:
 			s.add(inner, KindMalformed, "it reaches beyond the archive's members")
-			continue
+			return Zip
 		}
 		names[m.name], end = true, start+m.packed
 		if m.size > 0 || m.packed > 0 {
@@ -118,7 +121,12 @@ func (s *scan) zipMember(name string, c content, m zipMember, start uint64, dept
 
 // expanded looks at the beginning of compressed content of the size it claims to have, or of unknown size (-1).
 func (s *scan) expanded(name string, r io.Reader, size int64, depth int) Format {
+	if s.expandedBytes > maxExpanded {
+		s.add(name, KindUnknown, "the archive expands to more than is looked at")
+		return Unknown
+	}
 	first, err := io.ReadAll(io.LimitReader(r, memberLook+1))
+	s.expandedBytes += len(first)
 	switch {
 	case err != nil && len(first) == 0:
 		s.add(name, KindMalformed, "it can not be expanded: %v", err)
