@@ -31,9 +31,9 @@ type Dossier struct {
 	// History is what became of the line: promotions, suspensions and
 	// retirements, oldest first.
 	History []Event
-	// Production is the release that was live in the line before this one, nil
-	// when there is none.
-	Production *Baseline
+	// Baselines are the releases that this one can be compared with: those that
+	// it replaced, and the one that is live in the line now.
+	Baselines []Baseline
 	// People are the principals whom the facts name, with their roles.
 	People map[string]Person
 	// Absent names what the release refers to and the ledger does not have.
@@ -52,6 +52,26 @@ type ApprovalFacts struct {
 	Approval  Recorded[Approval]
 	Digests   Digests
 	Authority Authority
+}
+
+// ProductionAt returns what the release is compared with at a time: what it
+// replaced where it is live then, else what is live then; nil for nothing.
+func (d *Dossier) ProductionAt(t time.Time) *Baseline {
+	_, id := StatusAt(d.History, d.ID, t)
+	if id == d.ID {
+		id = ""
+		for _, e := range d.History {
+			if e.Promotion != nil && e.Promotion.Release == d.ID && !e.Time.After(t) {
+				id = e.Promotion.Replaces
+			}
+		}
+	}
+	for i := range d.Baselines {
+		if d.Baselines[i].ID == id && id != d.ID {
+			return &d.Baselines[i]
+		}
+	}
+	return nil
 }
 
 // Baseline is the release that a new one is compared with.

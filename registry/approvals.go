@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
@@ -38,6 +40,9 @@ func (r *Registry) Approve(ctx context.Context, who Caller, in wire.Word) (wire.
 	return r.CheckRelease(ctx, who, got.Record.Release)
 }
 
+// longestApproval is how long an approval lasts where the policy does not say.
+const longestApproval = 366 * 24 * time.Hour
+
 // speak states the approval after holding it against the release.
 func (t *tx) speak(c *examined, in wire.Word) error {
 	if in.Record != c.Digests.Record {
@@ -46,12 +51,16 @@ func (t *tx) speak(c *examined, in wire.Word) error {
 	if c.Status == record.Retired {
 		return refusef(wire.Conflict, "the release %s is retired; propose a new one", c.ID)
 	}
-	seat, ok := c.policy.Seat(c.Release.Record.Context.Tier, in.Role)
+	tier := c.policy.Tier(c.Release.Record.Context.Tier)
+	if tier == nil {
+		return refusedBy(c.Verdict, "Approving "+c.ID)
+	}
+	seats, ok := tier.Seats(in.Role)
 	if !ok {
 		return refusef(wire.Invalid, "policy %s asks for no approval by %s on tier %s", c.Verdict.Policy.Name, in.Role, c.Release.Record.Context.Tier)
 	}
 	if in.Decision == record.Approve {
-		if why := c.policy.Excluded(c.dossier, t.who.Name); why != "" {
+		if why := c.policy.Excluded(c.dossier, t.who.Name, t.now); why != "" {
 			return refusef(wire.Forbidden, "%s may not approve the release %s: %s; another person with the role %s can", t.who.Name, c.ID, why, in.Role)
 		}
 	}
@@ -59,10 +68,10 @@ func (t *tx) speak(c *examined, in wire.Word) error {
 		Release: c.ID, Line: c.Line, Record: c.Digests.Record, Role: in.Role, Decision: in.Decision,
 		Parts: map[record.Part]record.Digest{}, Reason: in.Reason, Method: t.who.Method,
 	}
-	for _, p := range seat.Covers {
+	for _, p := range seats.Covers {
 		a.Parts[p] = c.Digests.Parts[p]
 	}
-	a.Expires = record.Millis(t.now.Add(seat.Expires))
+	a.Expires = record.Millis(t.now.Add(cmp.Or(tier.Expires, longestApproval)))
 	if !in.Expires.IsZero() && in.Expires.Before(a.Expires) {
 		a.Expires = record.Millis(in.Expires)
 	}

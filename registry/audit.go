@@ -116,16 +116,41 @@ func covers(a record.Approval, now record.Digests) bool {
 func (r *Registry) Impact(ctx context.Context, who Caller, thing string) ([]wire.Reached, error) {
 	var out []wire.Reached
 	err := r.read(ctx, who, func(t *tx) error {
-		if err := t.may(actRead, record.AllTeams); err != nil {
+		if err := t.mayReadAny(); err != nil {
 			return err
 		}
 		key, err := t.impactKey(thing)
 		if err != nil {
 			return err
 		}
-		out, err = lineage.Impact(t, key)
+		reached, err := lineage.Impact(t, key)
+		for _, at := range reached {
+			if !t.visible(at.Entry.Statement.Body) {
+				continue
+			}
+			w, err := t.reached(at)
+			if err != nil {
+				return err
+			}
+			out = append(out, w)
+		}
 		return err
 	})
+	return out, err
+}
+
+func (t *tx) reached(at lineage.Reached) (wire.Reached, error) {
+	e := entryOf(at.Entry)
+	out := wire.Reached{Word: e.Word, Name: e.Subject, Digest: e.Digest, Via: at.Via}
+	rel, ok := at.Entry.Statement.Body.(record.Release)
+	if !ok {
+		return out, nil
+	}
+	id := record.ReleaseID(e.Digest)
+	out.Name = id + " " + rel.Line()
+	history, err := lineage.History(t, rel.Line())
+	status, _ := record.StatusAt(history, id, t.now)
+	out.Live = status == record.Live
 	return out, err
 }
 

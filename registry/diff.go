@@ -12,17 +12,17 @@ import (
 // DiffReleases compares two releases; an empty from means the one that was live
 // in the line before to.
 func (r *Registry) DiffReleases(ctx context.Context, who Caller, from, to string) (wire.Diff, error) {
-	var out Diff
+	var out wire.Diff
 	err := r.read(ctx, who, func(t *tx) error {
 		newer, err := t.readable(to)
 		if err != nil {
 			return err
 		}
 		if from == "" {
-			if newer.dossier.Production == nil {
+			if newer.dossier.ProductionAt(t.now) == nil {
 				return refusef(wire.Refused, "nothing was live in %s before %s; name the release to compare with", newer.Line, to)
 			}
-			from = newer.dossier.Production.ID
+			from = newer.dossier.ProductionAt(t.now).ID
 		}
 		older, err := t.readable(from)
 		if err != nil {

@@ -55,7 +55,7 @@ func (t *tx) exceptional(a act, id string, lasting, most time.Duration) (*examin
 	if err != nil {
 		return nil, err
 	}
-	if why := c.policy.Excluded(c.dossier, t.who.Name); why != "" {
+	if why := c.policy.Excluded(c.dossier, t.who.Name, t.now); why != "" {
 		return nil, refusef(wire.Forbidden, "%s may not %s of %s: %s", t.who.Name, a, id, why)
 	}
 	return c, nil

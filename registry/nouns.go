@@ -39,8 +39,9 @@ func (r *Registry) SetEnvironment(ctx context.Context, who Caller, e record.Envi
 	})
 }
 
-// RegisterDataset registers a dataset version. The same bytes may stand under
-// several names; one name and version stands for one digest only.
+// RegisterDataset registers a dataset version. One name and version stands for
+// one digest, and one digest under one name: else a second name in another team
+// would bring a second steward with it.
 func (r *Registry) RegisterDataset(ctx context.Context, who Caller, d record.Dataset) (record.Recorded[record.Dataset], error) {
 	return command[record.Dataset](ctx, r, who, func(t *tx) error {
 		if err := d.Validate(); err != nil {

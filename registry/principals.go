@@ -159,10 +159,11 @@ func (r *Registry) Authenticate(ctx context.Context, text string) (Caller, error
 		if !ok || !ok2 {
 			return badToken()
 		}
-		_, token, ok, err := last[record.Token](t, record.KeyToken(id))
+		stated, ok, err := lineage.Last[record.Token](t, record.KeyToken(id))
 		if err != nil {
 			return err
 		}
+		token := stated.Record
 		hash := record.DigestOf([]byte(secret))
 		if !ok || subtle.ConstantTimeCompare([]byte(hash), []byte(token.Hash)) != 1 ||
 			token.Revoked || !record.Stands(time.Time{}, token.Expires, t.now) {
@@ -185,41 +186,9 @@ func badToken() error {
 	return refusef(wire.SignIn, "sign in with a token that stands: set IMPRIMATUR_TOKEN, or ask an administrator for one (imprimatur principal token)")
 }
 
-// person returns a principal with the role bindings that were last stated; the
-// zero Person when it is not enrolled.
-func (t *tx) person(name string) (record.Person, error) {
-	var p record.Person
-	_, principal, _, err := last[record.Principal](t, record.KeyPrincipal(name))
-	if err != nil {
-		return p, err
-	}
-	p.Principal = principal
-	bindings, err := t.Find(record.KeyRoles(name))
-	p.Roles = currentRoles(bindings)
-	return p, err
-}
-
-// currentRoles keeps the newest binding of each role and team.
-func currentRoles(bindings []lineage.Entry) []record.Role {
-	newest := map[[2]string]record.Role{}
-	var order [][2]string
-	for _, e := range bindings {
-		b, ok := e.Statement.Body.(record.Role)
-		if !ok {
-			continue
-		}
-		k := [2]string{string(b.Role), b.Team}
-		if _, seen := newest[k]; !seen {
-			order = append(order, k)
-		}
-		newest[k] = b
-	}
-	roles := make([]record.Role, len(order))
-	for i, k := range order {
-		roles[i] = newest[k]
-	}
-	return roles
-}
+// person returns a principal with its role bindings; the zero Person when it is
+// not enrolled.
+func (t *tx) person(name string) (record.Person, error) { return lineage.PersonOf(t, name) }
 
 // roster returns the people and workloads who hold a role for a team.
 func (t *tx) roster(role record.RoleName, team string) ([]record.Person, error) {

@@ -97,10 +97,10 @@ func (r *Registry) Rollback(ctx context.Context, who Caller, live, to, reason st
 			return err
 		}
 		if to == "" {
-			if from.dossier.Production == nil {
+			if from.dossier.ProductionAt(t.now) == nil {
 				return refusef(wire.Refused, "nothing ran in %s before %s, so there is nothing to roll back to; stop it with imprimatur release suspend %s", from.Line, live, live)
 			}
-			to = from.dossier.Production.ID
+			to = from.dossier.ProductionAt(t.now).ID
 		}
 		target, err := t.promotable(to)
 		if err != nil {

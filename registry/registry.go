@@ -310,43 +310,31 @@ func (t *tx) repeated() error {
 	return nil
 }
 
-// last returns the newest statement of a record of type T under a key.
-func last[T record.Body](t *tx, key string) (lineage.Entry, T, bool, error) {
-	var none T
-	entries, err := t.Find(key)
-	if err != nil {
-		return lineage.Entry{}, none, false, err
-	}
-	for _, e := range slices.Backward(entries) {
-		if body, ok := e.Statement.Body.(T); ok {
-			return e, body, true, nil
-		}
-	}
-	return lineage.Entry{}, none, false, nil
-}
-
-// need is last for what must be there; what and how say so in the refusal.
+// need returns the newest record under a key that must be there; what and how
+// say in the refusal what is not, and how it comes to be.
 func need[T record.Body](t *tx, key, what, how string) (record.Recorded[T], error) {
-	e, body, ok, err := last[T](t, key)
+	got, ok, err := lineage.Last[T](t, key)
 	switch {
 	case err != nil:
 		return record.Recorded[T]{}, err
 	case !ok:
 		return record.Recorded[T]{}, refusef(wire.Unknown, "%s is not known here; %s", what, how)
 	}
-	return recorded(e, body), nil
+	return got, nil
 }
 
 // once states a record that may stand only once under its name: stating the
 // same again answers with what stands, stating another is a conflict.
 func once[T record.Body](t *tx, key string, body T, what string) error {
-	e, _, ok, err := last[T](t, key)
+	entries, err := t.Find(key)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	i := slices.IndexFunc(entries, func(e lineage.Entry) bool { _, ok := e.Statement.Body.(T); return ok })
+	if i < 0 {
 		return t.state(body)
 	}
+	e := entries[i]
 	raw, err := record.CanonicalOf(body)
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 			Model: v.Model, Version: v.Version, Type: v.Type, Artifact: v.Artifact,
 			Prompt: v.Prompt, Configuration: v.Configuration, Evaluations: evaluations,
 		},
-		Data:      record.ReleaseData{Runs: trail.RunRefs(), Datasets: trail.Datasets, Bases: trail.BaseDigests()},
+		Data:      record.ReleaseData{Runs: trail.RunRefs(), Datasets: trail.Datasets, Bases: trail.Bases},
 		Authority: in.Authority,
 		Context: record.Context{
 			UseCase: use.Record.Ref(), Tier: use.Record.Tier, Environment: env.Record.Name, Owner: use.Record.Owner,

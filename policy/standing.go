@@ -1,0 +1,121 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"imprimatur.dev/record"
+)
+
+// Standing says whether a release may run at a time.
+type Standing struct {
+	OK bool
+	// Status is the release's state, and Live the ID of the release that is
+	// live in its line.
+	Status record.Status
+	Live   string
+	// Reasons are sentences; empty when it stands.
+	Reasons []string
+	// Until is when it lapses by time alone.
+	Until time.Time
+	Marks []string
+}
+
+// MarkBreakGlass is shown on a release that runs in spite of its verdict.
+const MarkBreakGlass = "break glass"
+
+// Stands decides whether a release may run at a time: it is the live one of its
+// line, and its verdict passes, or it was promoted by breaking glass and that
+// has not lapsed. Every path that hands something out asks this one function
+// (rule 8).
+func (p *Policy) Stands(d *record.Dossier, at time.Time) Standing {
+	v := p.Evaluate(d, at)
+	var s Standing
+	s.Status, s.Live = record.StatusAt(d.History, d.ID, at)
+	s.Marks, s.Until = v.Marks, v.Until
+	if s.Status != record.Live {
+		s.Reasons = append(s.Reasons, notLive(d.ID, s.Status, s.Live))
+		return s
+	}
+	if v.Passed {
+		s.OK = true
+		return s
+	}
+	if broken := brokenGlass(d, at); broken != nil {
+		s.Marks = append(s.Marks, MarkBreakGlass)
+		s.Until = broken.Until
+		if s.OK = record.Stands(time.Time{}, broken.Until, at); s.OK {
+			return s
+		}
+		s.Reasons = append(s.Reasons, fmt.Sprintf("the glass broken for %s lapsed on %s", d.ID, date(broken.Until)))
+	}
+	for _, g := range v.Blocking() {
+		s.Reasons = append(s.Reasons, g.Name+": "+g.Reason)
+	}
+	return s
+}
+
+func notLive(id string, status record.Status, live string) string {
+	switch {
+	case status == record.Proposed:
+		return fmt.Sprintf("the release %s was never promoted; promote it with imprimatur release promote %s", id, id)
+	case status == record.Replaced && live != "":
+		return fmt.Sprintf("the release %s was replaced by %s", id, live)
+	default:
+		return fmt.Sprintf("the release %s is %s", id, status)
+	}
+}
+
+// brokenGlass returns the promotion by which the release runs when that broke
+// glass, nil otherwise.
+func brokenGlass(d *record.Dossier, at time.Time) *record.Promotion {
+	var last *record.Promotion
+	for _, e := range d.History {
+		if e.Promotion != nil && e.Promotion.Release == d.ID && !e.Time.After(at) {
+			last = e.Promotion
+		}
+	}
+	if last == nil || last.How != record.BrokeGlass {
+		return nil
+	}
+	return last
+}
+
+// Seats returns what a tier asks of a role.
+func (t *Tier) Seats(role record.RoleName) (Seats, bool) {
+	for _, s := range t.Approvals {
+		if s.Role == role {
+			return s, true
+		}
+	}
+	return Seats{}, false
+}
+
+// Excluded says why a person may fill no seat of a release, because of what
+// they did in its lineage; empty where they may (rule 5). Solo tiers exclude
+// nobody.
+func (p *Policy) Excluded(d *record.Dossier, name string, at time.Time) string {
+	j := newJudge(p, d, record.Millis(at))
+	if j.tier == nil || j.tier.Solo {
+		return ""
+	}
+	return j.excluded(name)
+}
+
+// Carries says whether an approval given earlier in the line counts for the
+// release, and why (rules 6 and 9).
+func (p *Policy) Carries(d *record.Dossier, a record.ApprovalFacts, at time.Time) (ok bool, why string) {
+	j := newJudge(p, d, record.Millis(at))
+	if j.tier == nil {
+		return false, "the policy has no tier " + d.Release.Record.Context.Tier
+	}
+	s, asked := j.tier.Seats(a.Approval.Record.Role)
+	if !asked {
+		return false, fmt.Sprintf("the policy asks for no approval by %s", a.Approval.Record.Role)
+	}
+	w := j.weigh(&s, &a)
+	if w.void != "" {
+		return false, w.void
+	}
+	return true, w.carried
+}
