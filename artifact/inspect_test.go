@@ -255,8 +255,10 @@ func TestTar(t *testing.T) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, h := range []*tar.Header{
-		{Name: "m/a.txt", Typeflag: tar.TypeReg, Size: 5}, {Name: "m/x", Typeflag: tar.TypeReg, Size: int64(len(evilPickles[3]))},
-		{Name: "../up", Typeflag: tar.TypeReg}, {Name: "link", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"},
+		{Name: "m/a.txt", Typeflag: tar.TypeReg, Size: 5},
+		{Name: "m/x", Typeflag: tar.TypeReg, Size: int64(len(evilPickles[3]))},
+		{Name: "../up", Typeflag: tar.TypeReg},
+		{Name: "link", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"},
 	} {
 		if err := w.WriteHeader(h); err != nil {
 			t.Fatal(err)
