@@ -17,8 +17,9 @@ type word struct {
 	*record.ApprovalFacts
 	// void says why it fills no seat; empty where it may.
 	void string
-	// dependent says that separation would deny the seat (solo tiers).
-	dependent bool
+	// dependent says why the approval is not independent though it counts: a
+	// solo tier passes over separation, and a tier may let the trainer approve.
+	dependent string
 	// carried says why it still counts though given on an earlier release.
 	carried string
 	until   time.Time
@@ -74,13 +75,15 @@ func (j *judge) weigh(s *Seats, a *record.ApprovalFacts) *word {
 	default:
 		w.carried, w.void = j.covered(s, a)
 	}
-	if w.void == "" {
-		if why := j.excluded(w.actor()); why != "" {
-			w.dependent = true
-			if !j.tier.Solo {
-				w.void = why
-			}
-		}
+	if w.void != "" {
+		return w
+	}
+	if why := j.excluded(w.actor()); why != "" && !j.tier.Solo {
+		w.void = why
+	} else if why != "" {
+		w.dependent = why
+	} else if why, trained := j.took(w.actor(), Trainer); trained {
+		w.dependent = w.actor() + " " + why
 	}
 	return w
 }

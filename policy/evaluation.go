@@ -204,7 +204,7 @@ func (j *judge) versusProduction(e *Requirement, f found) record.Gate {
 		g.Numbers, g.Evidence = numbers(e, f)
 		return g
 	}
-	p := j.d.Production
+	p := j.d.ProductionAt(j.at)
 	if p == nil {
 		g.Reason = "Nothing is in production to compare with: this is the first release of its line."
 		return g

@@ -211,10 +211,10 @@ func (x *example) production() {
 	old.Record.Behaviour.Version, old.Record.Behaviour.Artifact = "1", exampleDigest("old artifact")
 	old.Digest = exampleDigest("old release")
 	id := record.ReleaseID(old.Digest)
-	x.d.Production = &record.Baseline{
+	x.d.Baselines = []record.Baseline{{
 		ID: id, Release: old, Until: x.at.Add(60 * day),
 		Evaluations: x.evaluate("production's ", old.Record.Behaviour.Artifact, x.at.Add(-30*day)),
-	}
+	}}
 	x.d.History = []record.Event{{Actor: "pat", Time: x.at.Add(-20 * day), Promotion: &record.Promotion{
 		Release: id, Line: x.d.Line, Record: old.Digest, Environment: "production", Artifact: old.Record.Behaviour.Artifact,
 		How: record.Promote, Verdict: exampleDigest("old verdict"), Until: x.at.Add(60 * day),

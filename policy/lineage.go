@@ -174,7 +174,7 @@ func (j *judge) code() record.Gate {
 }
 
 func (j *judge) rollback() record.Gate {
-	p := j.d.Production
+	p := j.d.ProductionAt(j.at)
 	if p == nil {
 		return pass("Nothing ran here before, so to stop the release is the way back.")
 	}

@@ -18,9 +18,12 @@ func (j *judge) approvals() []record.Gate {
 		for _, a := range j.latest(entries[i].Role) {
 			words[i] = append(words[i], j.weigh(&entries[i], a))
 		}
-		// Those that last longest go first, so that the gate does too.
+		// The independent go first, and those that last longest, so that the
+		// gate does too.
 		slices.SortStableFunc(words[i], func(a, b *word) int {
 			switch {
+			case (a.dependent == "") != (b.dependent == ""):
+				return cmp.Compare(a.dependent, b.dependent)
 			case a.until.Equal(b.until):
 				return cmp.Compare(a.actor(), b.actor())
 			case a.until.IsZero() || (!b.until.IsZero() && a.until.After(b.until)):
@@ -50,7 +53,7 @@ func (j *judge) seat(words [][]*word) filling {
 	for i, s := range j.tier.Approvals {
 		var able []int
 		for _, w := range words[i] {
-			if w.void != "" || w.dependent {
+			if w.void != "" || (j.tier.Solo && w.dependent != "") {
 				continue
 			}
 			p := slices.Index(people, w.actor())
@@ -108,8 +111,9 @@ func (j *judge) approval(s *Seats, words []*word, filled filling, entry int) rec
 		if w.carried != "" {
 			said[i] += ", " + w.carried
 		}
-		if w.dependent {
-			said[i] += ", not independently: " + j.excluded(w.actor())
+		if w.dependent != "" {
+			said[i] += ", not independently: " + w.dependent
+			j.dependent = true
 		}
 	}
 	g.Reason = strings.Join(said, "; ") + "."
