@@ -229,6 +229,7 @@ func TestZip(t *testing.T) {
 		"cut.zip":      {plain[:len(plain)-4], Zip, "cut.zip:malformed"},
 		"before.zip":   {"PK\x03\x04" + plain, Zip, "before.zip:malformed"},
 		"renamed.zip":  {strings.Replace(plain, "a.txt", "x.txt", 1), Zip, "renamed.zip!a.txt:malformed"},
+		"between.zip":  {hideBetween(plain), Zip, "between.zip!b.json:malformed"},
 		"crypt.zip":    {zipFlag(plain), Zip, "crypt.zip!a.txt:unknown"},
 		"twice.zip":    {zipOf(t, "a", "x", "a", evil), Zip, "twice.zip!a:malformed"},
 		"empty.zip":    {zipOf(t), Zip, "empty.zip:unknown"},
@@ -248,6 +249,17 @@ func zipFlag(archive string) string {
 	b := []byte(archive)
 	b[6] |= 1
 	b[strings.Index(archive, zipEntry)+8] |= 1
+	return string(b)
+}
+
+// hideBetween puts bytes between the two members of an archive and moves all that comes after.
+func hideBetween(archive string) string {
+	const junk = "cposix\nsystem\n(Vid\ntR.........."
+	second := strings.LastIndex(archive, zipLocal)
+	b := []byte(archive[:second] + junk + archive[second:])
+	for _, field := range []int{bytes.LastIndex(b, []byte(zipEntry)) + 42, bytes.LastIndex(b, []byte(zipEnd)) + 16} {
+		binary.LittleEndian.PutUint32(b[field:], le32(b[field:])+uint32(len(junk)))
+	}
 	return string(b)
 }
 

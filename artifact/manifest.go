@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"imprimatur.dev/record"
 )
 
 // ErrManifest is wrapped by every error about the content of a manifest.
@@ -19,12 +21,8 @@ var ErrManifest = errors.New("not a valid manifest")
 // single is the path of the only file of a model that is not a folder.
 const single = "."
 
-// File is one file of a model. SHA256 is 64 lower-case hexadecimal digits, Size is in bytes.
-type File struct {
-	Path   string `json:"path"`
-	SHA256 string `json:"sha256"`
-	Size   int64  `json:"size"`
-}
+// File is one file of a model.
+type File = record.File
 
 // Manifest lists the files of a model by code point of path. Ignored names what was found and left out at the top level;
 // it is no part of the digest.
