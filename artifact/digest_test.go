@@ -46,11 +46,11 @@ func TestDigestOfAFolder(t *testing.T) {
 	}
 	want := Manifest{
 		Files: []File{
-			{"a-1/x", abcSHA256, 3},
-			{"a.txt", emptySHA256, 0},
-			{"a/b", abcSHA256, 3},
-			{"empty-of-git/.git", abcSHA256, 3},
-			{"é", abcSHA256, 3},
+			{Path: "a-1/x", SHA256: abcSHA256, Size: 3},
+			{Path: "a.txt", SHA256: emptySHA256, Size: 0},
+			{Path: "a/b", SHA256: abcSHA256, Size: 3},
+			{Path: "empty-of-git/.git", SHA256: abcSHA256, Size: 3},
+			{Path: "é", SHA256: abcSHA256, Size: 3},
 		},
 		Ignored: []string{".git", ".gitignore", "cache", "model.sig"},
 	}
@@ -91,7 +91,7 @@ func TestDigestOfOneFileForgetsItsName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]File{{".", abcSHA256, 3}}, m.Files); diff != "" {
+		if diff := cmp.Diff([]File{{Path: ".", SHA256: abcSHA256, Size: 3}}, m.Files); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 		if err := Verify(context.Background(), filepath.Join(dir, "two"), m, Options{}); err != nil {
@@ -230,24 +230,24 @@ func TestVerify(t *testing.T) {
 }
 
 func TestManifestValidate(t *testing.T) {
-	good := Manifest{Files: []File{{"a", abcSHA256, 3}, {"b/c", abcSHA256, 3}}}
+	good := Manifest{Files: []File{{Path: "a", SHA256: abcSHA256, Size: 3}, {Path: "b/c", SHA256: abcSHA256, Size: 3}}}
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	for name, files := range map[string][]File{
 		"none":       nil,
-		"order":      {{"b", abcSHA256, 3}, {"a", abcSHA256, 3}},
-		"repeated":   {{"a", abcSHA256, 3}, {"a", abcSHA256, 3}},
-		"escape":     {{"../a", abcSHA256, 3}},
-		"inner":      {{"a/../../b", abcSHA256, 3}},
-		"absolute":   {{"/a", abcSHA256, 3}},
-		"empty":      {{"", abcSHA256, 3}},
-		"nul":        {{"a\x00b", abcSHA256, 3}},
-		"not utf-8":  {{"a\xff", abcSHA256, 3}},
-		"dot of two": {{".", abcSHA256, 3}, {"a", abcSHA256, 3}},
-		"upper case": {{"a", strings.ToUpper(abcSHA256), 3}},
+		"order":      {{Path: "b", SHA256: abcSHA256, Size: 3}, {Path: "a", SHA256: abcSHA256, Size: 3}},
+		"repeated":   {{Path: "a", SHA256: abcSHA256, Size: 3}, {Path: "a", SHA256: abcSHA256, Size: 3}},
+		"escape":     {{Path: "../a", SHA256: abcSHA256, Size: 3}},
+		"inner":      {{Path: "a/../../b", SHA256: abcSHA256, Size: 3}},
+		"absolute":   {{Path: "/a", SHA256: abcSHA256, Size: 3}},
+		"empty":      {{Path: "", SHA256: abcSHA256, Size: 3}},
+		"nul":        {{Path: "a\x00b", SHA256: abcSHA256, Size: 3}},
+		"not utf-8":  {{Path: "a\xff", SHA256: abcSHA256, Size: 3}},
+		"dot of two": {{Path: ".", SHA256: abcSHA256, Size: 3}, {Path: "a", SHA256: abcSHA256, Size: 3}},
+		"upper case": {{Path: "a", SHA256: strings.ToUpper(abcSHA256), Size: 3}},
 		"short":      {{"a", abcSHA256[:62], 3}},
-		"negative":   {{"a", abcSHA256, -1}},
+		"negative":   {{Path: "a", SHA256: abcSHA256, Size: -1}},
 	} {
 		if err := (Manifest{Files: files}).Validate(); !errors.Is(err, ErrManifest) {
 			t.Errorf("%s: %v, want ErrManifest", name, err)

@@ -141,7 +141,7 @@ func (t *teller) train(s Split, version string) (subject, []string, error) {
 	if err != nil {
 		return sub, nil, err
 	}
-	sub.digest, sub.files = manifest.Digest(), manifest.RecordFiles()
+	sub.digest, sub.files = record.Digest(manifest.Digest()), manifest.Files
 	_, err = t.people[engineer].RegisterVersion(t.ctx, record.ModelVersion{
 		Model: model, Version: version, Type: record.Trained, Artifact: sub.digest, Files: sub.files,
 	})
@@ -189,7 +189,7 @@ func (t *teller) suppliesEvidence() {
 	t.step("The pipeline records the training run under its own identity: commit, parameters, inputs, outputs.", func() ([]string, error) {
 		return nil, t.recordRun(t.first, t.data.Train)
 	})
-	t.step("The evaluator evaluates version 1 on data it has not seen, and records the evidence.", func() ([]string, error) {
+	t.step("The evaluator evaluates version 1 on held-out data, and records the evidence item by item.", func() ([]string, error) {
 		return t.evaluate(t.first, t.data)
 	})
 }

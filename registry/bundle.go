@@ -1,5 +1,3 @@
-//go:build withverify
-
 package registry
 
 import (

@@ -86,6 +86,10 @@ func (r *Registry) BreakGlass(ctx context.Context, who Caller, id, reason string
 		if err := t.state(x); err != nil {
 			return err
 		}
+		// The verdict rests on the exception too.
+		if c, err = t.examine(id); err != nil {
+			return err
+		}
 		return t.promote(c, record.BrokeGlass, reason, x.Expires)
 	})
 }

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
-	"imprimatur.dev/store"
 	"imprimatur.dev/wire"
 )
 

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"slices"
+	"time"
 
 	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
@@ -25,15 +26,49 @@ func (r *Registry) PublishPolicy(ctx context.Context, who Caller, text []byte, r
 		if err != nil {
 			return err
 		}
-		problems, warned := policy.Satisfiable(p, people, record.AllTeams, t.now)
-		if len(problems) > 0 {
+		var problems []string
+		if problems, warnings = satisfiable(p, people, t.now); len(problems) > 0 {
 			return refusef(wire.Refused, "the people enrolled could never satisfy policy %s: %s", p.Name, sentence(problems))
 		}
-		warnings = warned
 		digest := record.DigestOf(text)
 		return once(t, record.KeyPolicy(digest), record.Policy{Name: p.Name, Text: string(text), Digest: digest, Reason: reason}, "the policy")
 	})
 	return wire.Published{Policy: got, Warnings: warnings}, err
+}
+
+// satisfiable holds a policy against the people of each team: it has problems
+// when no team could satisfy it, and warns of the teams that could not.
+func satisfiable(p *policy.Policy, people []record.Person, now time.Time) (problems, warnings []string) {
+	teams := teamsOf(people)
+	able := false
+	for _, team := range teams {
+		wrong, warned := policy.Satisfiable(p, people, team, now)
+		able = able || len(wrong) == 0
+		problems = append(problems, wrong...)
+		warnings = append(warnings, warned...)
+	}
+	if able {
+		return nil, append(problems, warnings...)
+	}
+	return problems, warnings
+}
+
+// teamsOf returns the teams for which anybody holds a role, in order; where
+// roles are bound for all teams only, that is the one "team".
+func teamsOf(people []record.Person) []string {
+	var teams []string
+	for _, p := range people {
+		for _, r := range p.Roles {
+			if r.Team != record.AllTeams && !slices.Contains(teams, r.Team) {
+				teams = append(teams, r.Team)
+			}
+		}
+	}
+	if len(teams) == 0 {
+		return []string{record.AllTeams}
+	}
+	slices.Sort(teams)
+	return teams
 }
 
 // everyoneApproving returns the people who hold a role that can approve, for

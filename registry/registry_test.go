@@ -1,0 +1,279 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"imprimatur.dev/attest"
+	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+	"imprimatur.dev/verify"
+	"imprimatur.dev/wire"
+)
+
+const rules = `apiVersion: imprimatur/v1
+kind: Policy
+name: house
+tiers:
+  high:
+    mode: enforce
+    lineage: { datasets: approved, run: attested, code: committed }
+    evaluations:
+      - { category: accuracy, suite: holdout, metric: accuracy, require: lower95 >= 0.85, minSamples: 100, freshFor: 30d }
+    approvals:
+      - { role: model-owner, count: 1, covers: [behaviour, data, context] }
+      - { role: risk, count: 1, covers: [behaviour, data, context] }
+      - { role: security, count: 1, covers: [authority, behaviour] }
+    separation: [trainer, evaluator, code-author]
+    expires: 90d
+`
+
+// clock is a hand-turned clock.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Each reading is later than the one before, as a real clock's.
+	c.at = c.at.Add(time.Millisecond)
+	return c.at
+}
+
+func (c *clock) turn(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// house is an installation with its people, on a real store.
+type house struct {
+	*testing.T
+	ctx   context.Context
+	reg   *registry.Registry
+	clock *clock
+	dir   string
+}
+
+var (
+	administrator = caller(registry.FirstAdministrator)
+	ann           = caller("ann") // contributor and model owner: the trainer's owner
+	bob           = caller("bob") // data steward
+	eve           = caller("eve") // evaluator
+	olga          = caller("olga")
+	rita          = caller("rita")
+	sam           = caller("sam")
+	robot         = registry.Caller{Name: "robot", Type: record.Workload, Method: record.MethodToken}
+)
+
+func caller(name string) registry.Caller {
+	return registry.Caller{Name: name, Type: record.Human, Method: record.MethodToken}
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// open opens an installation and enrols everybody.
+func open(t *testing.T) *house {
+	h := &house{T: t, ctx: t.Context(), dir: t.TempDir(), clock: &clock{at: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC)}}
+	h.reopen()
+	if secret := must[string](t)(h.reg.Begin(h.ctx)); !strings.HasPrefix(secret, "imp_") {
+		t.Fatalf("the first start gave the token %q", secret)
+	}
+	must[record.Recorded[record.Team]](t)(h.reg.CreateTeam(h.ctx, administrator, record.Team{Name: "lab"}))
+	h.enrol("ann", record.Contributor, record.ModelOwner)
+	h.enrol("bob", record.DataSteward)
+	h.enrol("eve", record.Evaluator)
+	h.enrol("olga", record.ModelOwner)
+	h.enrol("rita", record.Risk)
+	h.enrol("sam", record.Security)
+	must[record.Recorded[record.Principal]](t)(h.reg.EnrolPrincipal(h.ctx, administrator, record.Principal{
+		Name: "robot", Type: record.Workload, Owner: "ann", Purpose: "trains", Expires: h.clock.now().AddDate(1, 0, 0).Truncate(time.Millisecond),
+	}))
+	h.bind("robot", record.Contributor)
+	must[wire.Published](t)(h.reg.PublishPolicy(h.ctx, rita, []byte(rules), "house rules"))
+	must[record.Recorded[record.Environment]](t)(h.reg.SetEnvironment(h.ctx, administrator, record.Environment{Name: "production", LeastTier: "low", Policy: "house"}))
+	must[record.Recorded[record.UseCase]](t)(h.reg.RegisterUseCase(h.ctx, olga, record.UseCase{
+		Team: "lab", Name: "triage", Title: "Triage", Purpose: "triage", Owner: "olga", Tier: "high", Environments: []string{"production"},
+	}))
+	must[record.Recorded[record.Model]](t)(h.reg.RegisterModel(h.ctx, ann, record.Model{Team: "lab", Name: "net", Type: record.Trained, Owner: "olga"}))
+	return h
+}
+
+func (h *house) reopen() {
+	h.Helper()
+	reg, err := registry.Open(h.ctx, registry.Config{Data: h.dir, Now: h.clock.now})
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.reg = reg
+	h.Cleanup(func() { reg.Close() })
+}
+
+func (h *house) enrol(name string, roles ...record.RoleName) {
+	h.Helper()
+	must[record.Recorded[record.Principal]](h)(h.reg.EnrolPrincipal(h.ctx, administrator, record.Principal{Name: name, Type: record.Human}))
+	for _, r := range roles {
+		h.bind(name, r)
+	}
+}
+
+func (h *house) bind(name string, role record.RoleName) {
+	h.Helper()
+	team := "lab"
+	if role == record.Risk {
+		team = record.AllTeams
+	}
+	must[record.Recorded[record.Role]](h)(h.reg.BindRole(h.ctx, administrator, record.Role{Principal: name, Role: role, Team: team}))
+}
+
+func digest(text string) record.Digest { return record.DigestOf([]byte(text)) }
+
+// train registers data, run and version; the data is approved when asked.
+func (h *house) train(version string, approved bool) record.Digest {
+	h.Helper()
+	data, model := digest("data "+version), digest("model "+version)
+	must[record.Recorded[record.Dataset]](h)(h.reg.RegisterDataset(h.ctx, ann, record.Dataset{
+		Team: "lab", Name: "data-" + version, Version: "1", Digest: data, Source: "s3://lab/" + version, Classification: "internal", Owner: "bob",
+	}))
+	if approved {
+		h.approveData(data)
+	}
+	now := record.Millis(h.clock.now())
+	must[record.Recorded[record.Run]](h)(h.reg.RecordRun(h.ctx, robot, record.Run{
+		Team: "lab", ID: "run-" + version, Code: record.Code{Repository: "https://lab.example/net", Commit: strings.Repeat("ab", 20)},
+		Inputs:  []record.Resource{{Type: record.ResourceDataset, Name: "data", Digest: data}},
+		Outputs: []record.Resource{{Type: record.ResourceModel, Name: "net", Digest: model}},
+		Started: now.Add(-time.Hour), Finished: now.Add(-time.Minute),
+	}))
+	must[record.Recorded[record.ModelVersion]](h)(h.reg.RegisterVersion(h.ctx, ann, record.ModelVersion{
+		Model: "lab/net", Version: version, Type: record.Trained, Artifact: model, Run: "lab/run-" + version,
+		Files: []record.File{{Path: "model.safetensors", SHA256: model.Hex(), Size: 10}},
+	}))
+	return model
+}
+
+func (h *house) approveData(data record.Digest) {
+	h.Helper()
+	must[record.Recorded[record.DataApproval]](h)(h.reg.DecideData(h.ctx, bob, record.DataApproval{
+		Dataset: data, Decision: record.Allow, Purposes: []string{"triage"}, Expires: record.Millis(h.clock.now().AddDate(0, 6, 0)), Reason: "licensed",
+	}))
+}
+
+// evaluate records successes out of 1,000 on a held-out set.
+func (h *house) evaluate(model record.Digest, successes int) {
+	h.Helper()
+	held := record.Dataset{Team: "lab", Name: "held-out", Version: "1", Digest: digest("held out"), Source: "s3://lab/held", Classification: "internal", Owner: "bob"}
+	must[record.Recorded[record.Dataset]](h)(h.reg.RegisterDataset(h.ctx, ann, held))
+	evidence := fmt.Appendf(nil, "%s %d", model, successes)
+	must[record.Recorded[record.Evaluation]](h)(h.reg.RecordEvaluation(h.ctx, eve, record.Evaluation{
+		Team: "lab", Artifact: model, Category: record.Accuracy, Suite: "holdout", Dataset: held.Digest,
+		Tool: record.Tool{Name: "own", Version: "1"}, Evidence: record.DigestOf(evidence), Assurance: record.Imported,
+		Metrics: []record.Metric{{Name: "accuracy", Value: float64(successes) / 1000, N: 1000, Successes: &successes}},
+		Ran:     record.Millis(h.clock.now()),
+	}, evidence))
+}
+
+func (h *house) propose(version string, authority record.Authority) (wire.Case, error) {
+	return h.reg.ProposeRelease(h.ctx, ann, wire.Proposal{Version: "lab/net@" + version, UseCase: "lab/triage", Environment: "production", Authority: authority})
+}
+
+func (h *house) approve(who registry.Caller, role record.RoleName, c wire.Case) (wire.Case, error) {
+	return h.reg.Approve(h.ctx, who, wire.Word{Release: c.ID, Record: c.Digests.Record, Role: role, Decision: record.Approve, Reason: "seen"})
+}
+
+// ready proposes a version with good evidence and has all three approve it.
+func (h *house) ready(version string) wire.Case {
+	h.Helper()
+	h.evaluate(h.train(version, true), 950)
+	c := must[wire.Case](h)(h.propose(version, record.Authority{}))
+	must[wire.Case](h)(h.approve(olga, record.ModelOwner, c))
+	must[wire.Case](h)(h.approve(rita, record.Risk, c))
+	return must[wire.Case](h)(h.approve(sam, record.Security, c))
+}
+
+// live is ready, promoted.
+func (h *house) live(version string) wire.Case {
+	h.Helper()
+	return must[wire.Promoted](h)(h.reg.Promote(h.ctx, olga, h.ready(version).ID)).Case
+}
+
+// refused demands a refusal with a code that says certain things.
+func (h *house) refused(err error, code wire.Code, says ...string) {
+	h.Helper()
+	if err == nil || registry.CodeOf(err) != code {
+		h.Fatalf("got %v, want a refusal with the code %s", err, code)
+	}
+	for _, s := range says {
+		if !strings.Contains(err.Error(), s) {
+			h.Errorf("the refusal does not say %q:\n%v", s, err)
+		}
+	}
+}
+
+func TestReleaseFromProposalToProduction(t *testing.T) {
+	h := open(t)
+	c := h.live("1")
+	if !c.Stands || c.Status != record.Live || !c.Verdict.Passed {
+		t.Fatalf("after promotion: %+v", c.Verdict)
+	}
+	if d := h.reg.Decide(h.ctx, "production", digest("model 1")); !d.Allowed || d.Release != c.ID {
+		t.Errorf("the live model may not run: %v", d.Reasons)
+	}
+	live := must[[]wire.LiveRelease](t)(h.reg.Live(h.ctx, rita, time.Time{}))
+	if len(live) != 1 || live[0].Release != c.ID || len(live[0].Approvals) != 3 || len(live[0].Evaluations) != 1 {
+		t.Errorf("live now: %+v", live)
+	}
+}
+
+func TestProposalWithoutEvidenceIsRefusedWithEveryReason(t *testing.T) {
+	h := open(t)
+	h.train("1", false)
+	_, err := h.propose("1", record.Authority{})
+	h.refused(err, wire.Refused, "lineage/datasets", "accuracy/holdout/accuracy", "approval/risk")
+	if page := must[wire.Page](t)(h.reg.Releases(h.ctx, rita, "", 0, 0)); len(page.Entries) != 0 {
+		t.Errorf("the refused proposal was kept: %+v", page.Entries)
+	}
+}
+
+func TestErrorsKeepTheirCause(t *testing.T) {
+	h := open(t)
+	_, err := h.reg.EnrolPrincipal(h.ctx, administrator, record.Principal{Name: "Bad Name", Type: record.Human})
+	var invalid *record.InvalidError
+	if !errors.As(err, &invalid) || registry.CodeOf(err) != wire.Invalid {
+		t.Errorf("got %v, want the record's own faults", err)
+	}
+}
+
+func TestBundleVerifiesFromItselfAlone(t *testing.T) {
+	h := open(t)
+	first := h.live("1")
+	second := h.live("2")
+	trust, err := attest.ParseTrust([]byte(h.reg.VerifierKey() + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []wire.Case{first, second} {
+		b := must[*verify.Bundle](t)(h.reg.Bundle(h.ctx, rita, c.ID))
+		raw := must[[]byte](t)(b.Marshal())
+		again := must[*verify.Bundle](t)(verify.ParseBundle(raw))
+		report := verify.Verify(again, trust, verify.Options{Artifact: c.Release.Record.Behaviour.Artifact, Environment: "production", At: h.clock.now()})
+		if want := c.ID == second.ID; report.OK != want || !report.Authentic {
+			t.Errorf("%s of %d bytes: ok %v, authentic %v: %s", c.ID, len(raw), report.OK, report.Authentic, strings.Join(report.Reasons, "; "))
+		}
+	}
+}
