@@ -246,7 +246,7 @@ func TestManifestValidate(t *testing.T) {
 		"not utf-8":  {{Path: "a\xff", SHA256: abcSHA256, Size: 3}},
 		"dot of two": {{Path: ".", SHA256: abcSHA256, Size: 3}, {Path: "a", SHA256: abcSHA256, Size: 3}},
 		"upper case": {{Path: "a", SHA256: strings.ToUpper(abcSHA256), Size: 3}},
-		"short":      {{"a", abcSHA256[:62], 3}},
+		"short":      {{Path: "a", SHA256: abcSHA256[:62], Size: 3}},
 		"negative":   {{Path: "a", SHA256: abcSHA256, Size: -1}},
 	} {
 		if err := (Manifest{Files: files}).Validate(); !errors.Is(err, ErrManifest) {
