@@ -10,6 +10,8 @@ MODULES := $(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mod))
 # Packages where many goroutines meet, as far as they exist.
 CONCURRENT := $(patsubst %,./%/...,$(wildcard store registry server))
 BENCH ?= .
+# More flags for go test, as in TESTFLAGS='-count=1 -v'.
+TESTFLAGS ?=
 
 export CGO_ENABLED ?= 0
 
@@ -25,11 +27,11 @@ setup: ## install what the tests need; quick when it is there
 	@scripts/setup.sh
 
 test: setup ## run all tests of the main module
-	go test -timeout 15m ./...
+	go test -timeout 15m $(TESTFLAGS) ./...
 
 test-race: setup ## run the tests of store, registry and server under the race detector (needs a C compiler)
 	@if [ -z "$(CONCURRENT)" ]; then echo "test-race: none of store, registry and server exists" >&2; exit 1; fi
-	CGO_ENABLED=1 go test -race -timeout 20m $(CONCURRENT)
+	CGO_ENABLED=1 go test -race -timeout 20m $(TESTFLAGS) $(CONCURRENT)
 
 test-long: setup ## more iterations of everything, then every fuzz target for FUZZTIME (60s)
 	IMPRIMATUR_LONG=1 go test -count=1 -timeout 2h ./...
