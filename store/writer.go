@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A writer is one database connection with the statements of a commit
+// prepared on it.
+type writer struct {
+	conn        *sql.Conn
+	begin       string
+	lockHead    *sql.Stmt
+	entries     *inserter
+	facts       *inserter
+	tiles       *inserter
+	checkpoints *inserter
+	moveHead    *sql.Stmt
+	factSince   *sql.Stmt
+	prefixSince *sql.Stmt
+}
+
+func newWriter(ctx context.Context, e *engine) (_ *writer, err error) {
+	w := &writer{begin: e.begin}
+	if w.conn, err = e.write.Conn(ctx); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	prepare := func(query string) (s *sql.Stmt) {
+		if err == nil {
+			s, err = w.conn.PrepareContext(ctx, query)
+		}
+		return s
+	}
+	insert := func(head string, columns int, tail string) *inserter {
+		in := &inserter{columns: columns}
+		for i, rows := range chunks {
+			in.stmts[i] = prepare(head + " VALUES " + placeholders(rows, columns) + tail)
+		}
+		return in
+	}
+	w.lockHead = prepare("SELECT size, root FROM head WHERE id = 1" + e.forUpdate)
+	w.entries = insert("INSERT INTO entries (idx, payload, sig)", 3, "")
+	w.facts = insert("INSERT INTO facts (key, idx)", 2, "")
+	w.tiles = insert("INSERT INTO tiles (level, num, data)", 3, " ON CONFLICT (level, num) DO UPDATE SET data = excluded.data")
+	w.checkpoints = insert("INSERT INTO checkpoints (size, note)", 2, " ON CONFLICT (size) DO NOTHING")
+	w.moveHead = prepare("UPDATE head SET size = $1, root = $2, note = $3 WHERE id = 1 AND size = $4")
+	w.factSince = prepare("SELECT key FROM facts WHERE key = $1 AND idx >= $2 LIMIT 1")
+	w.prefixSince = prepare("SELECT key FROM facts WHERE key >= $1 AND key < $2 AND idx >= $3 LIMIT 1")
+	if err != nil {
+		return nil, fmt.Errorf("preparing to write: %w", err)
+	}
+	return w, nil
+}
+
+func (w *writer) exec(ctx context.Context, query string) error {
+	_, err := w.conn.ExecContext(ctx, query)
+	return err
+}
+
+// close gives the connection back, after a rollback in case a transaction was
+// left open.
+func (w *writer) close() {
+	if w.conn != nil {
+		w.conn.ExecContext(context.Background(), "ROLLBACK") //nolint:errcheck // there may be nothing to roll back
+		w.conn.Close()
+	}
+}
+
+// chunks are the numbers of rows for which an INSERT is prepared, largest
+// first. One statement with many rows costs far less than many with one.
+var chunks = [...]int{64, 8, 1}
+
+// An inserter inserts any number of rows with few statements.
+type inserter struct {
+	columns int
+	stmts   [len(chunks)]*sql.Stmt
+}
+
+// insert inserts the rows whose values stand in values, row after row.
+func (in *inserter) insert(ctx context.Context, values []any) error {
+	for i, rows := range chunks {
+		for n := rows * in.columns; len(values) >= n; values = values[n:] {
+			if _, err := in.stmts[i].ExecContext(ctx, values[:n]...); err != nil {
+				return err
+			}
+		}
+	}
+	if len(values) != 0 {
+		return errors.New("values do not fill a row: bug in package store")
+	}
+	return nil
+}
+
+// placeholders returns "($1,$2),($3,$4)" for two rows of two columns.
+func placeholders(rows, columns int) string {
+	var b strings.Builder
+	for r := range rows {
+		for c := range columns {
+			switch {
+			case c > 0:
+				b.WriteByte(',')
+			case r > 0:
+				b.WriteString(",(")
+			default:
+				b.WriteByte('(')
+			}
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(r*columns + c + 1))
+		}
+		b.WriteByte(')')
+	}
+	return b.String()
+}
