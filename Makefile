@@ -38,6 +38,7 @@ test-long: setup ## more iterations of everything, then every fuzz target for FU
 	scripts/fuzz.sh
 
 test-peers: setup ## run the tests of the modules that hold outside clients and peers
+	@[ -n "$(MODULES)" ] || { echo "$@: there is no module beside the main one" >&2; exit 1; }
 	@for m in $(MODULES); do echo "== $$m"; (cd "$$m" && go test -count=1 ./...); done
 
 fuzz: ## every fuzz target for FUZZTIME (60s)
@@ -53,4 +54,5 @@ bench: setup ## benchmarks of the main module; BENCH selects
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 1h ./...
 
 bench-peers: setup ## benchmarks against peers, from the modules beside the main one
+	@[ -n "$(MODULES)" ] || { echo "$@: there is no module beside the main one" >&2; exit 1; }
 	@for m in $(MODULES); do echo "== $$m"; (cd "$$m" && go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 1h ./...); done
