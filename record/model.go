@@ -182,8 +182,8 @@ type Finding struct {
 	Detail string `json:"detail"`
 }
 
-// ModelVersion is one artifact of a model, known by its digest: the bytes of
-// the file, or the manifest of the folder.
+// ModelVersion is one artifact of a model, known by the digest of the manifest
+// of its files (package artifact).
 type ModelVersion struct {
 	// Model is "team/name".
 	Model    string    `json:"model"`
