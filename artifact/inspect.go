@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"imprimatur.dev/record"
 )
 
 // Format is what a file is by its content.
@@ -39,7 +41,7 @@ const (
 )
 
 // Kind says why a finding is one.
-type Kind string
+type Kind = string
 
 // The kinds of findings. KindTemplate and KindCustomOp are for a person to look at; all others mean that loading the file
 // may run code, or that nobody can tell.
@@ -49,19 +51,12 @@ const (
 	KindMalformed Kind = "malformed" // breaks the rules of its own format, where payloads hide
 	KindEscape    Kind = "escape"    // names a path outside the model
 	KindUnknown   Kind = "unknown"   // no known format, or one that can not be seen through
-	KindTemplate  Kind = "template"  // holds a chat template, which a loader interprets
-	KindCustomOp  Kind = "custom-op" // needs operators from outside the format's standard
+	KindTemplate  Kind = record.FindingTemplate
+	KindCustomOp  Kind = record.FindingCustomOp
 )
 
 // Finding is one thing worth knowing about a file. Within an archive, File is "archive!member".
-type Finding struct {
-	File   string `json:"file"`
-	Kind   Kind   `json:"kind"`
-	Detail string `json:"detail"`
-}
-
-// Unsafe reports whether the finding means that loading the file may run code, or that nobody can tell.
-func (f Finding) Unsafe() bool { return f.Kind != KindTemplate && f.Kind != KindCustomOp }
+type Finding = record.Finding
 
 // FileFormat is the format of one file of a model.
 type FileFormat struct {
@@ -134,7 +129,7 @@ func InspectFile(name string, r io.ReaderAt, size int64) (Format, []Finding, err
 	}
 	if len(s.findings) > maxFindings {
 		more := len(s.findings) - maxFindings
-		s.findings = append(s.findings[:maxFindings], Finding{name, KindUnknown, fmt.Sprintf("and %d more findings", more)})
+		s.findings = append(s.findings[:maxFindings], Finding{File: name, Type: KindUnknown, Detail: fmt.Sprintf("and %d more findings", more)})
 	}
 	return format, s.findings, nil
 }
@@ -146,7 +141,7 @@ type scan struct {
 }
 
 func (s *scan) add(name string, kind Kind, format string, args ...any) {
-	s.findings = append(s.findings, Finding{name, kind, fmt.Sprintf(format, args...)})
+	s.findings = append(s.findings, Finding{File: name, Type: kind, Detail: fmt.Sprintf(format, args...)})
 }
 
 // recognizer looks at content and, if it is of its format, adds the findings and returns the format; otherwise it adds

@@ -43,7 +43,7 @@ func inspect(t testing.TB, name, bytes string) (Format, []Finding) {
 func kinds(findings []Finding) string {
 	var b strings.Builder
 	for _, f := range findings {
-		fmt.Fprintf(&b, "%s:%s ", f.File, f.Kind)
+		fmt.Fprintf(&b, "%s:%s ", f.File, f.Type)
 	}
 	return strings.TrimSpace(b.String())
 }
@@ -304,7 +304,7 @@ func TestInspectAFolder(t *testing.T) {
 	if kinds(got.Findings) != "weights.safetensors:pickle" || len(got.Unsafe()) != 1 {
 		t.Errorf("findings %v", got.Findings)
 	}
-	if (Finding{Kind: KindTemplate}).Unsafe() || !(Finding{Kind: KindUnknown}).Unsafe() {
+	if (Finding{Type: KindTemplate}).Unsafe() || !(Finding{Type: KindUnknown}).Unsafe() {
 		t.Error("a template is unsafe, or an unknown format is not")
 	}
 }

@@ -92,7 +92,7 @@ func (s *scan) json(name string, c content) bool {
 	var found []Finding
 	add := func(kind Kind, detail string) {
 		if len(found) <= maxFindings {
-			found = append(found, Finding{name, kind, detail})
+			found = append(found, Finding{File: name, Type: kind, Detail: detail})
 		}
 	}
 	last, chat := "", false // the name of the member being read; whether a chat template has begun

@@ -175,14 +175,15 @@ func (j *judge) code() record.Gate {
 
 func (j *judge) rollback() record.Gate {
 	p := j.d.ProductionAt(j.at)
-	if p == nil {
+	before := j.before()
+	if before == "" {
 		return pass("Nothing ran here before, so to stop the release is the way back.")
 	}
-	status, _ := record.StatusAt(j.d.History, p.ID, j.at)
-	who, do := roles(record.ModelOwner, record.Contributor), "imprimatur release show "+p.ID
+	status, _ := record.StatusAt(j.d.History, before, j.at)
+	who, do := roles(record.ModelOwner, record.Contributor), "imprimatur release show "+before
 	switch {
-	case status != record.Live && status != record.Replaced:
-		return refuse(record.Fail, who, do, "The release before, %s, is %s and cannot take over.", p.ID, status)
+	case p == nil || (status != record.Live && status != record.Replaced):
+		return refuse(record.Fail, who, do, "The release before, %s, is %s and cannot take over.", before, status)
 	case !record.Stands(time.Time{}, p.Until, j.at):
 		return refuse(record.Fail, who, do, "The release before, %s, lapsed on %s and cannot take over until what lapsed is renewed.", p.ID, date(p.Until))
 	}
@@ -191,11 +192,24 @@ func (j *judge) rollback() record.Gate {
 	return g
 }
 
+// before returns the ID of the release that was last promoted in the line apart
+// from the one judged, whether it still stands or not; empty for none.
+func (j *judge) before() (id string) {
+	for _, e := range j.d.History {
+		if e.Promotion != nil && e.Promotion.Release != j.d.ID && !e.Time.After(j.at) {
+			id = e.Promotion.Release
+		}
+	}
+	return id
+}
+
 func (j *judge) content() record.Gate {
 	var found []string
 	look := func(v *record.ModelVersion) {
 		for _, f := range v.Findings {
-			found = append(found, fmt.Sprintf("%s of %s: %s, %s", f.File, v.Ref(), f.Type, f.Detail))
+			if f.Unsafe() {
+				found = append(found, fmt.Sprintf("%s of %s: %s, %s", f.File, v.Ref(), f.Type, f.Detail))
+			}
 		}
 	}
 	look(&j.d.Version.Record)

@@ -174,13 +174,24 @@ type File struct {
 	Size   int64  `json:"size"`
 }
 
-// Finding is something in a model's files that runs code when it is loaded, or
-// that could not be recognised.
+// Finding is something in a model's files that runs code when it is loaded, that
+// could not be recognised, or that a person should look at.
 type Finding struct {
 	File   string `json:"file"`
 	Type   string `json:"type"`
 	Detail string `json:"detail"`
 }
+
+// The types of finding that are for a person to look at; package artifact names
+// the others, all of which are unsafe.
+const (
+	FindingTemplate = "template"  // holds a chat template, which a loader interprets
+	FindingCustomOp = "custom-op" // needs operators from outside the format's standard
+)
+
+// Unsafe reports whether the finding means that loading the file may run code,
+// or that nobody can tell.
+func (f Finding) Unsafe() bool { return f.Type != FindingTemplate && f.Type != FindingCustomOp }
 
 // ModelVersion is one artifact of a model, known by the digest of the manifest
 // of its files (package artifact).
