@@ -146,7 +146,7 @@ func (j *judge) unknownTier() record.Gate {
 
 func (j *judge) verdictMarks() []string {
 	var marks []string
-	if j.d.ProductionAt(j.at) == nil {
+	if j.before() == "" {
 		marks = append(marks, MarkFirst)
 	}
 	if j.tier != nil && (j.dependent || len(j.tier.Approvals) == 0) {

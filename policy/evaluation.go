@@ -207,6 +207,9 @@ func (j *judge) versusProduction(e *Requirement, f found) record.Gate {
 	p := j.d.ProductionAt(j.at)
 	if p == nil {
 		g.Reason = "Nothing is in production to compare with: this is the first release of its line."
+		if before := j.before(); before != "" {
+			g.Reason = fmt.Sprintf("Nothing is in production to compare with: the release before, %s, does not run any more.", before)
+		}
 		return g
 	}
 	old := newest(e, p.Evaluations, p.Release.Record.Behaviour.Artifact, func(record.Digest) bool { return true })

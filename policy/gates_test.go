@@ -1,0 +1,232 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"imprimatur.dev/record"
+)
+
+// mutation changes a complete release so that one gate says something else.
+type mutation struct {
+	name   string
+	change func(d *record.Dossier)
+	gate   string
+	result record.Result
+	reason string
+}
+
+// metricOf returns the first metric of an example's evaluation of a suite.
+func metricOf(d *record.Dossier, suite string) *record.Metric {
+	return &evaluationOf(d, suite).Metrics[0]
+}
+
+func evaluationOf(d *record.Dossier, suite string) *record.Evaluation {
+	i := slices.IndexFunc(d.Evaluations, func(e record.Recorded[record.Evaluation]) bool { return e.Record.Suite == suite })
+	return &d.Evaluations[i].Record
+}
+
+func counts(m *record.Metric, s, n int) {
+	m.Successes, m.N, m.Value = &s, n, float64(s)/float64(n)
+}
+
+func approvalOf(d *record.Dossier, role record.RoleName) *record.Recorded[record.Approval] {
+	i := slices.IndexFunc(d.Approvals, func(a record.ApprovalFacts) bool { return a.Approval.Record.Role == role })
+	return &d.Approvals[i].Approval
+}
+
+func give(d *record.Dossier, name string, role record.RoleName) {
+	p := d.People[name]
+	p.Principal.Name, p.Principal.Type = name, record.Human
+	p.Roles = append(p.Roles, record.Role{Principal: name, Role: role, Team: exampleTeam})
+	d.People[name] = p
+}
+
+const auc, aucVersus = "accuracy/holdout/roc_auc", "accuracy/holdout/roc_auc/versus-production"
+
+var mutations = []mutation{
+	{"absent facts", func(d *record.Dossier) { d.Absent = []string{"run acme/run-0"} }, gateKnown, record.Missing, "does not have run acme/run-0"},
+	{"environment taken from the use case", func(d *record.Dossier) { d.UseCase.Record.Environments = []string{"staging"} }, gateUseCase, record.Fail, "not production"},
+	{"use case raised", func(d *record.Dossier) { d.UseCase.Record.Tier = "higher" }, gateUseCase, record.Fail, "now of tier higher"},
+	{"use case lowered", func(d *record.Dossier) { d.UseCase.Record.Tier = "low" }, gateUseCase, record.Pass, "lower tier low"},
+	{"use case handed on", func(d *record.Dossier) { d.UseCase.Record.Owner = "ed" }, gateUseCase, record.Fail, "now owned by ed"},
+	{"use case unknown", func(d *record.Dossier) { d.UseCase = record.Recorded[record.UseCase]{} }, gateUseCase, record.Fail, "not known"},
+	{"environment of a rank not known", func(d *record.Dossier) { d.Environment.Record.LeastTier = "extreme" }, gateEnvironment, record.Fail, "does not rank"},
+	{"environment unknown", func(d *record.Dossier) { d.Environment = record.Recorded[record.Environment]{} }, gateEnvironment, record.Missing, "not known"},
+	{"no steward", func(d *record.Dossier) { d.Datasets[0].Approvals = nil }, gateDatasets, record.Missing, "acme/cases@1: no steward"},
+	{"another purpose", func(d *record.Dossier) { d.Datasets[0].Approvals[0].Record.Purposes = []string{"billing"} }, gateDatasets, record.Missing, "no steward"},
+	{"data approval lapsed", func(d *record.Dossier) { d.Datasets[0].Approvals[0].Record.Expires = noon }, gateDatasets, record.Missing, "lapsed on 2026-06-01"},
+	{"data approval withdrawn", withdraw, gateDatasets, record.Missing, "stella withdrew the approval"},
+	{"steward gone", func(d *record.Dossier) { d.People["stella"] = record.Person{} }, gateDatasets, record.Missing, "stella is no person"},
+	{"steward of another team", func(d *record.Dossier) { d.People["stella"].Roles[0].Team = "other" }, gateDatasets, record.Missing, "does not hold the role data-steward"},
+	{"no run", func(d *record.Dossier) { d.Runs = nil }, gateRun, record.Missing, "No recorded run"},
+	{"a run of something else", func(d *record.Dossier) { d.Runs[0].Record.Outputs[0].Digest = exampleDigest("x") }, gateCode, record.Missing, "No recorded run"},
+	{"a run recorded by hand", func(d *record.Dossier) { d.Runs[0].Actor = "cody" }, gateRun, record.Fail, "cody, who is no workload"},
+	{"a dirty tree", func(d *record.Dossier) { d.Runs[0].Record.Code.Dirty = true }, gateCode, record.Fail, "differs from its commit"},
+	{"a short commit", func(d *record.Dossier) { d.Runs[0].Record.Code.Commit = "0123456" }, gateCode, record.Fail, "full commit"},
+	{"no evaluation", func(d *record.Dossier) { d.Evaluations = d.Evaluations[1:] }, auc, record.Missing, "names no evaluation"},
+	{"an evaluation of other bytes", func(d *record.Dossier) { evaluationOf(d, "holdout").Artifact = exampleDigest("x") }, auc, record.Missing, "names no evaluation"},
+	{"an evaluation not named", func(d *record.Dossier) { d.Evaluations[0].Digest = exampleDigest("x") }, auc, record.Missing, "names no evaluation"},
+	{"incomplete", func(d *record.Dossier) { evaluationOf(d, "holdout").Incomplete = "3 of 9 shards" }, auc, record.Invalid, "incomplete: 3 of 9 shards"},
+	{"no samples", func(d *record.Dossier) { metricOf(d, "garak").N = 0 }, "safety/garak/attack_success_rate", record.Invalid, "no samples at all"},
+	{"a contradiction", func(d *record.Dossier) { metricOf(d, "holdout").Value += 0.01 }, auc, record.Invalid, "contradicts itself"},
+	{"evaluated by the trainer", func(d *record.Dossier) { d.Evaluations[0].Actor = "tess" }, auc, record.Invalid, "owns the workload pipeline"},
+	{"evaluated by the pipeline", func(d *record.Dossier) { d.Evaluations[0].Actor = "pipeline" }, auc, record.Invalid, "trained the model (run acme/run-1)"},
+	{"too few samples", func(d *record.Dossier) { counts(metricOf(d, "holdout"), 490, 499) }, auc, record.Inconclusive, "at least 500"},
+	{"ran in the future", func(d *record.Dossier) { evaluationOf(d, "holdout").Ran = noon.Add(time.Hour) }, auc, record.Invalid, "later than now"},
+	{"stale", func(d *record.Dossier) { evaluationOf(d, "holdout").Ran = noon.AddDate(0, 0, -30) }, auc, record.Fail, "counted for 30d"},
+	{"somebody's word", func(d *record.Dossier) { evaluationOf(d, "holdout").Assurance = record.Claimed }, auc, record.Fail, "assurance claimed"},
+	{"below the limit", func(d *record.Dossier) { counts(metricOf(d, "holdout"), 500, 1000) }, auc, record.Fail, "is not >= 0.85"},
+	{"the bound below the limit", func(d *record.Dossier) { counts(metricOf(d, "holdout"), 855, 1000) }, auc, record.Fail, "more samples may show"},
+	{"no interval", func(d *record.Dossier) { metricOf(d, "holdout").Successes = nil }, auc, record.Inconclusive, "so lower95 is not known"},
+	{"worse than production", func(d *record.Dossier) { counts(metricOf(d, "holdout"), 80_000, 100_000) }, aucVersus, record.Fail, "Worse than production"},
+	{"perhaps worse", func(d *record.Dossier) { counts(metricOf(d, "holdout"), 850, 1000) }, aucVersus, record.Inconclusive, "more samples can tell"},
+	{"another held-out set", func(d *record.Dossier) { evaluationOf(d, "holdout").Dataset = exampleDigest("x") }, aucVersus, record.Inconclusive, "not comparable"},
+	{"production not evaluated", func(d *record.Dossier) { d.Baselines[0].Evaluations = nil }, aucVersus, record.Inconclusive, "no complete evaluation"},
+	{"no error in common", func(d *record.Dossier) { d.Baselines[0].Evaluations[0].Record.Metrics[0].Successes = nil }, aucVersus, record.Inconclusive, "has no interval"},
+	{"nothing in production", firstRelease, aucVersus, record.Pass, "first release"},
+	{"nothing to roll back to", firstRelease, gateRollback, record.Pass, "Nothing ran here before"},
+	{"production suspended", suspendProduction, gateRollback, record.Fail, "is suspended"},
+	{"production lapsed", func(d *record.Dossier) { d.Baselines[0].Until = noon }, gateRollback, record.Fail, "lapsed on"},
+	{"production suspended, so not compared", suspendProduction, aucVersus, record.Pass, "does not run any more"},
+	{"a pickle", func(d *record.Dossier) {
+		d.Version.Record.Findings = []record.Finding{{File: "model.pkl", Type: "pickle", Detail: "os.system"}}
+	}, gateContent, record.Fail, "model.pkl of acme/triage@2: pickle"},
+	{"a pickle in a base", func(d *record.Dossier) {
+		d.Bases = []record.Recorded[record.ModelVersion]{{Record: record.ModelVersion{Model: "x/y", Version: "1", Findings: []record.Finding{{File: "b.bin", Type: "unknown"}}}}}
+	}, gateContent, record.Fail, "b.bin of x/y@1"},
+	{"a wildcard", func(d *record.Dossier) { d.Release.Record.Authority.Records[0].Actions = []string{"*"} }, "expression/no-wildcard-writes", record.Fail, "is false"},
+	{"nobody approved", func(d *record.Dossier) { d.Approvals = nil }, "approval/risk", record.Missing, "nobody has approved in this role yet"},
+	{"approval lapsed", func(d *record.Dossier) { approvalOf(d, record.Risk).Record.Expires = noon }, "approval/risk", record.Missing, "lapsed on"},
+	{"approval older than the policy allows", func(d *record.Dossier) {
+		approvalOf(d, record.Risk).Time = noon.AddDate(0, 0, -180)
+		approvalOf(d, record.Risk).Record.Expires = noon.AddDate(1, 0, 0)
+	}, "approval/risk", record.Missing, "lapsed on 2026-06-01"},
+	{"no passkey", func(d *record.Dossier) { approvalOf(d, record.Risk).Record.Method = record.MethodToken }, "approval/risk", record.Missing, "a passkey is required"},
+	{"a workload approves", func(d *record.Dossier) {
+		p := d.People["risk-1"]
+		p.Principal.Type = record.Workload
+		d.People["risk-1"] = p
+	}, "approval/risk", record.Missing, "risk-1 is no person"},
+	{"role lost", func(d *record.Dossier) { d.People["risk-1"].Roles[0].Revoked = true }, "approval/risk", record.Missing, "does not hold the role risk"},
+	{"one for two seats", func(d *record.Dossier) {
+		approvalOf(d, record.Risk).Actor = "security-1"
+		give(d, "security-1", record.Risk)
+	}, "approval/security", record.Missing, "security-1 already fills a seat as risk"},
+	{"exception unreviewed", func(d *record.Dossier) { except(d, record.Exception{Type: record.BreakGlass, ReviewBy: noon}) }, gateReviews, record.Fail, "was to be reviewed by"},
+	{"exception to be reviewed", func(d *record.Dossier) {
+		except(d, record.Exception{Type: record.BreakGlass, ReviewBy: noon.Add(time.Hour)})
+	}, gateReviews, record.Pass, "to be reviewed, the first by"},
+	{"exception reviewed", func(d *record.Dossier) {
+		except(d, record.Exception{Type: record.BreakGlass, ReviewBy: noon})
+		review(d, "rita", record.Upheld)
+	}, gateReviews, record.Pass, "No exception"},
+	{"exception reviewed by its maker", func(d *record.Dossier) {
+		except(d, record.Exception{Type: record.BreakGlass, ReviewBy: noon})
+		review(d, "risk-1", record.Upheld)
+	}, gateReviews, record.Fail, "somebody other than risk-1"},
+}
+
+func withdraw(d *record.Dossier) {
+	f := &d.Datasets[0]
+	f.Approvals = append(f.Approvals, record.Recorded[record.DataApproval]{
+		Actor: "stella", Time: noon, Index: 90,
+		Record: record.DataApproval{Dataset: f.Dataset.Record.Digest, Decision: record.Withdraw, Reason: "a complaint"},
+	})
+}
+
+func firstRelease(d *record.Dossier) { d.Baselines, d.History = nil, nil }
+
+func suspendProduction(d *record.Dossier) {
+	d.History = append(d.History, record.Event{Time: noon, Index: 99, Suspension: &record.Suspension{Release: d.Baselines[0].ID}})
+}
+
+func except(d *record.Dossier, x record.Exception) {
+	x.Release, x.Line, x.Record, x.Reason = d.ID, d.Line, d.Digests.Record, "an outage"
+	if x.Expires.IsZero() {
+		x.Expires = noon.AddDate(0, 0, 7)
+	}
+	d.Exceptions = append(d.Exceptions, record.Recorded[record.Exception]{
+		Record: x, Actor: "risk-1", Time: noon.Add(-time.Hour), Index: 80, Digest: exampleDigest("exception " + x.Gate),
+	})
+}
+
+func review(d *record.Dossier, actor, outcome string) {
+	x := d.Exceptions[len(d.Exceptions)-1]
+	d.Reviews = append(d.Reviews, record.Recorded[record.Review]{
+		Actor: actor, Time: noon, Index: 85, Record: record.Review{Exception: record.ExceptionID(x.Digest), Outcome: outcome},
+	})
+}
+
+// withContent is the design's policy with every gate there is.
+var withContent = strings.Replace(design, "    rollback: ready", "    content: { unsafe: forbid }\n    rollback: ready", 1)
+
+func gateOf(t testing.TB, v record.Verdict, name string) record.Gate {
+	t.Helper()
+	i := slices.IndexFunc(v.Gates, func(g record.Gate) bool { return g.Name == name })
+	if i < 0 {
+		t.Fatalf("no gate %s in the verdict", name)
+	}
+	return v.Gates[i]
+}
+
+func TestEveryGate(t *testing.T) {
+	p := mustLoad(t, withContent)
+	for _, m := range mutations {
+		t.Run(m.name, func(t *testing.T) {
+			d := p.Example("high", noon)
+			m.change(d)
+			v := p.Evaluate(d, noon)
+			g := gateOf(t, v, m.gate)
+			if g.Result != m.result || !strings.Contains(g.Reason, m.reason) {
+				t.Errorf("%s is %s: %s", g.Name, g.Result, g.Reason)
+			}
+			if v.Passed != (len(v.Blocking()) == 0) || (m.result != record.Pass && v.Passed) {
+				t.Errorf("passed is %t with %d gates in the way", v.Passed, len(v.Blocking()))
+			}
+		})
+	}
+	tried := map[string]bool{}
+	for _, m := range mutations {
+		tried[m.gate] = true
+	}
+	for _, kind := range []string{gateKnown, gateUseCase, gateEnvironment, gateDatasets, gateRun, gateCode, gateRollback, gateContent, gateReviews} {
+		if !tried[kind] {
+			t.Errorf("no case for the gate %s", kind)
+		}
+	}
+}
+
+func TestVendorModelsHaveNoRun(t *testing.T) {
+	p := mustLoad(t, design)
+	d := p.Example("high", noon)
+	d.Runs, d.Datasets, d.Version.Record.Type = nil, nil, record.Vendor
+	v := p.Evaluate(d, noon)
+	for _, name := range []string{gateDatasets, gateRun, gateCode} {
+		if g := gateOf(t, v, name); g.Result != record.Pass || !strings.Contains(g.Reason, "vendor's model") {
+			t.Errorf("%s is %s: %s", name, g.Result, g.Reason)
+		}
+	}
+}
+
+func TestUnknownTierPassesNothing(t *testing.T) {
+	p := mustLoad(t, design)
+	d := p.Example("high", noon)
+	d.Release.Record.Context.Tier = "low"
+	except(d, record.Exception{Type: record.Waiver, Gate: gateTier})
+	v := p.Evaluate(d, noon)
+	if v.Passed || len(v.Gates) != 1 || v.Gates[0].Result != record.Fail {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestEmptyDossierIsRefusedNotPanicked(t *testing.T) {
+	p := mustLoad(t, design)
+	d := &record.Dossier{}
+	d.Release.Record.Context.Tier = "high"
+	if v := p.Evaluate(d, noon); v.Passed || len(v.Blocking()) < 8 {
+		t.Errorf("an empty dossier: passed %t, %d gates in the way", v.Passed, len(v.Blocking()))
+	}
+}
