@@ -24,8 +24,8 @@ type index struct {
 	places map[place]map[string]bool
 	// readers finds the lines whose dossier was read under a key.
 	readers map[string]map[string]bool
-	// unknown are lines that something was promoted in and that were not
-	// gathered yet.
+	// unknown are lines whose live release may be another one since they were
+	// last gathered.
 	unknown map[string]bool
 	recent  []touched
 }

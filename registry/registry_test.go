@@ -277,3 +277,16 @@ func TestBundleVerifiesFromItselfAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestDecisionFollowsEachPromotion(t *testing.T) {
+	h := open(t)
+	for _, version := range []string{"1", "2", "3"} {
+		c := h.live(version)
+		if d := h.reg.Decide(h.ctx, "production", digest("model "+version)); !d.Allowed || d.Release != c.ID {
+			t.Fatalf("version %s was promoted and may not run: %v", version, d.Reasons)
+		}
+	}
+	if d := h.reg.Decide(h.ctx, "production", digest("model 1")); d.Allowed {
+		t.Error("version 1 was replaced and may still run")
+	}
+}

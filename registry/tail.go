@@ -41,7 +41,7 @@ func (r *Registry) committed(entries []store.Entry) {
 }
 
 // touch makes every line stale whose dossier was read under one of the keys,
-// and learns of lines that something was promoted in.
+// and notes the lines whose live release may be another one now.
 func (x *index) touch(at int64, keys []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -53,7 +53,7 @@ func (x *index) touch(at int64, keys []string) {
 		for line := range x.readers[k] {
 			x.lines[line] = &standing{keys: x.lines[line].keys}
 		}
-		if line, ok := strings.CutPrefix(k, record.KeyLive("")); ok && x.lines[line] == nil {
+		if line, ok := strings.CutPrefix(k, record.KeyLive("")); ok {
 			x.unknown[line] = true
 		}
 	}
@@ -139,8 +139,8 @@ func (x *index) learn(line string, history []record.Event) {
 	}
 }
 
-// meet gathers the lines that were promoted in for the first time since the
-// index was loaded.
+// meet gathers the lines whose live release may have changed, so that the index
+// knows which artifacts are promoted where.
 func (r *Registry) meet(ctx context.Context) error {
 	r.index.mu.RLock()
 	lines := make([]string, 0, len(r.index.unknown))
