@@ -248,8 +248,9 @@ var units = map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * t
 
 // span reads a length of time such as 30d, 12h, 90m or 2w. A day is 24 hours.
 func (r *reader) span(n *yaml.Node, what string) time.Duration {
-	s := r.text(n, what)
-	if s == "" {
+	s := n.Value
+	if n.Kind != yaml.ScalarNode || s == "" {
+		r.failf(at(n), "%s is not a length of time such as 30d", what)
 		return 0
 	}
 	unit, known := units[s[len(s)-1]]
