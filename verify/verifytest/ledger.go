@@ -157,7 +157,7 @@ func (l *Ledger) Judge(release string) record.Verdict {
 
 // Promote states a verdict as it is given and a promotion that rests on it, at
 // the same time, as the registry does.
-func (l *Ledger) Promote(actor string, v record.Verdict, how string) {
+func (l *Ledger) Promote(actor string, v record.Verdict, how string, until time.Time) {
 	l.tb.Helper()
 	rel, _, err := lineage.Last[record.Release](l, record.KeyRelease(v.Release))
 	must(l.tb, err)
@@ -169,6 +169,6 @@ func (l *Ledger) Promote(actor string, v record.Verdict, how string) {
 	l.Now = now
 	l.State(actor, record.Promotion{
 		Release: v.Release, Line: v.Line, Record: v.Record, Environment: rel.Record.Context.Environment, Artifact: v.Artifact,
-		How: how, Verdict: verdict.Statement.Digest(), Until: v.Until, Replaces: live, Reason: "as the story goes",
+		How: how, Verdict: verdict.Statement.Digest(), Until: until, Replaces: live, Reason: "as the story goes",
 	})
 }

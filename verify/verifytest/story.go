@@ -198,7 +198,7 @@ func (s *Story) release(version string, correct int, m artifact.Manifest) string
 	for _, g := range verdict.Blocking() {
 		s.tb.Errorf("release %s: gate %s: %s: %s", version, g.Name, g.Result, g.Reason)
 	}
-	s.Promote("mona", verdict, record.Promote)
+	s.Promote("mona", verdict, record.Promote, verdict.Until)
 	return id
 }
 
