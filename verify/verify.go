@@ -40,6 +40,7 @@
 package verify
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -181,6 +182,12 @@ func (v *verifier) checkCheckpoint() bool {
 	signed, err := v.trust.VerifyNote([]byte(b.Checkpoint))
 	if err != nil {
 		return v.note(CheckCheckpoint, "", fmt.Sprintf("The checkpoint of the ledger is not to be trusted: %v.", err))
+	}
+	for _, sig := range append(signed.Sigs, signed.UnverifiedSigs...) {
+		// A note's reader passes over the last bits of base64, and one note would have several forms.
+		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
+			return v.note(CheckCheckpoint, "", fmt.Sprintf("The signature of %s on the checkpoint is not in its only form: %v.", sig.Name, err))
+		}
 	}
 	c, err := ledger.ParseCheckpoint(signed.Text)
 	switch {

@@ -172,3 +172,41 @@ func (l *Ledger) Promote(actor string, v record.Verdict, how string, until time.
 		How: how, Verdict: verdict.Statement.Digest(), Until: until, Replaces: live, Reason: "as the story goes",
 	})
 }
+
+// Relog writes the statements of a bundle on a new ledger with another key,
+// with one payload put in the place of another. It answers false where the
+// payload could not be logged.
+func Relog(key *attest.Key, b *verify.Bundle, at int, payload []byte) (*verify.Bundle, bool) {
+	var tree hashes
+	out := &verify.Bundle{Release: b.Release, Origin: Origin}
+	for i, e := range b.Entries {
+		if i == at {
+			e.Payload = payload
+		}
+		leaf, _, err := ledger.Project(e.Payload)
+		if err != nil {
+			return nil, false
+		}
+		stored, err := tlog.StoredHashes(int64(i), leaf, tree)
+		if err != nil {
+			return nil, false
+		}
+		tree = append(tree, stored...)
+		out.Entries = append(out.Entries, verify.Entry{Index: int64(i), Payload: e.Payload, KeyID: key.ID(), Signature: key.Sign(e.Payload)})
+	}
+	size := int64(len(out.Entries))
+	for i := range out.Entries {
+		proof, err := tlog.ProveRecord(size, int64(i), tree)
+		if err != nil {
+			return nil, false
+		}
+		out.Entries[i].Proof = proof
+	}
+	root, err := tlog.TreeHash(size, tree)
+	if err != nil {
+		return nil, false
+	}
+	signed, err := ledger.Checkpoint{Origin: Origin, Size: size, Root: root}.Sign(key.NoteSigner())
+	out.Checkpoint = string(signed)
+	return out, err == nil
+}
