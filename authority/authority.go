@@ -154,7 +154,7 @@ func actionsCover(cover, actions []string) bool {
 		return true
 	}
 	for _, a := range actions {
-		if a == "*" || !slices.Contains(cover, a) {
+		if !slices.Contains(cover, a) {
 			return false
 		}
 	}

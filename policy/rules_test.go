@@ -239,6 +239,22 @@ func TestRule13SoloIsHonest(t *testing.T) {
 	if v := p.Evaluate(d, noon); !v.Passed || slices.Contains(v.Marks, MarkNoIndependent) {
 		t.Errorf("three independent people: passed %t, marks %v", v.Passed, v.Marks)
 	}
+	// olga trained the model and lasts no longer: she is left out where
+	// independent people can fill every seat, and named where they cannot.
+	d.Runs[0].Record.Initiator = "olga"
+	give(d, "olga", record.ModelOwner)
+	give(d, "model-owner-1", record.Risk)
+	speak(d, "olga", record.ModelOwner, record.Approve, 60)
+	speak(d, "model-owner-1", record.Risk, record.Approve, 61)
+	approvalOf(d, record.Risk).Record.Expires = noon.Add(time.Hour)
+	if v := p.Evaluate(d, noon); !v.Passed || slices.Contains(v.Marks, MarkNoIndependent) {
+		t.Errorf("independent people for every seat: passed %t, marks %v", v.Passed, v.Marks)
+	}
+	approvalOf(d, record.Risk).Record.Expires = noon
+	if v := p.Evaluate(d, noon); !v.Passed || !slices.Contains(v.Marks, MarkNoIndependent) {
+		t.Errorf("the trainer is needed: passed %t, marks %v", v.Passed, v.Marks)
+	}
+	d = p.Example("high", noon)
 	// One person does everything.
 	for i := range d.Approvals {
 		d.Approvals[i].Approval.Actor = "solo"

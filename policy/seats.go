@@ -44,16 +44,36 @@ func (j *judge) approvals() []record.Gate {
 // filling says who fills the seats of each entry.
 type filling [][]*word
 
-// seat finds the fullest seating. In a solo tier the seats that stay empty may
-// then be filled by anybody with a valid approval, again and again.
+// seat finds the fullest seating: of independent people where that fills every
+// seat, else of all whose approval counts. In a solo tier the seats that stay
+// empty may then be filled by somebody who has one already.
 func (j *judge) seat(words [][]*word) filling {
+	out, full := j.seating(words, func(w *word) bool { return w.void == "" && w.dependent == "" })
+	if full {
+		return out
+	}
+	out, full = j.seating(words, func(w *word) bool { return w.void == "" })
+	if full || !j.tier.Solo {
+		return out
+	}
+	for i, s := range j.tier.Approvals {
+		k := slices.IndexFunc(words[i], func(w *word) bool { return w.void == "" })
+		for k >= 0 && len(out[i]) < s.Count {
+			out[i] = append(out[i], words[i][k])
+			j.dependent = true
+		}
+	}
+	return out
+}
+
+func (j *judge) seating(words [][]*word, counts func(*word) bool) (out filling, full bool) {
 	var people []string
 	var fits [][]int
 	var entryOf []int
 	for i, s := range j.tier.Approvals {
 		var able []int
 		for _, w := range words[i] {
-			if w.void != "" || (j.tier.Solo && w.dependent != "") {
+			if !counts(w) {
 				continue
 			}
 			p := slices.Index(people, w.actor())
@@ -66,22 +86,16 @@ func (j *judge) seat(words [][]*word) filling {
 			fits, entryOf = append(fits, able), append(entryOf, i)
 		}
 	}
-	out := make(filling, len(words))
+	out, full = make(filling, len(words)), true
 	for seat, person := range match(fits, len(people)) {
+		if person < 0 {
+			full = false
+			continue
+		}
 		i := entryOf[seat]
-		if person >= 0 {
-			out[i] = append(out[i], wordOf(words[i], people[person]))
-			continue
-		}
-		if !j.tier.Solo {
-			continue
-		}
-		if k := slices.IndexFunc(words[i], func(w *word) bool { return w.void == "" }); k >= 0 {
-			out[i] = append(out[i], words[i][k])
-			j.dependent = true
-		}
+		out[i] = append(out[i], wordOf(words[i], people[person]))
 	}
-	return out
+	return out, full
 }
 
 func wordOf(words []*word, actor string) *word {
