@@ -16,16 +16,16 @@ import (
 func (r *Registry) Live(ctx context.Context, who Caller, at time.Time) ([]wire.LiveRelease, error) {
 	out := []wire.LiveRelease{}
 	err := r.read(ctx, who, func(t *tx) error {
-		if at.IsZero() {
-			at = t.now
-		}
 		newest, err := t.view.LastOfEach(record.KeyLive(""))
 		if err != nil {
 			return err
 		}
-		entries, err := decode(newest)
+		entries, err := t.decode(newest)
 		if err != nil {
 			return err
+		}
+		if at.IsZero() {
+			at = t.now
 		}
 		for _, e := range entries {
 			line := lineOf(e.Statement.Body)
@@ -201,9 +201,7 @@ func (r *Registry) Releases(ctx context.Context, who Caller, model string, befor
 	return r.page(ctx, who, record.KeyReleasesOf(model), before, limit)
 }
 
-// History pages through everything that was stated of a release's line:
-// approvals, then exceptions, then promotions, suspensions and retirements,
-// each oldest first.
+// History returns everything that was stated of a release's line, oldest first.
 func (r *Registry) History(ctx context.Context, who Caller, release string) ([]wire.Entry, error) {
 	var out []wire.Entry
 	err := r.read(ctx, who, func(t *tx) error {
@@ -245,7 +243,7 @@ func (r *Registry) page(ctx context.Context, who Caller, key string, before int6
 		if err != nil {
 			return err
 		}
-		entries, err := decode(stored)
+		entries, err := t.decode(stored)
 		if err != nil {
 			return err
 		}

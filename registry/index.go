@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/policy"
@@ -27,7 +28,10 @@ type index struct {
 	// unknown are lines whose live release may be another one since they were
 	// last gathered.
 	unknown map[string]bool
-	recent  []touched
+	// recent are the last entries of which the index was told, and count is the
+	// number of the next.
+	recent []touched
+	count  int64
 }
 
 type place struct {
@@ -35,11 +39,13 @@ type place struct {
 	artifact    record.Digest
 }
 
-// standing is one line's entry; a nil dossier is stale.
+// standing is one line's entry; a nil dossier is stale. At is when it was
+// gathered, not before the newest fact in it: no decision is made as of earlier.
 type standing struct {
 	dossier *record.Dossier
 	policy  *policy.Policy
 	keys    []string
+	at      time.Time
 }
 
 func newIndex() *index {
@@ -71,11 +77,12 @@ func (r *Registry) Decide(ctx context.Context, environment string, artifact reco
 		if s.dossier == nil || s.dossier.Release.Record.Behaviour.Artifact != artifact {
 			continue
 		}
-		st := s.policy.Stands(s.dossier, now)
+		at := later(now, s.at)
+		st := s.policy.Stands(s.dossier, at)
 		if st.OK {
 			return wire.Decision{
 				Allowed: true, Release: s.dossier.ID, Line: line, Record: s.dossier.Digests.Record,
-				Until: st.Until, Marks: st.Marks, At: now,
+				Until: st.Until, Marks: st.Marks, At: at,
 			}
 		}
 		no.Release, no.Line = s.dossier.ID, line
@@ -108,11 +115,12 @@ func (r *Registry) standing(ctx context.Context, line string) (standing, error) 
 	}
 	r.index.mu.RUnlock()
 	for range attempts {
-		fresh, size, err := r.gather(ctx, line)
+		from := r.index.told()
+		fresh, err := r.gather(ctx, line)
 		if err != nil {
 			return standing{}, err
 		}
-		if r.index.put(line, fresh, size) {
+		if r.index.put(line, fresh, from) {
 			return fresh, nil
 		}
 	}
@@ -120,9 +128,8 @@ func (r *Registry) standing(ctx context.Context, line string) (standing, error) 
 }
 
 // gather reads a line's live release and the keys it rests on.
-func (r *Registry) gather(ctx context.Context, line string) (fresh standing, size int64, err error) {
+func (r *Registry) gather(ctx context.Context, line string) (fresh standing, err error) {
 	err = r.read(ctx, Caller{}, func(t *tx) error {
-		size = t.view.Size()
 		history, err := lineage.History(t, line)
 		if err != nil {
 			return err
@@ -135,10 +142,10 @@ func (r *Registry) gather(ctx context.Context, line string) (fresh standing, siz
 			return err
 		}
 		fresh.policy, err = t.policyByDigest(fresh.dossier.Release.Record.Context.Policy.Digest)
-		fresh.keys = t.view.ReadSet().Keys
+		fresh.keys, fresh.at = t.view.ReadSet().Keys, t.now
 		return err
 	})
-	return fresh, size, err
+	return fresh, err
 }
 
 func lastPromoted(history []record.Event) string {

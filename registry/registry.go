@@ -48,9 +48,13 @@ type Registry struct {
 	index *index
 
 	// replica says that others may append to the same ledger; seen is when it
-	// was last read, in Unix nanoseconds.
+	// was last read, in nanoseconds since opened so that no step of the wall
+	// clock counts, and stale is how long that may be ago.
 	replica bool
+	opened  time.Time
 	seen    atomic.Int64
+	stale   time.Duration
+	closed  atomic.Bool
 	cancel  context.CancelFunc
 	tailing sync.WaitGroup
 
@@ -75,7 +79,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.replica = cfg.Database != ""
+	r.replica, r.stale = cfg.Database != "", staleAfter
 	r.store, err = store.Open(ctx, cmp.Or(cfg.Database, cfg.Data), store.Options{
 		Project:        ledger.Project,
 		Origin:         key.Name(),
@@ -93,6 +97,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 }
 
 func (r *Registry) startIndex(ctx context.Context) error {
+	r.opened = time.Now()
 	var size int64
 	err := r.store.View(ctx, func(v *store.View) error {
 		size = v.Size()
@@ -104,7 +109,6 @@ func (r *Registry) startIndex(ctx context.Context) error {
 	if err := r.loadIndex(ctx); err != nil {
 		return err
 	}
-	r.seen.Store(time.Now().UnixNano())
 	following, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	if r.replica {
@@ -113,8 +117,12 @@ func (r *Registry) startIndex(ctx context.Context) error {
 	return nil
 }
 
-// Close releases the data folder.
+// Close releases the data folder. From then on every decision is no, since
+// another server may append. A second call does nothing.
 func (r *Registry) Close() error {
+	if r.closed.Swap(true) {
+		return nil
+	}
 	r.cancel()
 	r.tailing.Wait()
 	return r.store.Close()
@@ -147,7 +155,9 @@ func openKey(path, passphrase string) (*attest.Key, error) {
 }
 
 // tx is one command or query at one moment: a snapshot, the caller, and the
-// one reading of the clock. It is a lineage.Source.
+// one reading of the clock, which is never before what the snapshot was found to
+// hold: a replica whose clock is behind may not pass over what another stated.
+// It is a lineage.Source.
 type tx struct {
 	reg    *Registry
 	view   *store.View
@@ -165,7 +175,7 @@ func (t *tx) Find(key string) ([]lineage.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := decode(entries)
+	found, err := t.decode(entries)
 	for _, s := range t.stated {
 		if slices.Contains(s.keys, key) {
 			found = append(found, s.entry)
@@ -174,7 +184,7 @@ func (t *tx) Find(key string) ([]lineage.Entry, error) {
 	return found, err
 }
 
-func decode(entries []store.Entry) ([]lineage.Entry, error) {
+func (t *tx) decode(entries []store.Entry) ([]lineage.Entry, error) {
 	out := make([]lineage.Entry, len(entries))
 	for i, e := range entries {
 		s, err := attest.DecodeStatement(e.Payload)
@@ -182,8 +192,16 @@ func decode(entries []store.Entry) ([]lineage.Entry, error) {
 			return nil, fmt.Errorf("entry %d: %w", e.Index, err)
 		}
 		out[i] = lineage.Entry{Index: e.Index, Digest: record.DigestOf(e.Payload), Statement: s}
+		t.now = later(t.now, s.Time)
 	}
 	return out, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // staged is a statement on its way to the ledger.

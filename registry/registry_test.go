@@ -250,6 +250,24 @@ func TestProposalWithoutEvidenceIsRefusedWithEveryReason(t *testing.T) {
 	}
 }
 
+func TestRule01LedgerVerifiesAndTheProjectionIsItsRebuild(t *testing.T) {
+	h := open(t)
+	h.live("1")
+	h.live("2")
+	report, err := h.reg.VerifyLedger(h.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Entries < 40 || report.Facts < 3*report.Entries || report.Tiles == 0 || report.Checkpoints == 0 {
+		t.Errorf("verified %+v", report)
+	}
+	trust := must[attest.Trust](t)(attest.ParseTrust([]byte(h.reg.VerifierKey() + "\n")))
+	beside, err := registry.VerifyLedger(h.ctx, registry.Config{Data: h.dir}, trust, nil)
+	if err != nil || beside.Root != report.Root {
+		t.Errorf("beside the server: %+v, %v", beside, err)
+	}
+}
+
 func TestErrorsKeepTheirCause(t *testing.T) {
 	h := open(t)
 	_, err := h.reg.EnrolPrincipal(h.ctx, administrator, record.Principal{Name: "Bad Name", Type: record.Human})

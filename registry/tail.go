@@ -24,9 +24,11 @@ const (
 	remembered = 8192
 )
 
-// touched are the keys of one appended entry.
+// touched are the keys of one entry that the index was told of. Count numbers
+// these in the order of telling: a replica hears of its own entries before those
+// of others that stand earlier in the ledger.
 type touched struct {
-	index int64
+	count int64
 	keys  []string
 }
 
@@ -35,17 +37,18 @@ type touched struct {
 func (r *Registry) committed(entries []store.Entry) {
 	for _, e := range entries {
 		if _, keys, err := ledger.Project(e.Payload); err == nil {
-			r.index.touch(e.Index, keys)
+			r.index.touch(keys)
 		}
 	}
 }
 
 // touch makes every line stale whose dossier was read under one of the keys,
 // and notes the lines whose live release may be another one now.
-func (x *index) touch(at int64, keys []string) {
+func (x *index) touch(keys []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.recent = append(x.recent, touched{at, keys})
+	x.recent = append(x.recent, touched{x.count, keys})
+	x.count++
 	if len(x.recent) > 2*remembered {
 		x.recent = slices.Clone(x.recent[len(x.recent)-remembered:])
 	}
@@ -59,16 +62,23 @@ func (x *index) touch(at int64, keys []string) {
 	}
 }
 
-// put keeps what was gathered of a line at a size of the ledger, unless a
-// statement has overtaken it since.
-func (x *index) put(line string, fresh standing, size int64) bool {
+// told returns how many entries the index was told of. The ledger has them all.
+func (x *index) told() int64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.count
+}
+
+// put keeps what was gathered of a line, unless one of the entries of which the
+// index was told from the count on has overtaken it.
+func (x *index) put(line string, fresh standing, from int64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.recent) > 0 && x.recent[0].index > size {
+	if len(x.recent) > 0 && x.recent[0].count > from {
 		return false
 	}
 	for _, c := range slices.Backward(x.recent) {
-		if c.index < size {
+		if c.count < from {
 			break
 		}
 		if slices.ContainsFunc(c.keys, func(k string) bool { return slices.Contains(fresh.keys, k) }) {
@@ -107,7 +117,7 @@ func (r *Registry) loadIndex(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		entries, err := decode(newest)
+		entries, err := t.decode(newest)
 		if err != nil {
 			return err
 		}
@@ -166,12 +176,13 @@ func (r *Registry) tail(ctx context.Context, from int64) {
 			return
 		case <-tick.C:
 		}
+		began := time.Since(r.opened)
 		next, err := r.follow(ctx, from)
 		if err != nil {
 			continue
 		}
 		from = next
-		r.seen.Store(time.Now().UnixNano())
+		r.seen.Store(int64(began))
 	}
 }
 
@@ -191,15 +202,18 @@ func (r *Registry) follow(ctx context.Context, from int64) (int64, error) {
 	}
 }
 
-// blind says why a replica may not decide: it has not seen the ledger for
-// longer than its staleness bound. A server that is alone on its ledger sees
-// every statement as it appends it.
+// blind says why this server may not decide: it is closed, or it is a replica
+// that has not seen the ledger for longer than its staleness bound. A server that
+// is alone on its ledger sees every statement as it appends it.
 func (r *Registry) blind() string {
+	if r.closed.Load() {
+		return "this server has closed its ledger; ask one that runs"
+	}
 	if !r.replica {
 		return ""
 	}
-	if ago := time.Since(time.Unix(0, r.seen.Load())); ago > staleAfter {
-		return fmt.Sprintf("this server has not seen the ledger for %s, longer than its bound of %s; check its database", ago.Round(time.Second), staleAfter)
+	if ago := time.Since(r.opened) - time.Duration(r.seen.Load()); ago > r.stale {
+		return fmt.Sprintf("this server has not seen the ledger for %s, longer than its bound of %s; check its database", ago.Round(time.Second), r.stale)
 	}
 	return ""
 }
