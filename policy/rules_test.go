@@ -173,6 +173,21 @@ func TestRule07LatestWordPerPersonCounts(t *testing.T) {
 // Until, and no longer where that is not the verdict's own choice.
 func TestRule08EverythingExpires(t *testing.T) {
 	p := mustLoad(t, withContent)
+	end := noon.Add(time.Hour)
+	for i, lapses := range []func(d *record.Dossier) *time.Time{
+		func(d *record.Dossier) *time.Time { return &approvalOf(d, record.Risk).Record.Expires },
+		func(d *record.Dossier) *time.Time { return &d.Datasets[0].Approvals[0].Record.Expires },
+		func(d *record.Dossier) *time.Time { return &d.Baselines[0].Until },
+		func(d *record.Dossier) *time.Time { return &d.People["security-1"].Roles[0].Expires },
+		func(d *record.Dossier) *time.Time { return &d.People["stella"].Roles[0].Expires },
+	} {
+		d := p.Example("high", noon)
+		*lapses(d) = end
+		v := p.Evaluate(d, noon)
+		if before := p.Evaluate(d, end.Add(-time.Millisecond)); !v.Until.Equal(end) || !before.Passed || p.Evaluate(d, end).Passed {
+			t.Errorf("case %d: until %s, passed before %t, passed then %t", i, v.Until, before.Passed, p.Evaluate(d, end).Passed)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		d := p.Example("high", noon)
 		soon := func(what string) time.Time {
