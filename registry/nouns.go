@@ -2,8 +2,10 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"strings"
 
+	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -178,7 +180,7 @@ func (r *Registry) RecordEvaluation(ctx context.Context, who Caller, e record.Ev
 		if err := t.within(actEvaluate, e.Team); err != nil {
 			return err
 		}
-		if _, err := need[record.ModelVersion](t, record.KeyArtifact(e.Artifact), "the model with the digest "+e.Artifact.Short(), "register it first: imprimatur model register"); err != nil {
+		if err := t.hasModel(e.Team, e.Artifact); err != nil {
 			return err
 		}
 		if _, err := need[record.Dataset](t, record.KeyDataset(e.Dataset), "the data evaluated on, "+e.Dataset.Short(), "register it first: imprimatur dataset register"); err != nil {
@@ -198,14 +200,31 @@ func (r *Registry) RecordEvaluation(ctx context.Context, who Caller, e record.Ev
 	})
 }
 
+// hasModel refuses unless the team has registered the model: another team's
+// evaluators do not speak of it.
+func (t *tx) hasModel(team string, artifact record.Digest) error {
+	versions, err := lineage.All[record.ModelVersion](t, record.KeyArtifact(artifact))
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(versions, func(v record.Recorded[record.ModelVersion]) bool { return teamOf(v.Record.Model) == team }) {
+		return nil
+	}
+	return refusef(wire.Unknown, "the model with the digest %s is not known in the team %s; register it there first: imprimatur model register", artifact.Short(), team)
+}
+
 // RecordSignal records something seen after promotion.
 func (r *Registry) RecordSignal(ctx context.Context, who Caller, s record.Signal) (record.Recorded[record.Signal], error) {
 	return command[record.Signal](ctx, r, who, func(t *tx) error {
-		if err := t.may(actSignal, teamOf(s.Line)); err != nil {
+		rel, err := t.release(s.Release)
+		if err != nil {
 			return err
 		}
-		if _, err := t.release(s.Release); err != nil {
+		if err := t.may(actSignal, teamOf(rel.Record.Behaviour.Model)); err != nil {
 			return err
+		}
+		if line := rel.Record.Line(); s.Line != line {
+			return refusef(wire.Invalid, "the release %s is of the line %s, not %s; give its own line", s.Release, line, s.Line)
 		}
 		return t.state(s)
 	})

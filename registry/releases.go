@@ -78,7 +78,7 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 	if err != nil {
 		return none, err
 	}
-	evaluations, err := t.newestEvaluations(version.Record.Artifact)
+	evaluations, err := t.newestEvaluations(teamOf(version.Record.Model), version.Record.Artifact)
 	if err != nil {
 		return none, err
 	}
@@ -98,15 +98,15 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 }
 
 // newestEvaluations returns the digests of the newest evaluation of each suite
-// and dataset, in order.
-func (t *tx) newestEvaluations(artifact record.Digest) ([]record.Digest, error) {
+// and dataset by the model's team, in order.
+func (t *tx) newestEvaluations(team string, artifact record.Digest) ([]record.Digest, error) {
 	entries, err := t.Find(record.KeyEvaluations(artifact))
 	if err != nil {
 		return nil, err
 	}
 	newest := map[string]record.Digest{}
 	for _, e := range entries {
-		if ev, ok := e.Statement.Body.(record.Evaluation); ok {
+		if ev, ok := e.Statement.Body.(record.Evaluation); ok && ev.Team == team {
 			newest[string(ev.Category)+"/"+ev.Suite+"/"+string(ev.Dataset)] = e.Statement.Digest()
 		}
 	}
