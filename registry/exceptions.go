@@ -27,7 +27,10 @@ func (r *Registry) Waive(ctx context.Context, who Caller, id, gate, reason strin
 		if !slices.ContainsFunc(c.Verdict.Gates, func(g record.Gate) bool { return g.Name == gate }) {
 			return refusef(wire.Invalid, "the release %s has no gate %q; imprimatur release check %s names them", id, gate, id)
 		}
-		return t.state(t.exception(c, record.Waiver, gate, reason, lasting))
+		if err := t.state(t.exception(c, record.Waiver, gate, reason, lasting)); err != nil {
+			return err
+		}
+		return t.counts(c, gate)
 	})
 	if err != nil {
 		return wire.Case{}, err
@@ -46,19 +49,34 @@ func (t *tx) exceptional(a act, id string, lasting, most time.Duration) (*examin
 		return nil, err
 	}
 	if t.who.Type != record.Human {
-		return nil, refusef(wire.Forbidden, "%s is a workload: only people make exceptions", t.who.Name)
+		return nil, refusef(wire.Forbidden, "%s is a workload: a person with the role %s makes exceptions", t.who.Name, orList(rights[a]))
 	}
 	if lasting <= 0 || lasting > most {
-		return nil, refusef(wire.Invalid, "an exception of this kind lasts for more than nothing and at most %s", most)
+		return nil, refusef(wire.Invalid, "an exception of this kind lasts for more than nothing and at most %d hours; give a shorter time", int(most.Hours()))
 	}
 	c, err := t.examine(id)
 	if err != nil {
 		return nil, err
 	}
 	if why := c.policy.Excluded(c.dossier, t.who.Name, t.now); why != "" {
-		return nil, refusef(wire.Forbidden, "%s may not %s of %s: %s", t.who.Name, a, id, why)
+		return nil, refusef(wire.Forbidden, "%s may not %s of %s: %s; another person with the role %s can", t.who.Name, a, id, why, orList(rights[a]))
 	}
 	return c, nil
+}
+
+// counts refuses a waiver that the policy would pass over, in the policy's own
+// words, so that nobody trusts in it.
+func (t *tx) counts(before *examined, gate string) error {
+	c, err := t.examine(before.ID)
+	if err != nil {
+		return err
+	}
+	for _, g := range c.Verdict.Gates {
+		if g.Name == gate && g.Result != record.Pass && g.Result != record.Waived {
+			return refusef(wire.Forbidden, "a waiver of %s by %s would not count, so it was not kept. %s", gate, t.who.Name, g.Reason)
+		}
+	}
+	return nil
 }
 
 func (t *tx) exception(c *examined, kind, gate, reason string, lasting time.Duration) record.Exception {
@@ -103,6 +121,9 @@ func (r *Registry) ReviewException(ctx context.Context, who Caller, id, outcome,
 		}
 		if err := t.may(actReview, teamOf(x.Record.Line)); err != nil {
 			return err
+		}
+		if t.who.Type != record.Human {
+			return refusef(wire.Forbidden, "%s is a workload: a person with the role risk or auditor reviews exceptions", t.who.Name)
 		}
 		if x.Actor == t.who.Name {
 			return refusef(wire.Forbidden, "%s made the exception %s and may not review it; another person with the role risk or auditor can", t.who.Name, id)
