@@ -26,8 +26,18 @@ func (r *Registry) promoted(ctx context.Context, who Caller, fn func(*tx) error)
 	if err != nil {
 		return wire.Promoted{}, err
 	}
-	c, err := r.CheckRelease(ctx, who, got.Record.Release)
-	return wire.Promoted{Promotion: got, Case: c}, err
+	out := wire.Promoted{Promotion: got}
+	// Who may promote sees what came of it, though the workload of an
+	// environment may read nothing else.
+	err = r.read(ctx, who, func(t *tx) error {
+		c, err := t.examine(got.Record.Release)
+		if err != nil {
+			return err
+		}
+		out.Case = t.named(c).Case
+		return nil
+	})
+	return out, err
 }
 
 // promotable examines a release for a caller who wants to promote it.
@@ -66,7 +76,7 @@ func (t *tx) deployable(id string) (*examined, error) {
 		if err != nil {
 			return nil, err
 		}
-		if me.Principal.Stands(t.now) && t.who.reaches(actPromote, "") {
+		if me.Principal.Type == record.Workload && me.Principal.Stands(t.now) && t.who.reaches(actPromote, "") {
 			return t.examine(id)
 		}
 	}
@@ -80,27 +90,46 @@ func (t *tx) promote(c *examined, how, reason string, until time.Time) error {
 	if err := t.state(c.Verdict); err != nil {
 		return err
 	}
+	replaces := c.Live
+	if replaces == c.ID {
+		// Glass broken for what is live already: what it replaced stays that.
+		replaces = replacedBy(c.dossier.History, c.ID)
+	}
 	return t.state(record.Promotion{
 		Release: c.ID, Line: c.Line, Record: c.Digests.Record,
 		Environment: c.Release.Record.Context.Environment, Artifact: c.Release.Record.Behaviour.Artifact,
 		How: how, Verdict: t.stated[len(t.stated)-1].entry.Statement.Digest(),
-		Until: until, Replaces: c.Live, Reason: reason,
+		Until: until, Replaces: replaces, Reason: reason,
 	})
 }
 
-// Rollback promotes an earlier release of the line that still stands: the one
-// named, or the one that the live release replaced.
+// replacedBy returns the release that another one replaced when it was last
+// promoted, or is empty.
+func replacedBy(history []record.Event, id string) string {
+	for _, e := range slices.Backward(history) {
+		if e.Promotion != nil && e.Promotion.Release == id {
+			return e.Promotion.Replaces
+		}
+	}
+	return ""
+}
+
+// Rollback promotes an earlier release of the line that still stands in place of
+// one that is live, or was until it was stopped: the one named, or the one that
+// it replaced.
 func (r *Registry) Rollback(ctx context.Context, who Caller, live, to, reason string) (wire.Promoted, error) {
 	return r.promoted(ctx, who, func(t *tx) error {
 		from, err := t.deployable(live)
 		if err != nil {
 			return err
 		}
+		if from.Live != "" && from.Live != live {
+			return refusef(wire.Conflict, "the release %s is not the one that runs in %s: that is %s; name it to roll it back", live, from.Line, from.Live)
+		}
 		if to == "" {
-			if from.dossier.ProductionAt(t.now) == nil {
+			if to = replacedBy(from.dossier.History, live); to == "" {
 				return refusef(wire.Refused, "nothing ran in %s before %s, so there is nothing to roll back to; stop it with imprimatur release suspend %s", from.Line, live, live)
 			}
-			to = from.dossier.ProductionAt(t.now).ID
 		}
 		target, err := t.promotable(to)
 		if err != nil {
