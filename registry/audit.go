@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imprimatur.dev/lineage"
+	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -91,6 +92,9 @@ func (t *tx) liveAt(line string, at time.Time) (wire.LiveRelease, bool, error) {
 			out.Marks = v.Record.Marks
 		}
 	}
+	if out.How == record.BrokeGlass {
+		out.Marks = append(out.Marks, policy.MarkBreakGlass)
+	}
 	for _, a := range d.Approvals {
 		counts := a.Approval.Record.Decision == record.Approve && !a.Approval.Time.After(out.Since)
 		if counts && covers(a.Approval.Record, d.Digests) {
@@ -119,24 +123,47 @@ func (r *Registry) Impact(ctx context.Context, who Caller, thing string) ([]wire
 		if err := t.mayReadAny(); err != nil {
 			return err
 		}
-		key, err := t.impactKey(thing)
+		keys, err := t.impactKeys(thing)
 		if err != nil {
 			return err
 		}
-		reached, err := lineage.Impact(t, key)
-		for _, at := range reached {
-			if !t.visible(at.Entry.Statement.Body) {
-				continue
-			}
-			w, err := t.reached(at)
+		for _, key := range keys {
+			reached, err := lineage.Impact(t, key)
 			if err != nil {
 				return err
 			}
-			out = append(out, w)
+			for _, at := range reached {
+				if !t.visible(at.Entry.Statement.Body) {
+					continue
+				}
+				w, err := t.reached(at)
+				if err != nil {
+					return err
+				}
+				out = append(out, w)
+			}
 		}
-		return err
+		return nil
 	})
 	return out, err
+}
+
+// impactKeys returns the keys under which a thing's first users are found: more
+// than one for a secret, which a grant may name by any beginning of its name.
+func (t *tx) impactKeys(thing string) ([]string, error) {
+	name, ok := strings.CutPrefix(thing, "secret:")
+	if !ok {
+		key, err := t.impactKey(thing)
+		return []string{key}, err
+	}
+	if name == "" || len(name) > record.MaxNames {
+		return nil, refusef(wire.Invalid, "give the secret's name, at most %d characters: secret:NAME", record.MaxNames)
+	}
+	keys := []string{record.KeyUsesSecret(name)}
+	for i := range len(name) + 1 {
+		keys = append(keys, record.KeyUsesSecret(name[:i]+"*"))
+	}
+	return keys, nil
 }
 
 func (t *tx) reached(at lineage.Reached) (wire.Reached, error) {
@@ -155,9 +182,6 @@ func (t *tx) reached(at lineage.Reached) (wire.Reached, error) {
 }
 
 func (t *tx) impactKey(thing string) (string, error) {
-	if name, ok := strings.CutPrefix(thing, "secret:"); ok {
-		return record.KeyUsesSecret(name), nil
-	}
 	d := record.Digest(thing)
 	if d.Validate() == nil {
 		return record.KeyUses(d), nil
