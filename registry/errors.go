@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"imprimatur.dev/record"
+	"imprimatur.dev/store"
 	"imprimatur.dev/wire"
 )
 
@@ -34,7 +35,7 @@ func CodeOf(err error) wire.Code {
 	switch {
 	case errors.As(err, &e):
 		return e.Code
-	case errors.As(err, &invalid):
+	case errors.As(err, &invalid), errors.Is(err, store.ErrDraft):
 		return wire.Invalid
 	default:
 		return wire.Unavailable

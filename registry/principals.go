@@ -96,6 +96,9 @@ func (r *Registry) IssueToken(ctx context.Context, who Caller, in wire.TokenRequ
 }
 
 func (t *tx) mayIssue(in wire.TokenRequest) error {
+	if err := t.stands(); err != nil {
+		return err
+	}
 	p, err := t.person(in.Principal)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -86,12 +85,15 @@ func (t *tx) may(a act, team string) error {
 }
 
 func (t *tx) mayAs(a act, team string, roles ...record.RoleName) error {
+	if len(roles) == 0 {
+		return refusef(wire.Forbidden, "nobody may %s: no role has that right; this is a fault of the program, please report it", a)
+	}
+	if err := t.stands(); err != nil {
+		return err
+	}
 	me, err := t.person(t.who.Name)
 	if err != nil {
 		return err
-	}
-	if !me.Principal.Stands(t.now) {
-		return refusef(wire.Forbidden, "%s is disabled or has expired; an administrator can renew it: imprimatur principal enrol %s", t.who.Name, t.who.Name)
 	}
 	for _, role := range roles {
 		if me.Holds(role, team, t.now) && t.who.reaches(a, role) {
@@ -102,7 +104,27 @@ func (t *tx) mayAs(a act, team string, roles ...record.RoleName) error {
 		return refusef(wire.Forbidden, "the token of %s is limited to %s and may not %s; sign in with a wider one", t.who.Name, strings.Join(t.who.Scopes, ", "), a)
 	}
 	return refusef(wire.Forbidden, "%s may not %s %s: that takes the role %s; an administrator can bind it: imprimatur principal bind %s --role %s --team %s",
-		t.who.Name, a, ofTeam(team), orList(roles), t.who.Name, firstRole(roles), team)
+		t.who.Name, a, ofTeam(team), orList(roles), t.who.Name, roles[0], team)
+}
+
+// stands refuses a caller who is not enrolled, is disabled, or has expired.
+func (t *tx) stands() error {
+	me, err := t.person(t.who.Name)
+	if err != nil {
+		return err
+	}
+	if me.Principal.Name == "" {
+		return unknownPrincipal(t.who.Name)
+	}
+	if !me.Principal.Stands(t.now) {
+		return refusef(wire.Forbidden, "%s is disabled or has expired; an administrator can renew it: imprimatur principal enrol %s", t.who.Name, t.who.Name)
+	}
+	return nil
+}
+
+// onlyReads reports whether the credential may state nothing.
+func (c Caller) onlyReads() bool {
+	return len(c.Scopes) > 0 && !slices.ContainsFunc(c.Scopes, func(s string) bool { return s != record.ScopeRead })
 }
 
 func (c Caller) reaches(a act, role record.RoleName) bool {
@@ -125,11 +147,4 @@ func orList(roles []record.RoleName) string {
 		names[i] = string(r)
 	}
 	return strings.Join(names, " or ")
-}
-
-func firstRole(roles []record.RoleName) string {
-	if len(roles) == 0 {
-		return "administrator"
-	}
-	return fmt.Sprint(roles[0])
 }
