@@ -60,6 +60,9 @@ func (t *tx) speak(c *examined, in wire.Word) error {
 		return refusef(wire.Invalid, "policy %s asks for no approval by %s on tier %s", c.Verdict.Policy.Name, in.Role, c.Release.Record.Context.Tier)
 	}
 	if in.Decision == record.Approve {
+		if seats.Passkey && t.who.Method != record.MethodPasskey {
+			return refusef(wire.Forbidden, "policy %s asks %s for a passkey, and %s signed in by %s; approve with a passkey on the console's page of %s", c.Verdict.Policy.Name, in.Role, t.who.Name, t.who.Method, c.ID)
+		}
 		if why := c.policy.Excluded(c.dossier, t.who.Name, t.now); why != "" {
 			return refusef(wire.Forbidden, "%s may not approve the release %s: %s; another person with the role %s can", t.who.Name, c.ID, why, in.Role)
 		}
