@@ -1,0 +1,68 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// RegisterDataset registers a dataset version.
+func (c *Client) RegisterDataset(ctx context.Context, d record.Dataset) (record.Recorded[record.Dataset], error) {
+	return do[record.Recorded[record.Dataset]](ctx, c, http.MethodPost, "/datasets", nil, d)
+}
+
+// DecideData records a steward's approval or withdrawal of data.
+func (c *Client) DecideData(ctx context.Context, a record.DataApproval) (record.Recorded[record.DataApproval], error) {
+	return do[record.Recorded[record.DataApproval]](ctx, c, http.MethodPost, "/data-approvals", nil, a)
+}
+
+// RecordRun records a training run.
+func (c *Client) RecordRun(ctx context.Context, r record.Run) (record.Recorded[record.Run], error) {
+	return do[record.Recorded[record.Run]](ctx, c, http.MethodPost, "/runs", nil, r)
+}
+
+// RegisterModel registers a model's name, or changes what is said of it.
+func (c *Client) RegisterModel(ctx context.Context, m record.Model) (record.Recorded[record.Model], error) {
+	return do[record.Recorded[record.Model]](ctx, c, http.MethodPost, "/models", nil, m)
+}
+
+// RegisterVersion registers a model version.
+func (c *Client) RegisterVersion(ctx context.Context, v record.ModelVersion) (record.Recorded[record.ModelVersion], error) {
+	return do[record.Recorded[record.ModelVersion]](ctx, c, http.MethodPost, "/versions", nil, v)
+}
+
+// RegisterUseCase registers a use case, or changes one.
+func (c *Client) RegisterUseCase(ctx context.Context, u record.UseCase) (record.Recorded[record.UseCase], error) {
+	return do[record.Recorded[record.UseCase]](ctx, c, http.MethodPost, "/use-cases", nil, u)
+}
+
+// RecordEvaluation records an evaluation together with its raw evidence.
+func (c *Client) RecordEvaluation(ctx context.Context, e record.Evaluation, evidence []byte) (record.Recorded[record.Evaluation], error) {
+	return do[record.Recorded[record.Evaluation]](ctx, c, http.MethodPost, "/evaluations", nil, wire.Submission{Evaluation: e, Evidence: evidence})
+}
+
+// Evidence returns the raw evidence kept under a digest; what does not have
+// that digest is refused.
+func (c *Client) Evidence(ctx context.Context, digest record.Digest) ([]byte, error) {
+	raw, err := c.exchange(ctx, http.MethodGet, "/api/v1/evidence/"+string(digest), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if got := record.DigestOf(raw); got != digest {
+		return nil, fmt.Errorf("%s answered with evidence that has the digest %s, not %s", c.base, got, digest)
+	}
+	return raw, nil
+}
+
+// PublishPolicy publishes a policy file.
+func (c *Client) PublishPolicy(ctx context.Context, in wire.PolicyFile) (wire.Published, error) {
+	return do[wire.Published](ctx, c, http.MethodPost, "/policies", nil, in)
+}
+
+// RecordSignal records something seen after promotion.
+func (c *Client) RecordSignal(ctx context.Context, s record.Signal) (record.Recorded[record.Signal], error) {
+	return do[record.Recorded[record.Signal]](ctx, c, http.MethodPost, "/signals", nil, s)
+}

@@ -1,0 +1,50 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// Me returns who the token stands for, and what roles they hold.
+func (c *Client) Me(ctx context.Context) (wire.Myself, error) {
+	return do[wire.Myself](ctx, c, http.MethodGet, "/me", nil, nil)
+}
+
+// EnrolPrincipal enrols a principal, or changes one.
+func (c *Client) EnrolPrincipal(ctx context.Context, p record.Principal) (record.Recorded[record.Principal], error) {
+	return do[record.Recorded[record.Principal]](ctx, c, http.MethodPost, "/principals", nil, p)
+}
+
+// Principal returns an enrolled principal with its roles.
+func (c *Client) Principal(ctx context.Context, name string) (wire.Enrolled, error) {
+	return do[wire.Enrolled](ctx, c, http.MethodGet, "/principals/"+url.PathEscape(name), nil, nil)
+}
+
+// BindRole binds a role to a principal, or takes it away.
+func (c *Client) BindRole(ctx context.Context, b record.Role) (record.Recorded[record.Role], error) {
+	return do[record.Recorded[record.Role]](ctx, c, http.MethodPost, "/roles", nil, b)
+}
+
+// IssueToken issues an API token, whose secret is in this answer only.
+func (c *Client) IssueToken(ctx context.Context, in wire.TokenRequest) (wire.IssuedToken, error) {
+	return do[wire.IssuedToken](ctx, c, http.MethodPost, "/tokens", nil, in)
+}
+
+// RevokeToken ends a token.
+func (c *Client) RevokeToken(ctx context.Context, id string) (record.Recorded[record.Token], error) {
+	return do[record.Recorded[record.Token]](ctx, c, http.MethodDelete, "/tokens/"+url.PathEscape(id), nil, nil)
+}
+
+// CreateTeam creates a team, or changes what it is shown as.
+func (c *Client) CreateTeam(ctx context.Context, t record.Team) (record.Recorded[record.Team], error) {
+	return do[record.Recorded[record.Team]](ctx, c, http.MethodPost, "/teams", nil, t)
+}
+
+// SetEnvironment creates an environment, or changes one.
+func (c *Client) SetEnvironment(ctx context.Context, e record.Environment) (record.Recorded[record.Environment], error) {
+	return do[record.Recorded[record.Environment]](ctx, c, http.MethodPost, "/environments", nil, e)
+}
