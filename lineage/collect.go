@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"imprimatur.dev/record"
 )
@@ -97,21 +98,29 @@ func (c *collector) names(names ...string) {
 }
 
 func (c *collector) release(id string) error {
-	entries, err := c.Find(record.KeyRelease(id))
+	rel, ds, ok, err := c.find(id)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		rel, ok := e.Statement.Body.(record.Release)
-		if !ok {
-			continue
-		}
-		c.d.Release, c.d.ID, c.d.Line = recorded(e, rel), id, rel.Line()
-		c.d.Digests, err = record.DigestsOf(e.Statement.Raw)
-		c.names(e.Statement.Actor, rel.Context.Owner)
-		return err
+	if !ok {
+		return ErrNotFound
 	}
-	return ErrNotFound
+	c.d.Release, c.d.Digests, c.d.ID, c.d.Line = rel, ds, id, rel.Record.Line()
+	c.names(rel.Actor, rel.Record.Context.Owner)
+	return nil
+}
+
+// find returns the first release stated under an ID, with its digests. An ID is
+// 48 bits of a digest: a second record made to share it has no say.
+func (c *collector) find(id string) (record.Recorded[record.Release], record.Digests, bool, error) {
+	entries, err := c.Find(record.KeyRelease(id))
+	for _, e := range entries {
+		if rel, ok := e.Statement.Body.(record.Release); ok {
+			ds, err := record.DigestsOf(e.Statement.Raw)
+			return recorded(e, rel), ds, true, err
+		}
+	}
+	return record.Recorded[record.Release]{}, record.Digests{}, false, err
 }
 
 // context reads what the release's context part names, the policy's statement
@@ -140,29 +149,26 @@ func (c *collector) context() error {
 // that a release cannot leave out what its model was made from.
 func (c *collector) lineage() error {
 	rel := c.d.Release.Record
-	trail, err := Trace(c, rel.Behaviour.Artifact)
+	trail, err := traceAsOf(c, rel.Behaviour.Artifact, c.d.Release.Index)
 	if err != nil {
 		return err
 	}
 	c.d.Absent = append(c.d.Absent, trail.Absent...)
 	for _, v := range trail.Versions {
 		c.names(v.Actor)
-		if v.Record.Artifact == rel.Behaviour.Artifact {
-			c.d.Version = v
-		} else {
+		if v.Record.Artifact != rel.Behaviour.Artifact {
 			c.d.Bases = append(c.d.Bases, v)
 		}
 	}
-	if v := c.d.Version.Record; v.Model != rel.Behaviour.Model || v.Version != rel.Behaviour.Version {
-		if err := c.namedVersion(); err != nil {
-			return err
-		}
+	if err := c.namedVersion(); err != nil {
+		return err
 	}
-	for _, r := range trail.Runs {
-		c.names(r.Actor, r.Record.Initiator)
-		c.d.Runs = append(c.d.Runs, r)
-		if !slices.Contains(rel.Data.Runs, r.Record.Ref()) {
-			c.absent("in the release, the run %s, which made its model or a base of it; propose the release again", r.Record.Ref())
+	if err := c.runs(trail.Runs); err != nil {
+		return err
+	}
+	for _, b := range trail.Bases {
+		if !slices.Contains(rel.Data.Bases, b) {
+			c.absent("in the release, the base model %s, from which its model was made; propose the release again", b)
 		}
 	}
 	for _, d := range trail.Datasets {
@@ -173,20 +179,52 @@ func (c *collector) lineage() error {
 	return c.datasets(trail.Datasets)
 }
 
-// namedVersion finds the version that the release names among several that
-// stand for the same bytes.
+// namedVersion finds the version that the release names, among those that stand
+// for the same bytes.
 func (c *collector) namedVersion() error {
 	b := c.d.Release.Record.Behaviour
-	v, ok, err := Last[record.ModelVersion](c, record.KeyVersion(b.Model+"@"+b.Version))
+	stated, err := asOf[record.ModelVersion](c, record.KeyVersion(b.Model+"@"+b.Version), c.d.Release.Index)
 	if err != nil {
 		return err
 	}
-	if !ok || v.Record.Artifact != b.Artifact {
-		c.absent("the model version %s@%s with the artifact %s", b.Model, b.Version, b.Artifact)
-		return nil
+	for _, v := range stated {
+		if v.Record.Artifact == b.Artifact {
+			c.d.Version = v
+			c.names(v.Actor)
+		}
 	}
-	c.d.Version = v
-	c.names(v.Actor)
+	if c.d.Version.Statement == "" {
+		c.absent("the model version %s@%s with the artifact %s", b.Model, b.Version, b.Artifact)
+	}
+	return nil
+}
+
+// runs takes the runs that were traced and those that the release names besides.
+func (c *collector) runs(traced []record.Recorded[record.Run]) error {
+	named := c.d.Release.Record.Data.Runs
+	for _, r := range traced {
+		c.d.Runs = append(c.d.Runs, r)
+		if !slices.Contains(named, r.Record.Ref()) {
+			c.absent("in the release, the run %s, which made its model or a base of it; propose the release again", r.Record.Ref())
+		}
+	}
+	for _, ref := range named {
+		if slices.ContainsFunc(traced, func(r record.Recorded[record.Run]) bool { return r.Record.Ref() == ref }) {
+			continue
+		}
+		stated, err := asOf[record.Run](c, record.KeyRun(ref), c.d.Release.Index)
+		if err != nil {
+			return err
+		}
+		if len(stated) == 0 {
+			c.absent("the run %s", ref)
+			continue
+		}
+		c.d.Runs = append(c.d.Runs, stated[len(stated)-1])
+	}
+	for _, r := range c.d.Runs {
+		c.names(r.Actor, r.Record.Initiator)
+	}
 	return nil
 }
 
@@ -200,16 +238,17 @@ func (c *collector) datasets(traced []record.Digest) error {
 		return err
 	}
 	for _, digest := range slices.Compact(all) {
-		set, ok, err := Last[record.Dataset](c, record.KeyDataset(digest))
+		stated, err := asOf[record.Dataset](c, record.KeyDataset(digest), c.d.Release.Index)
 		if err != nil {
 			return err
 		}
-		if !ok {
+		if len(stated) == 0 {
 			if !slices.Contains(traced, digest) {
 				c.absent("the dataset %s", digest)
 			}
 			continue
 		}
+		set := stated[len(stated)-1]
 		words, err := All[record.DataApproval](c, record.KeyDataApprovals(digest))
 		if err != nil {
 			return err
@@ -281,14 +320,11 @@ func (c *collector) approvals() error {
 }
 
 func (c *collector) whatWasSeen(release string) (record.ApprovalFacts, error) {
-	entries, err := c.Find(record.KeyRelease(release))
-	for _, e := range entries {
-		if rel, ok := e.Statement.Body.(record.Release); ok {
-			ds, err := record.DigestsOf(e.Statement.Raw)
-			return record.ApprovalFacts{Digests: ds, Authority: rel.Authority}, err
-		}
+	rel, ds, ok, err := c.find(release)
+	if err == nil && !ok {
+		c.absent("the release %s, of which somebody spoke", release)
 	}
-	return record.ApprovalFacts{}, err
+	return record.ApprovalFacts{Digests: ds, Authority: rel.Record.Authority}, err
 }
 
 func (c *collector) exceptions() error {
@@ -333,7 +369,7 @@ func (c *collector) history() error {
 }
 
 func (c *collector) baseline(id string) error {
-	rel, ok, err := Last[record.Release](c, record.KeyRelease(id))
+	rel, _, ok, err := c.find(id)
 	if err != nil {
 		return err
 	}
@@ -385,13 +421,18 @@ func (c *collector) persons() error {
 	return nil
 }
 
-// author names the principals who claim a commit author's name or address.
+// author names the principals whom a commit's author means: by name or by
+// address, also when it is written "Name <address>".
 func (c *collector) author(author string) error {
 	if author == "" {
 		return nil
 	}
-	c.names(author)
-	claimed, err := All[record.Principal](c, record.KeyEmail(author))
+	address := author
+	if _, rest, ok := strings.Cut(author, "<"); ok {
+		address, _, _ = strings.Cut(rest, ">")
+	}
+	c.names(strings.ToLower(author), strings.ToLower(address))
+	claimed, err := All[record.Principal](c, record.KeyEmail(address))
 	for _, p := range claimed {
 		c.names(p.Record.Name)
 	}

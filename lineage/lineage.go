@@ -7,13 +7,20 @@
 // a bundle. Everything it returns is a pure function of what the source finds, so
 // the server and the offline verifier gather the same dossier (rule 2).
 //
+// What a release was made from is read as the ledger stood when the release was
+// proposed: a statement that somebody makes later about the same bytes changes
+// neither what was approved nor what runs. Where nothing was stated by then, the
+// first later statement counts. What may change while a release lives (approvals,
+// withdrawals, roles, exceptions, promotions, the use case, the environment) is
+// read as the source has it; a caller who asks about an earlier time passes a
+// source made by [Filter].
+//
 // Cycles end a walk; they never hang it. What a record refers to and the source
 // does not have is named as absent rather than passed over.
 package lineage
 
 import (
 	"errors"
-	"slices"
 
 	"imprimatur.dev/record"
 )
@@ -110,117 +117,4 @@ func History(src Source, line string) ([]record.Event, error) {
 		out = append(out, ev)
 	}
 	return out, nil
-}
-
-// Trail is where an artifact comes from: through its base models, the runs that
-// made them, and the datasets those read, with what these were derived from.
-type Trail struct {
-	// Versions are the artifact's own version first, then its bases', nearest first.
-	Versions []record.Recorded[record.ModelVersion]
-	// Runs are the artifact's own first.
-	Runs []record.Recorded[record.Run]
-	// Datasets and Bases are digests in order without repeats.
-	Datasets []record.Digest
-	Bases    []record.Digest
-	// Absent names what is referred to and was never stated.
-	Absent []string
-}
-
-// RunRefs returns the runs as "team/id", the artifact's own first.
-func (t Trail) RunRefs() []string {
-	refs := make([]string, len(t.Runs))
-	for i, r := range t.Runs {
-		refs[i] = r.Record.Ref()
-	}
-	return refs
-}
-
-// Trace walks from an artifact to everything it was made from.
-func Trace(src Source, artifact record.Digest) (Trail, error) {
-	w := walk{src: src, seen: map[record.Digest]bool{artifact: true}}
-	queue := []record.Digest{artifact}
-	for len(queue) > 0 {
-		next, err := w.version(queue[0])
-		if err != nil {
-			return Trail{}, err
-		}
-		for _, base := range next {
-			if !w.seen[base] {
-				w.seen[base] = true
-				w.trail.Bases = append(w.trail.Bases, base)
-				queue = append(queue, base)
-			}
-		}
-		queue = queue[1:]
-	}
-	if err := w.derive(); err != nil {
-		return Trail{}, err
-	}
-	slices.Sort(w.trail.Bases)
-	slices.Sort(w.trail.Datasets)
-	return w.trail, nil
-}
-
-type walk struct {
-	src   Source
-	seen  map[record.Digest]bool
-	trail Trail
-}
-
-// version visits one artifact and returns the base models it names.
-func (w *walk) version(artifact record.Digest) ([]record.Digest, error) {
-	v, ok, err := Last[record.ModelVersion](w.src, record.KeyArtifact(artifact))
-	if err != nil {
-		return nil, err
-	}
-	var bases []record.Digest
-	named := ""
-	if ok {
-		w.trail.Versions = append(w.trail.Versions, v)
-		bases, named = v.Record.Bases, v.Record.Run
-	} else {
-		w.trail.Absent = append(w.trail.Absent, "the model "+string(artifact))
-	}
-	runs, err := All[record.Run](w.src, record.KeyRunsOf(artifact))
-	if err != nil {
-		return nil, err
-	}
-	if named != "" && !slices.ContainsFunc(runs, func(r record.Recorded[record.Run]) bool { return r.Record.Ref() == named }) {
-		w.trail.Absent = append(w.trail.Absent, "the run "+named+" with "+v.Record.Ref()+" among its outputs")
-	}
-	for _, r := range runs {
-		w.trail.Runs = append(w.trail.Runs, r)
-		for _, in := range r.Record.Inputs {
-			switch in.Type {
-			case record.ResourceModel:
-				bases = append(bases, in.Digest)
-			case record.ResourceDataset:
-				w.dataset(in.Digest)
-			}
-		}
-	}
-	return bases, nil
-}
-
-func (w *walk) dataset(d record.Digest) {
-	if !slices.Contains(w.trail.Datasets, d) {
-		w.trail.Datasets = append(w.trail.Datasets, d)
-	}
-}
-
-// derive adds what the datasets were derived from; the list grows as it is walked.
-func (w *walk) derive() error {
-	for i := 0; i < len(w.trail.Datasets); i++ {
-		d, ok, err := Last[record.Dataset](w.src, record.KeyDataset(w.trail.Datasets[i]))
-		if err != nil {
-			return err
-		}
-		if !ok {
-			w.trail.Absent = append(w.trail.Absent, "the dataset "+string(w.trail.Datasets[i]))
-		}
-		for _, from := range d.Record.Derived {
-			w.dataset(from)
-		}
-	}
-	return nil
 }
