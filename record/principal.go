@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -71,8 +72,9 @@ func (p Principal) Stands(t time.Time) bool {
 // KeyPrincipal finds a principal's statements.
 func KeyPrincipal(name string) string { return "principal/" + name }
 
-// KeyEmail finds the principals who claim an e-mail address.
-func KeyEmail(address string) string { return "email/" + address }
+// KeyEmail finds the principals who claim, or once claimed, an e-mail address.
+// Case does not tell addresses apart: a commit by Jo@Example.org is Jo's.
+func KeyEmail(address string) string { return "email/" + strings.ToLower(address) }
 
 // RoleName is one of the roles that can be bound.
 type RoleName string
