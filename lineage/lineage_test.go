@@ -1,17 +1,343 @@
 package lineage_test
 
 import (
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"imprimatur.dev/lineage"
+	"imprimatur.dev/record"
 	"imprimatur.dev/verify/verifytest"
 )
 
-func TestStory(t *testing.T) {
-	s := verifytest.Tell(t)
-	d, entries, err := lineage.Collect(s, s.Second)
+func collect(t *testing.T, src lineage.Source, id string) (*record.Dossier, []lineage.Entry) {
+	t.Helper()
+	d, entries, err := lineage.Collect(src, id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(len(entries), len(s.Entries), d.Absent, len(d.People))
+	return d, entries
+}
+
+// The auditor has only the entries that Collect returned, and must gather the
+// same dossier from them; at every length of the ledger.
+func TestRule02CollectRestsOnWhatItReturns(t *testing.T) {
+	s := verifytest.Tell(t)
+	tried := 0
+	for n := range int64(len(s.Entries) + 1) {
+		then := lineage.Filter(s, func(e lineage.Entry) bool { return e.Index < n })
+		for _, id := range []string{s.First, s.Second} {
+			d, entries, err := lineage.Collect(then, id)
+			if errors.Is(err, lineage.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.IsSortedFunc(entries, func(a, b lineage.Entry) int { return int(a.Index - b.Index) }) {
+				t.Fatalf("the entries are not in ledger order")
+			}
+			held := map[int64]bool{}
+			for _, e := range entries {
+				if held[e.Index] {
+					t.Fatalf("entry %d stands there twice", e.Index)
+				}
+				held[e.Index] = true
+			}
+			again, same := collect(t, lineage.Filter(then, func(e lineage.Entry) bool { return held[e.Index] }), id)
+			if diff := cmp.Diff(d, again); diff != "" {
+				t.Fatalf("release %s at %d statements: the entries give another dossier:\n%s", id, n, diff)
+			}
+			if len(same) != len(entries) {
+				t.Fatalf("release %s at %d statements: %d entries, then %d", id, n, len(entries), len(same))
+			}
+			tried++
+		}
+	}
+	if tried < 20 {
+		t.Errorf("only %d dossiers were gathered", tried)
+	}
+}
+
+func TestCollectGathersTheWholeStory(t *testing.T) {
+	s := verifytest.Tell(t)
+	d, entries := collect(t, s, s.Second)
+	if d.ID != s.Second || d.Line != verifytest.Line || len(d.Absent) > 0 {
+		t.Errorf("id %s, line %s, absent %q", d.ID, d.Line, d.Absent)
+	}
+	var runs, sets, people []string
+	for _, r := range d.Runs {
+		runs = append(runs, r.Record.ID)
+	}
+	for _, f := range d.Datasets {
+		sets = append(sets, f.Dataset.Record.Name)
+		words := 1 // by source
+		if f.Dataset.Record.Name == "derived" {
+			words = 2
+		}
+		if len(f.Approvals) != words {
+			t.Errorf("%s has %d words of stewards, want %d", f.Dataset.Record.Name, len(f.Approvals), words)
+		}
+	}
+	for name := range d.People {
+		people = append(people, name)
+	}
+	slices.Sort(sets)
+	slices.Sort(people)
+	if want := []string{"run-2", "base-run"}; !slices.Equal(runs, want) {
+		t.Errorf("runs %q, want %q", runs, want)
+	}
+	if want := []string{"base-data", "derived", "raw"}; !slices.Equal(sets, want) {
+		t.Errorf("datasets %q, want %q", sets, want)
+	}
+	// tess owns the pipeline; cody wrote the code, by an address in another case.
+	for _, name := range []string{"cody", "ed", "mona", "pipeline", "rita", "sam", "stella", "tess"} {
+		if !slices.Contains(people, name) {
+			t.Errorf("%s is not among the people %q", name, people)
+		}
+	}
+	if len(d.Bases) != 1 || d.Bases[0].Record.Artifact != s.Base || d.Version.Record.Version != "2" {
+		t.Errorf("bases %v, version %s", d.Bases, d.Version.Record.Ref())
+	}
+	if len(d.Approvals) != 6 || d.Approvals[0].Digests.Record == d.Digests.Record || d.Approvals[5].Digests.Record != d.Digests.Record {
+		t.Errorf("%d approvals, each with what was seen", len(d.Approvals))
+	}
+	if len(d.Baselines) != 1 || d.Baselines[0].ID != s.First || len(d.Baselines[0].Evaluations) != 2 || d.Baselines[0].Until.IsZero() {
+		t.Errorf("baselines %+v", d.Baselines)
+	}
+	if !slices.ContainsFunc(entries, func(e lineage.Entry) bool { return e.Statement.Body.Kind() == record.KindPolicy }) {
+		t.Error("the policy is not among the entries")
+	}
+	first, _ := collect(t, s, s.First)
+	if len(first.Baselines) != 1 || first.Baselines[0].ID != s.Second {
+		t.Errorf("the release that was replaced is compared with %+v", first.Baselines)
+	}
+}
+
+func TestCollectSaysWhatItCannotDo(t *testing.T) {
+	s := verifytest.Tell(t)
+	if _, _, err := lineage.Collect(s, "r-000000000000"); !errors.Is(err, lineage.ErrNotFound) {
+		t.Errorf("error %v", err)
+	}
+	broken := errors.New("the disk is on fire")
+	for _, key := range []string{
+		record.KeyRelease(s.Second), record.KeyRelease(s.First), record.KeyUseCase(verifytest.UseCase), record.KeyEnvironment("production"),
+		record.KeyArtifact(s.Base), record.KeyRunsOf(s.Base), record.KeyRun("acme/run-2"), record.KeyDataset(s.Raw), record.KeySourceApprovals,
+		record.KeyDataApprovals(s.Raw), record.KeyApprovals(verifytest.Line), record.KeyExceptions(verifytest.Line), record.KeyLive(verifytest.Line),
+		record.KeyPrincipal("mona"), record.KeyRoles("mona"), record.KeyEmail("cody@acme.example"), record.KeyVersion(verifytest.Model + "@2"),
+	} {
+		if _, _, err := lineage.Collect(failing{s, key, broken}, s.Second); !errors.Is(err, broken) {
+			t.Errorf("key %s: error %v", key, err)
+		}
+	}
+}
+
+// failing is a source whose database fails at one key.
+type failing struct {
+	lineage.Source
+	key string
+	err error
+}
+
+func (f failing) Find(key string) ([]lineage.Entry, error) {
+	if key == f.key {
+		return nil, f.err
+	}
+	return f.Source.Find(key)
+}
+
+// proposed states a variant of the second release and returns its dossier.
+func proposed(t *testing.T, s *verifytest.Story, change func(*record.Release)) *record.Dossier {
+	t.Helper()
+	r, _, err := lineage.Last[record.Release](s, record.KeyRelease(s.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&r.Record)
+	d, _ := collect(t, s, s.Propose("tess", r.Record))
+	return d
+}
+
+func TestRule05AReleaseCannotHideWhatItWasMadeFrom(t *testing.T) {
+	drop := func(ds []record.Digest, d record.Digest) []record.Digest {
+		return slices.DeleteFunc(slices.Clone(ds), func(x record.Digest) bool { return x == d })
+	}
+	s := verifytest.Tell(t)
+	cases := map[string]struct {
+		change func(*record.Release)
+		says   []string
+	}{
+		"a dataset":               {func(r *record.Release) { r.Data.Datasets = drop(r.Data.Datasets, s.Derived) }, []string{"dataset", string(s.Derived)}},
+		"what it derives from":    {func(r *record.Release) { r.Data.Datasets = drop(r.Data.Datasets, s.Raw) }, []string{"dataset", string(s.Raw)}},
+		"a base model's dataset":  {func(r *record.Release) { r.Data.Datasets = drop(r.Data.Datasets, s.BaseData) }, []string{"dataset", string(s.BaseData)}},
+		"a base model":            {func(r *record.Release) { r.Data.Bases = nil }, []string{"base model", string(s.Base)}},
+		"a run":                   {func(r *record.Release) { r.Data.Runs = r.Data.Runs[:1] }, []string{"run", "acme/base-run"}},
+		"an unknown dataset":      {func(r *record.Release) { r.Data.Datasets = []record.Digest{verifytest.Digest("nowhere")} }, []string{"dataset", string(verifytest.Digest("nowhere"))}},
+		"an unknown run":          {func(r *record.Release) { r.Data.Runs = append(r.Data.Runs, "acme/nowhere") }, []string{"run acme/nowhere"}},
+		"an unknown evaluation":   {func(r *record.Release) { r.Behaviour.Evaluations[0] = verifytest.Digest("0") }, []string{"evaluation", string(verifytest.Digest("0"))}},
+		"an unknown use case":     {func(r *record.Release) { r.Context.UseCase = "acme/nowhere" }, []string{"use case acme/nowhere"}},
+		"an unknown environment":  {func(r *record.Release) { r.Context.Environment = "nowhere" }, []string{"environment nowhere"}},
+		"an unknown policy":       {func(r *record.Release) { r.Context.Policy.Digest = s.Raw }, []string{"policy default", string(s.Raw)}},
+		"an unknown version":      {func(r *record.Release) { r.Behaviour.Version = "9" }, []string{"version acme/triage@9"}},
+		"another's artifact":      {func(r *record.Release) { r.Behaviour.Artifact = s.Base }, []string{"version acme/triage@2", string(s.Base)}},
+		"an artifact of nobody's": {func(r *record.Release) { r.Behaviour.Artifact = s.Raw }, []string{"model", string(s.Raw)}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			d := proposed(t, s, c.change)
+			if !slices.ContainsFunc(d.Absent, func(a string) bool {
+				return !slices.ContainsFunc(c.says, func(w string) bool { return !strings.Contains(a, w) })
+			}) {
+				t.Errorf("absent is %q, want one that says %q", d.Absent, c.says)
+			}
+		})
+	}
+}
+
+// To state less of a thing, or to register the same bytes under another name,
+// takes nothing away from what it was made from.
+func TestRule05StatingLessHidesNothing(t *testing.T) {
+	s := verifytest.Tell(t)
+	v, _, _ := lineage.Last[record.ModelVersion](s, record.KeyVersion(verifytest.Model+"@2"))
+	before, err := lineage.Trace(s, v.Record.Artifact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := v.Record
+	bare.Model, bare.Run, bare.Bases, bare.Type = "other/copy", "", nil, record.Vendor
+	s.State("tess", bare)
+	run, _, _ := lineage.Last[record.Run](s, record.KeyRun("acme/run-2"))
+	run.Record.Inputs = []record.Resource{{Type: record.ResourceDataset, Name: "clean", Digest: s.BaseData}}
+	s.State("pipeline", run.Record)
+	set, _, _ := lineage.Last[record.Dataset](s, record.KeyDataset(s.Derived))
+	set.Record.Derived = nil
+	s.State("stella", set.Record)
+	after, err := lineage.Trace(s, v.Record.Artifact)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(after.Datasets, before.Datasets) || !slices.Equal(after.Bases, before.Bases) || !slices.Equal(after.RunRefs(), before.RunRefs()) {
+		t.Errorf("traced %v %v %q, before %v %v %q", after.Datasets, after.Bases, after.RunRefs(), before.Datasets, before.Bases, before.RunRefs())
+	}
+}
+
+// Somebody who states more about the bytes of a live release does not take it
+// out of production, and does not rename its data.
+func TestRule06LaterStatementsDoNotChangeWhatWasApproved(t *testing.T) {
+	s := verifytest.Tell(t)
+	before, _ := collect(t, s, s.Second)
+	v := before.Version.Record
+	v.Model, v.Run, v.Bases = "other/copy", "", []record.Digest{verifytest.Digest("trap")}
+	s.State("ed", v)
+	run := before.Runs[0].Record
+	run.ID, run.Inputs = "other", []record.Resource{{Type: record.ResourceDataset, Name: "trap", Digest: verifytest.Digest("trap")}}
+	s.State("ed", run)
+	set, _, _ := lineage.Last[record.Dataset](s, record.KeyDataset(s.Raw))
+	set.Record.Source, set.Record.Derived = "s3://other/x", []record.Digest{verifytest.Digest("trap")}
+	s.State("ed", set.Record)
+	after, _ := collect(t, s, s.Second)
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("the dossier changed:\n%s", diff)
+	}
+}
+
+func TestCyclesEnd(t *testing.T) {
+	s := verifytest.Tell(t)
+	a, b := verifytest.Digest("a"), verifytest.Digest("b")
+	x, y := verifytest.Digest("x"), verifytest.Digest("y")
+	version := func(name string, artifact, base record.Digest) {
+		s.State("pipeline", record.ModelVersion{
+			Model: "acme/" + name, Version: "1", Type: record.FineTuned, Artifact: artifact, Bases: []record.Digest{base}, Run: "acme/" + name,
+			Files: []record.File{{Path: ".", SHA256: artifact.Hex(), Size: 1}},
+		})
+	}
+	dataset := func(name string, d, from record.Digest) {
+		s.State("stella", record.Dataset{
+			Team: "acme", Name: name, Version: "1", Digest: d, Source: "s3://" + name, Classification: "internal", Owner: "stella", Derived: []record.Digest{from},
+		})
+	}
+	version("a", a, b)
+	version("b", b, a)
+	dataset("x", x, y)
+	dataset("y", y, x)
+	s.State("pipeline", record.Run{
+		Team: "acme", ID: "a", Code: record.Code{Repository: "r", Commit: strings.Repeat("0", 40)}, Started: s.Now, Finished: s.Now,
+		Inputs:  []record.Resource{{Type: record.ResourceDataset, Name: "x", Digest: x}, {Type: record.ResourceModel, Name: "a", Digest: a}},
+		Outputs: []record.Resource{{Type: record.ResourceModel, Name: "a", Digest: a}},
+	})
+	trail, err := lineage.Trace(s, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []record.Digest{x, y}
+	slices.Sort(want)
+	if !slices.Equal(trail.Bases, []record.Digest{b}) || !slices.Equal(trail.Datasets, want) || len(trail.Versions) != 2 {
+		t.Errorf("bases %v, datasets %v, %d versions", trail.Bases, trail.Datasets, len(trail.Versions))
+	}
+	if want := []string{"the run acme/b with acme/b@1 among its outputs"}; !slices.Equal(trail.Absent, want) {
+		t.Errorf("absent %q, want %q", trail.Absent, want)
+	}
+	if reached, err := lineage.Impact(s, record.KeyUses(x)); err != nil || len(reached) != 5 {
+		t.Errorf("impact reaches %d, want both datasets, the run and both versions: %v", len(reached), err)
+	}
+}
+
+func TestImpactReachesReleases(t *testing.T) {
+	s := verifytest.Tell(t)
+	cases := map[string]struct {
+		start string
+		want  []string
+	}{
+		"raw data":         {record.KeyUses(s.Raw), []string{"dataset/acme/derived@1", "run/acme/run-1", "model/acme/triage@1", "release/" + verifytest.Line}},
+		"a base's data":    {record.KeyUses(s.BaseData), []string{"run/acme/base-run", "model/acme/base@1", "model/acme/triage@2", "release/" + verifytest.Line}},
+		"a held-out set":   {record.KeyUses(verifytest.Digest("held out")), []string{"evaluation/accuracy/holdout", "release/" + verifytest.Line}},
+		"a secret":         {record.KeyUsesSecret("queue/key"), []string{"release/" + verifytest.Line}},
+		"a secret's grant": {record.KeyUsesSecret("queue/*"), []string{"release/" + verifytest.Line}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			reached, err := lineage.Impact(s, c.start)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			releases := 0
+			for _, r := range reached {
+				n, _ := r.Entry.Statement.Subject()
+				names = append(names, n)
+				if _, ok := r.Entry.Statement.Body.(record.Release); ok {
+					releases++
+				}
+				if r.Via == "" {
+					t.Errorf("%s was reached through nothing", n)
+				}
+			}
+			for _, w := range c.want {
+				if !slices.Contains(names, w) {
+					t.Errorf("%s is not among %q", w, names)
+				}
+			}
+			if releases != 2 {
+				t.Errorf("%d releases were reached, want both, once", releases)
+			}
+		})
+	}
+	for _, start := range []string{record.KeyUsesSecret("other/key"), record.KeyUses(verifytest.Digest("unused"))} {
+		if reached, err := lineage.Impact(s, start); err != nil || len(reached) > 0 {
+			t.Errorf("%s reaches %d things: %v", start, len(reached), err)
+		}
+	}
+}
+
+func BenchmarkCollect(b *testing.B) {
+	s := verifytest.Tell(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := lineage.Collect(s, s.Second); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
