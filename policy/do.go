@@ -30,11 +30,11 @@ func doRecordRun(d *record.Dossier) string {
 
 func doEvaluate(d *record.Dossier, e *Requirement) string {
 	b := d.Release.Record.Behaviour
-	return fmt.Sprintf("imprimatur eval add %s@%s --category %s --suite %s FILE", b.Model, b.Version, e.Category, e.Suite)
+	return fmt.Sprintf("imprimatur eval record %s@%s --category %s --suite %s FILE", b.Model, b.Version, e.Category, e.Suite)
 }
 
 func doRecordVersion(d *record.Dossier) string {
-	return fmt.Sprintf("imprimatur model add %s PATH", d.Release.Record.Behaviour.Model)
+	return fmt.Sprintf("imprimatur model register %s PATH", d.Release.Record.Behaviour.Model)
 }
 
 func doReview(exception string) string {
