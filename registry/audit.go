@@ -17,6 +17,9 @@ import (
 func (r *Registry) Live(ctx context.Context, who Caller, at time.Time) ([]wire.LiveRelease, error) {
 	out := []wire.LiveRelease{}
 	err := r.read(ctx, who, func(t *tx) error {
+		if err := t.mayReadAny(); err != nil {
+			return err
+		}
 		newest, err := t.view.LastOfEach(record.KeyLive(""))
 		if err != nil {
 			return err
@@ -123,47 +126,24 @@ func (r *Registry) Impact(ctx context.Context, who Caller, thing string) ([]wire
 		if err := t.mayReadAny(); err != nil {
 			return err
 		}
-		keys, err := t.impactKeys(thing)
+		key, err := t.impactKey(thing)
 		if err != nil {
 			return err
 		}
-		for _, key := range keys {
-			reached, err := lineage.Impact(t, key)
+		reached, err := lineage.Impact(t, key)
+		for _, at := range reached {
+			if !t.visible(at.Entry.Statement.Body) {
+				continue
+			}
+			w, err := t.reached(at)
 			if err != nil {
 				return err
 			}
-			for _, at := range reached {
-				if !t.visible(at.Entry.Statement.Body) {
-					continue
-				}
-				w, err := t.reached(at)
-				if err != nil {
-					return err
-				}
-				out = append(out, w)
-			}
+			out = append(out, w)
 		}
-		return nil
+		return err
 	})
 	return out, err
-}
-
-// impactKeys returns the keys under which a thing's first users are found: more
-// than one for a secret, which a grant may name by any beginning of its name.
-func (t *tx) impactKeys(thing string) ([]string, error) {
-	name, ok := strings.CutPrefix(thing, "secret:")
-	if !ok {
-		key, err := t.impactKey(thing)
-		return []string{key}, err
-	}
-	if name == "" || len(name) > record.MaxNames {
-		return nil, refusef(wire.Invalid, "give the secret's name, at most %d characters: secret:NAME", record.MaxNames)
-	}
-	keys := []string{record.KeyUsesSecret(name)}
-	for i := range len(name) + 1 {
-		keys = append(keys, record.KeyUsesSecret(name[:i]+"*"))
-	}
-	return keys, nil
 }
 
 func (t *tx) reached(at lineage.Reached) (wire.Reached, error) {
@@ -182,6 +162,9 @@ func (t *tx) reached(at lineage.Reached) (wire.Reached, error) {
 }
 
 func (t *tx) impactKey(thing string) (string, error) {
+	if name, ok := strings.CutPrefix(thing, "secret:"); ok {
+		return record.KeyUsesSecret(name), nil
+	}
 	d := record.Digest(thing)
 	if d.Validate() == nil {
 		return record.KeyUses(d), nil

@@ -55,7 +55,7 @@ func (c *clock) turn(d time.Duration) {
 
 // house is an installation with its people, on a real store.
 type house struct {
-	*testing.T
+	testing.TB
 	ctx   context.Context
 	reg   *registry.Registry
 	clock *clock
@@ -88,8 +88,8 @@ func must[T any](t testing.TB) func(T, error) T {
 }
 
 // open opens an installation and enrols everybody.
-func open(t *testing.T) *house {
-	h := &house{T: t, ctx: t.Context(), dir: t.TempDir(), clock: &clock{at: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC)}}
+func open(t testing.TB) *house {
+	h := &house{TB: t, ctx: t.Context(), dir: t.TempDir(), clock: &clock{at: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC)}}
 	h.reopen()
 	if secret := must[string](t)(h.reg.Begin(h.ctx)); !strings.HasPrefix(secret, "imp_") {
 		t.Fatalf("the first start gave the token %q", secret)

@@ -1,0 +1,51 @@
+package registry
+
+import (
+	"context"
+	"time"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/store"
+)
+
+// Rights returns the names of the roles of each act.
+func Rights() map[string][]record.RoleName {
+	out := map[string][]record.RoleName{}
+	for a, roles := range rights {
+		out[string(a)] = roles
+	}
+	return out
+}
+
+// WithoutRight runs fn while an act has no row in the table of rights.
+func WithoutRight(a string, fn func()) {
+	row := rights[act(a)]
+	defer func() { rights[act(a)] = row }()
+	delete(rights, act(a))
+	fn()
+}
+
+// Approving are the roles in which people approve.
+var Approving = approving
+
+// SetStale sets the staleness bound of a replica.
+func (r *Registry) SetStale(d time.Duration) { r.stale = d }
+
+// Size returns the number of statements in the ledger.
+func (r *Registry) Size(ctx context.Context) (n int64, err error) {
+	err = r.store.View(ctx, func(v *store.View) error {
+		n = v.Size()
+		return nil
+	})
+	return n, err
+}
+
+// Payloads returns all statements as they were signed.
+func (r *Registry) Payloads(ctx context.Context) ([][]byte, error) {
+	entries, err := r.store.Since(ctx, 0, 1<<20)
+	out := make([][]byte, len(entries))
+	for i, e := range entries {
+		out[i] = e.Payload
+	}
+	return out, err
+}

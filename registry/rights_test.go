@@ -1,0 +1,354 @@
+package registry_test
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+	"imprimatur.dev/wire"
+)
+
+// door is one command or query with what opens it.
+type door struct {
+	method string
+	// act is the row of the table of rights; empty for an approval, which takes
+	// exactly the role named in it.
+	act string
+	// roles are those that the door must open to: written out here, so that a
+	// change of the table of rights is seen.
+	roles []record.RoleName
+	// everywhere says that the role must be held for all teams.
+	everywhere bool
+	call       func(registry.Caller) error
+}
+
+func only[T any](_ T, err error) error { return err }
+
+// doors lists every exported command and query that asks for a right. Calls may
+// fail behind the door; which refusal they meet is what is tested.
+func doors(h *house, c wire.Case, exception string) []door {
+	R := func(roles ...record.RoleName) []record.RoleName { return roles }
+	reg, ctx := h.reg, h.ctx
+	token := must[wire.IssuedToken](h)(reg.IssueToken(ctx, administrator, wire.TokenRequest{Principal: "sam", Scopes: []string{"write"}, Seconds: 60}))
+	all := record.RoleNames
+	word := func(role record.RoleName) func(registry.Caller) error {
+		return func(who registry.Caller) error {
+			return only(reg.Approve(ctx, who, wire.Word{Release: c.ID, Record: c.Digests.Record, Role: role, Decision: record.RequestChanges}))
+		}
+	}
+	out := []door{
+		{"EnrolPrincipal", "enrol principals", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.EnrolPrincipal(ctx, w, record.Principal{})) }},
+		{"BindRole", "bind roles", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.BindRole(ctx, w, record.Role{Principal: "ann"})) }},
+		{"IssueToken", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
+			return only(reg.IssueToken(ctx, w, wire.TokenRequest{Principal: "sam"}))
+		}},
+		{"RevokeToken", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
+			return only(reg.RevokeToken(ctx, w, token.Token.Record.ID))
+		}},
+		{"CreateTeam", "create teams", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.CreateTeam(ctx, w, record.Team{})) }},
+		{"SetEnvironment", "set up environments", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.SetEnvironment(ctx, w, record.Environment{})) }},
+		{"RegisterDataset", "register datasets", R(record.Contributor, record.DataSteward), false, func(w registry.Caller) error {
+			return only(reg.RegisterDataset(ctx, w, record.Dataset{Team: "lab", Name: "d", Version: "1", Digest: digest("data 1"), Source: "s", Classification: "c", Owner: "bob"}))
+		}},
+		{"DecideData", "approve or withdraw data", R(record.DataSteward), false, func(w registry.Caller) error {
+			return only(reg.DecideData(ctx, w, record.DataApproval{Dataset: digest("data 1"), Decision: record.Allow, Purposes: []string{"x"}, Expires: time.Unix(1, 0), Reason: "r"}))
+		}},
+		{"DecideData", "approve or withdraw data", R(record.DataSteward), true, func(w registry.Caller) error {
+			return only(reg.DecideData(ctx, w, record.DataApproval{Source: "s3://other/*", Decision: record.Allow, Purposes: []string{"x"}, Expires: time.Unix(1, 0), Reason: "r"}))
+		}},
+		{"RecordRun", "record training runs", R(record.Contributor), false, func(w registry.Caller) error {
+			thing := []record.Resource{{Type: record.ResourceModel, Name: "m", Digest: digest("m")}}
+			future := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+			return only(reg.RecordRun(ctx, w, record.Run{Team: "lab", ID: "r", Code: record.Code{Repository: "r", Commit: strings.Repeat("a", 40)}, Inputs: thing, Outputs: thing, Started: future, Finished: future}))
+		}},
+		{"RegisterModel", "register models", R(record.Contributor, record.ModelOwner), false, func(w registry.Caller) error {
+			return only(reg.RegisterModel(ctx, w, record.Model{Team: "lab"}))
+		}},
+		{"RegisterVersion", "register models", R(record.Contributor, record.ModelOwner), false, func(w registry.Caller) error {
+			v := record.ModelVersion{Model: "lab/none", Version: "1", Type: record.Trained, Artifact: digest("m"), Files: []record.File{{Path: "m", SHA256: digest("m").Hex(), Size: 1}}}
+			return only(reg.RegisterVersion(ctx, w, v))
+		}},
+		{"RegisterUseCase", "register use cases", R(record.ModelOwner, record.Risk), false, func(w registry.Caller) error {
+			return only(reg.RegisterUseCase(ctx, w, record.UseCase{Team: "lab", Name: "u", Title: "U", Purpose: "u", Owner: "olga", Tier: "high", Environments: []string{"nowhere"}}))
+		}},
+		{"RecordEvaluation", "record evaluations", R(record.Evaluator), false, func(w registry.Caller) error {
+			return only(reg.RecordEvaluation(ctx, w, record.Evaluation{
+				Team: "lab", Artifact: digest("unknown"), Category: record.Safety, Suite: "s", Dataset: digest("d"), Tool: record.Tool{Name: "t", Version: "1"},
+				Evidence: digest(""), Incomplete: "nothing", Assurance: record.Imported, Ran: time.Unix(1, 0),
+			}, nil))
+		}},
+		{"RecordSignal", "record signals", R(record.Contributor, record.Evaluator, record.Security), false, func(w registry.Caller) error {
+			return only(reg.RecordSignal(ctx, w, record.Signal{Release: c.ID, Line: c.Line}))
+		}},
+		{"PublishPolicy", "publish policies", R(record.Risk), true, func(w registry.Caller) error { return only(reg.PublishPolicy(ctx, w, []byte(rules), "other reason")) }},
+		{"ProposeRelease", "propose releases", R(record.Contributor, record.ModelOwner), false, func(w registry.Caller) error {
+			return only(reg.ProposeRelease(ctx, w, wire.Proposal{Version: "lab/net@1", UseCase: "lab/none", Environment: "production"}))
+		}},
+		{"Promote", "promote releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Promote(ctx, w, c.ID)) }},
+		{"Rollback", "promote releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Rollback(ctx, w, c.ID, c.ID, "r")) }},
+		{"Waive", "waive gates", R(record.Risk), false, func(w registry.Caller) error { return only(reg.Waive(ctx, w, c.ID, "no such gate", "r", time.Hour)) }},
+		{"BreakGlass", "break glass", R(record.ModelOwner, record.Security), false, func(w registry.Caller) error { return only(reg.BreakGlass(ctx, w, c.ID, "r", time.Hour)) }},
+		{"ReviewException", "review exceptions", R(record.Risk, record.Auditor), false, func(w registry.Caller) error {
+			return only(reg.ReviewException(ctx, w, exception, "", ""))
+		}},
+		{"Suspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.Suspend(ctx, w, c.ID, "", false)) }},
+		{"Retire", "retire releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Retire(ctx, w, c.ID, "")) }},
+		{"CheckRelease", "read", all, false, func(w registry.Caller) error { return only(reg.CheckRelease(ctx, w, c.ID)) }},
+		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
+		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
+		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
+	}
+	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
+		out = append(out, door{"Approve", "", R(role), false, word(role)})
+	}
+	return out
+}
+
+// lists are the queries that answer to anyone with a role anywhere, and then
+// show what that role may see.
+func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) {
+	count := func(p wire.Page, err error) (int, error) { return len(p.Entries), err }
+	return map[string]func(registry.Caller) (int, error){
+		"Live": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Live(h.ctx, w, time.Time{})
+			return len(l), err
+		},
+		"Impact": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Impact(h.ctx, w, string(c.Release.Record.Behaviour.Artifact))
+			return len(l), err
+		},
+		"List":     func(w registry.Caller) (int, error) { return count(h.reg.List(h.ctx, w, record.KindRelease, 0, 0)) },
+		"By":       func(w registry.Caller) (int, error) { return count(h.reg.By(h.ctx, w, "robot", 0, 0)) },
+		"Releases": func(w registry.Caller) (int, error) { return count(h.reg.Releases(h.ctx, w, "lab/net", 0, 0)) },
+		"Principal": func(w registry.Caller) (int, error) {
+			p, err := h.reg.Principal(h.ctx, w, "robot")
+			return len(p.Roles), err
+		},
+		"Evidence": func(w registry.Caller) (int, error) {
+			f, err := h.reg.Evidence(h.ctx, w, digest(string(c.Release.Record.Behaviour.Artifact)+" 950"))
+			if err != nil {
+				return 0, err
+			}
+			defer f.Close()
+			content, err := io.ReadAll(f)
+			return len(content), err
+		},
+	}
+}
+
+// teamless are the lists of what belongs to no team: principals, and evidence,
+// which goes to whoever has a role and knows its digest; the evaluation tells that
+// to its own team alone.
+var teamless = []string{"Principal", "Evidence"}
+
+// open to all who have the bytes, the file system or a token: they ask for no role.
+var unguarded = []string{
+	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Decide", "VerifierKey", "Origin",
+	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
+	// For tests.
+	"SetStale", "Size", "Payloads",
+}
+
+// holder enrols a person with one role for a team.
+func (h *house) holder(role record.RoleName, team string, p record.Principal) registry.Caller {
+	h.Helper()
+	p.Type = record.Human
+	must[record.Recorded[record.Principal]](h)(h.reg.EnrolPrincipal(h.ctx, administrator, p))
+	must[record.Recorded[record.Role]](h)(h.reg.BindRole(h.ctx, administrator, record.Role{Principal: p.Name, Role: role, Team: team}))
+	return caller(p.Name)
+}
+
+func rightsHouse(t *testing.T) (h *house, c wire.Case, exception string) {
+	h = open(t)
+	must[record.Recorded[record.Team]](t)(h.reg.CreateTeam(h.ctx, administrator, record.Team{Name: "other"}))
+	c = h.live("1")
+	c2 := h.incomplete("2")
+	w := must[wire.Case](t)(h.reg.Waive(h.ctx, rita, c2.ID, "approval/security", "for the test", time.Hour))
+	return h, c, record.ExceptionID(w.Exceptions[0].Digest)
+}
+
+func TestEveryDoorOpensToItsRolesAlone(t *testing.T) {
+	h, c, exception := rightsHouse(t)
+	all := doors(h, c, exception)
+	for _, role := range record.RoleNames {
+		own := h.holder(role, "lab", record.Principal{Name: "lab-" + string(role)})
+		foreign := h.holder(role, "other", record.Principal{Name: "other-" + string(role)})
+		global := h.holder(role, record.AllTeams, record.Principal{Name: "all-" + string(role)})
+		for _, d := range all {
+			opens := slices.Contains(d.roles, role)
+			expect(h, d, global, opens)
+			expect(h, d, own, opens && !d.everywhere)
+			expect(h, d, foreign, false)
+			narrow := global
+			narrow.Scopes = []string{string(someOther(d.roles))}
+			expect(h, d, narrow, false)
+			narrow.Scopes = []string{record.ScopeRead}
+			expect(h, d, narrow, d.act == "read")
+			narrow.Scopes = []string{record.ScopeRead, string(role)}
+			expect(h, d, narrow, opens)
+		}
+	}
+}
+
+// someOther returns a role that does not open the door; the roles of a door that
+// opens to all are answered with one that nobody holds.
+func someOther(roles []record.RoleName) record.RoleName {
+	for _, r := range record.RoleNames {
+		if !slices.Contains(roles, r) {
+			return r
+		}
+	}
+	return "nobody"
+}
+
+// expect calls a door and demands that it opens, or refuses by a sentence that
+// names who can help.
+func expect(h *house, d door, who registry.Caller, opens bool) {
+	h.Helper()
+	err := d.call(who)
+	refused := registry.CodeOf(err) == wire.Forbidden
+	what := fmt.Sprintf("%s by %s with scopes %v", d.method, who.Name, who.Scopes)
+	switch {
+	case err != nil && registry.CodeOf(err) == wire.Unavailable:
+		h.Errorf("%s could not be decided: %v", what, err)
+	case opens && err != nil && refused:
+		h.Errorf("%s is refused: %v", what, err)
+	case !opens && !refused:
+		h.Errorf("%s is let in: %v", what, err)
+	case !opens && !strings.Contains(err.Error(), "imprimatur principal ") && !strings.Contains(err.Error(), "sign in with a wider one"):
+		h.Errorf("%s is refused without a way on: %v", what, err)
+	}
+}
+
+func TestNoDoorOpensToTheAbsentTheDisabledAndTheExpired(t *testing.T) {
+	h, c, exception := rightsHouse(t)
+	out := map[string]registry.Caller{"unknown": caller("nobody")}
+	gone := func(name string, change func(*record.Principal)) {
+		p := record.Principal{Name: name, Type: record.Human}
+		who := h.holder(record.Viewer, record.AllTeams, p)
+		for _, r := range record.RoleNames {
+			must[record.Recorded[record.Role]](h)(h.reg.BindRole(h.ctx, administrator, record.Role{Principal: name, Role: r, Team: record.AllTeams}))
+		}
+		change(&p)
+		must[record.Recorded[record.Principal]](h)(h.reg.EnrolPrincipal(h.ctx, administrator, p))
+		out[name] = who
+	}
+	gone("disabled", func(p *record.Principal) { p.Disabled = true })
+	gone("expired", func(p *record.Principal) { p.Expires = record.Millis(h.clock.now()) })
+	gone("unbound", func(*record.Principal) {
+		for _, r := range record.RoleNames {
+			must[record.Recorded[record.Role]](h)(h.reg.BindRole(h.ctx, administrator, record.Role{Principal: "unbound", Role: r, Team: record.AllTeams, Revoked: true}))
+		}
+	})
+	lapsed := func(name string, role record.Role) {
+		h.enrol(name)
+		for _, r := range record.RoleNames {
+			role.Principal, role.Role = name, r
+			must[record.Recorded[record.Role]](h)(h.reg.BindRole(h.ctx, administrator, role))
+		}
+		out[name] = caller(name)
+	}
+	lapsed("lapsed", record.Role{Team: record.AllTeams, Expires: record.Millis(h.clock.now())})
+	for name, who := range out {
+		for _, d := range doors(h, c, exception) {
+			if err := d.call(who); !no(err) {
+				t.Errorf("%s by the %s: %v", d.method, name, err)
+			}
+		}
+		for method, list := range lists(h, c) {
+			if n, err := list(who); n > 0 || !no(err) {
+				t.Errorf("%s by the %s shows %d: %v", method, name, n, err)
+			}
+		}
+		if got, err := h.reg.IssueToken(h.ctx, who, wire.TokenRequest{Principal: name, Scopes: []string{"write"}, Seconds: 60}); err == nil && name != "unbound" && name != "lapsed" {
+			t.Errorf("the %s got a token: %v", name, got.Token.Record.ID)
+		}
+	}
+}
+
+func no(err error) bool {
+	code := registry.CodeOf(err)
+	return err != nil && (code == wire.Forbidden || code == wire.Unknown)
+}
+
+func TestListsShowTheOwnTeamAlone(t *testing.T) {
+	h, c, _ := rightsHouse(t)
+	foreign := h.holder(record.Auditor, "other", record.Principal{Name: "foreign"})
+	own := h.holder(record.Viewer, "lab", record.Principal{Name: "own"})
+	for method, list := range lists(h, c) {
+		if n, err := list(own); n == 0 || err != nil {
+			t.Errorf("%s shows the own team %d: %v", method, n, err)
+		}
+		if n, err := list(foreign); (n > 0 && err == nil) != slices.Contains(teamless, method) {
+			t.Errorf("%s shows another team %d: %v", method, n, err)
+		}
+	}
+}
+
+func TestAMissingRowRefuses(t *testing.T) {
+	h, c, exception := rightsHouse(t)
+	who := h.holder(record.Viewer, record.AllTeams, record.Principal{Name: "everything"})
+	for _, r := range record.RoleNames {
+		must[record.Recorded[record.Role]](h)(h.reg.BindRole(h.ctx, administrator, record.Role{Principal: who.Name, Role: r, Team: record.AllTeams}))
+	}
+	seen := map[string]bool{}
+	for _, d := range doors(h, c, exception) {
+		if d.act == "" {
+			continue
+		}
+		seen[d.act] = true
+		registry.WithoutRight(d.act, func() {
+			h.refused(d.call(who), wire.Forbidden, "nobody may "+d.act)
+		})
+	}
+	for act := range registry.Rights() {
+		if !seen[act] {
+			t.Errorf("no door asks for the right to %s", act)
+		}
+	}
+}
+
+func TestEveryMethodIsADoor(t *testing.T) {
+	h, c, exception := rightsHouse(t)
+	known := slices.Clone(unguarded)
+	for _, d := range doors(h, c, exception) {
+		known = append(known, d.method)
+	}
+	for method := range lists(h, c) {
+		known = append(known, method)
+	}
+	typ := reflect.TypeFor[*registry.Registry]()
+	for i := range typ.NumMethod() {
+		if name := typ.Method(i).Name; !slices.Contains(known, name) {
+			t.Errorf("the method %s is walked by no test of rights: add it to doors, lists or unguarded", name)
+		}
+	}
+}
+
+// TestCreatingGivesNoRight has one contributor make everything there is to make.
+func TestCreatingGivesNoRight(t *testing.T) {
+	h := open(t)
+	before := must[wire.Page](t)(h.reg.List(h.ctx, administrator, record.KindRole, 0, 0))
+	c := h.ready("1")
+	h.enrol("carl", record.Contributor)
+	must[record.Recorded[record.Team]](t)(h.reg.CreateTeam(h.ctx, administrator, record.Team{Name: "made"}))
+	_, err := h.reg.RegisterModel(h.ctx, administrator, record.Model{Team: "made", Name: "net", Type: record.Trained, Owner: "administrator"})
+	h.refused(err, wire.Forbidden, "register models for team made", "contributor or model-owner")
+	again := must[wire.Case](t)(h.reg.ProposeRelease(h.ctx, caller("carl"), wire.Proposal{
+		Version: "lab/net@1", UseCase: "lab/triage", Environment: "production", Authority: record.Authority{Tools: []record.Grant{{Resource: "t", Actions: []string{"call"}}}}, Incomplete: true,
+	}))
+	for _, id := range []string{c.ID, again.ID} {
+		_, err = h.reg.Promote(h.ctx, caller("carl"), id)
+		h.refused(err, wire.Forbidden, "carl may not promote releases for team lab", "model-owner", "--role model-owner --team lab")
+	}
+	after := must[wire.Page](t)(h.reg.List(h.ctx, administrator, record.KindRole, 0, 0))
+	if got, want := len(after.Entries), len(before.Entries)+1; got != want {
+		t.Errorf("%d roles were bound, want the %d of enrolling alone", got, want)
+	}
+}
