@@ -1,0 +1,216 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// auditCmd is the noun audit.
+type auditCmd struct {
+	Who    auditWhoCmd    `cmd:"" help:"Who did what: in a release's line, or one principal everywhere."`
+	Live   auditLiveCmd   `cmd:"" help:"What was live at a time, by whose approval and on what evidence."`
+	Impact auditImpactCmd `cmd:"" help:"What was made from a dataset or model, or may use a secret."`
+	Export auditExportCmd `cmd:"" help:"Write every statement that you may read, one JSON object a line."`
+}
+
+type auditWhoCmd struct {
+	Release   string `placeholder:"ID" help:"Everything stated in this release's line."`
+	Principal string `placeholder:"NAME" help:"Everything that a principal stated, newest first."`
+	Limit     int    `default:"50" help:"At most so many, for --principal (default 50)."`
+}
+
+// Run implements the command.
+func (c *auditWhoCmd) Run(a *app) error {
+	if (c.Release == "") == (c.Principal == "") {
+		return wrongf("give either --release or --principal")
+	}
+	var found []wire.Entry
+	var err error
+	if c.Release != "" {
+		found, err = a.client().History(a.ctx, c.Release)
+	} else {
+		var got wire.Page
+		got, err = a.client().By(a.ctx, c.Principal, 0, c.Limit)
+		found = got.Entries
+	}
+	if err != nil {
+		return err
+	}
+	return a.show(found, func(p *page) {
+		if len(found) == 0 {
+			p.line("nothing")
+			return
+		}
+		rows := [][]cell{heading("ENTRY", "TIME", "WHO", "WHAT", "ABOUT", "")}
+		for _, e := range found {
+			rows = append(rows, texts(fmt.Sprint(e.Index), day(e.Time), e.Actor, e.Word, e.Subject, said(e)))
+		}
+		p.table(rows)
+	})
+}
+
+// said puts what a statement decided into a few words.
+func said(e wire.Entry) string {
+	body, err := record.Replay(e.Kind, e.Record)
+	if err != nil {
+		return "cannot be read: " + err.Error()
+	}
+	switch b := body.(type) {
+	case record.Release:
+		return fmt.Sprintf("%s, proposed", record.ReleaseID(e.Digest))
+	case record.Approval:
+		return fmt.Sprintf("%s as %s: %s", b.Decision, b.Role, b.Reason)
+	case record.Exception:
+		return fmt.Sprintf("%s %s until %s: %s", b.Type, b.Gate, day(b.Expires), b.Reason)
+	case record.Review:
+		return fmt.Sprintf("%s: %s", b.Outcome, b.Reason)
+	case record.Promotion:
+		return fmt.Sprintf("%s in %s %s", b.How, b.Environment, b.Reason)
+	case record.Suspension:
+		return map[bool]string{false: "suspended: ", true: "lifted: "}[b.Lifted] + b.Reason
+	case record.Retirement:
+		return "retired: " + b.Reason
+	case record.DataApproval:
+		return fmt.Sprintf("%s for %s: %s", b.Decision, join(b.Purposes, "all purposes"), b.Reason)
+	case record.Signal:
+		return b.Type + ": " + b.Detail
+	case record.Role:
+		return map[bool]string{false: "bound", true: "taken away"}[b.Revoked]
+	}
+	return ""
+}
+
+type auditLiveCmd struct {
+	At moment `placeholder:"TIME" help:"The time asked about: 2026-05-01, 2026-05-01T12:00:00Z, or a span ago such as 2d. Now, where none is given."`
+}
+
+// Run implements the command.
+func (c *auditLiveCmd) Run(a *app) error {
+	got, err := a.client().Live(a.ctx, c.At.before(a.now()))
+	if err != nil {
+		return err
+	}
+	return a.show(got, func(p *page) {
+		if len(got) == 0 {
+			p.line("nothing was live")
+		}
+		for i, l := range got {
+			if i > 0 {
+				p.line("")
+			}
+			drawLive(p, l)
+		}
+	})
+}
+
+func drawLive(p *page, l wire.LiveRelease) {
+	p.styled(strong, "%s  %s of %s", l.Line, l.Release, l.Model)
+	drawMarks(p, l.Marks)
+	p.field("artifact", "%s", l.Artifact)
+	p.field("since", "%s, %s by %s", day(l.Since), l.How, l.PromotedBy)
+	for _, x := range l.Approvals {
+		p.field("approved", "by %s as %s at %s: %s", x.Actor, x.Record.Role, day(x.Time), x.Record.Reason)
+	}
+	for _, e := range l.Evaluations {
+		p.field("evidence", "%s %s/%s by %s, %s", record.EvaluationID(e.Digest), e.Record.Category, e.Record.Suite, e.Actor, e.Record.Evidence.Short())
+	}
+	p.field("verdict", "%s", l.Verdict)
+}
+
+// liveReleases returns the IDs of what is live now.
+func (a *app) liveReleases() (map[string]bool, error) {
+	got, err := a.client().Live(a.ctx, moment{}.at)
+	live := map[string]bool{}
+	for _, l := range got {
+		live[l.Release] = true
+	}
+	return live, err
+}
+
+type auditImpactCmd struct {
+	Thing string `arg:"" help:"A dataset or model version (team/name@version), a digest, or secret:NAME."`
+}
+
+// Run implements the command.
+func (c *auditImpactCmd) Run(a *app) error {
+	got, err := a.client().Impact(a.ctx, c.Thing)
+	if err != nil {
+		return err
+	}
+	return a.show(got, func(p *page) { drawReached(p, got) })
+}
+
+// drawReached lists what a thing touches, what is live first.
+func drawReached(p *page, got []wire.Reached) {
+	if len(got) == 0 {
+		p.line("nothing here was made from it or may use it")
+		return
+	}
+	got = slices.Clone(got)
+	slices.SortStableFunc(got, func(a, b wire.Reached) int { return cmp.Compare(rank(a), rank(b)) })
+	rows := [][]cell{heading("", "WHAT", "NAME", "THROUGH")}
+	live := 0
+	for _, r := range got {
+		state := cell{}
+		if r.Live {
+			live++
+			state = cell{"live", bad}
+		}
+		rows = append(rows, append([]cell{state}, texts(r.Word, r.Name, r.Via)...))
+	}
+	p.table(rows)
+	p.line("%s touched, %s live", count(len(got), "thing"), count(live, "release"))
+}
+
+func rank(r wire.Reached) int {
+	if r.Live {
+		return 0
+	}
+	return 1
+}
+
+type auditExportCmd struct {
+	Output string `placeholder:"FILE" help:"Where to; else standard output."`
+}
+
+// Run implements the command.
+func (c *auditExportCmd) Run(a *app) error {
+	var all []wire.Entry
+	for _, kind := range record.Kinds() {
+		for before := int64(0); ; {
+			got, err := a.client().List(a.ctx, kind, before, wire.MaxPage)
+			if err != nil {
+				return err
+			}
+			all = append(all, got.Entries...)
+			if before = got.Next; before == 0 {
+				break
+			}
+		}
+	}
+	slices.SortFunc(all, func(x, y wire.Entry) int { return cmp.Compare(x.Index, y.Index) })
+	w, done, err := a.output(c.Output)
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		raw, err := json.Marshal(e, json.Deterministic(true))
+		if err != nil {
+			return fmt.Errorf("writing entry %d: %w", e.Index, err)
+		}
+		if _, err := w.Write(append(raw, '\n')); err != nil {
+			return err
+		}
+	}
+	if err := done(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stderr, "%s\n", entries(int64(len(all))))
+	return err
+}

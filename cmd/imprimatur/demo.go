@@ -1,0 +1,4 @@
+package main
+
+// demoCmd plays the story.
+type demoCmd struct{}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"imprimatur.dev/authority"
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// drawCase shows a release on one page: what it is, what it may do, the
+// verdict, and what was made an exception of.
+func drawCase(p *page, c wire.Case, now time.Time) {
+	r := c.Release.Record
+	p.styled(strong, "%s of %s@%s for %s in %s", c.ID, r.Behaviour.Model, r.Behaviour.Version, r.Context.UseCase, r.Context.Environment)
+	p.field("state", "%s%s", c.Status, standing(c))
+	p.field("tier", "%s; owner %s; policy %s (%s)", r.Context.Tier, r.Context.Owner, r.Context.Policy.Name, r.Context.Policy.Digest.Short())
+	p.field("proposed", "by %s at %s", c.Release.Actor, day(c.Release.Time))
+	p.field("artifact", "%s (%s)", r.Behaviour.Artifact, r.Behaviour.Type)
+	p.field("made from", "%s, %s, %s", count(len(r.Data.Datasets), "dataset"), count(len(r.Data.Runs), "run"), count(len(r.Data.Bases), "base model"))
+	p.field("record", "%s", c.Digests.Record)
+	for _, part := range record.Parts {
+		p.styled(quiet, "  %-11s %s", part, c.Digests.Parts[part])
+	}
+	p.line("")
+	drawAuthority(p, r.Authority)
+	drawExceptions(p, c.Exceptions, now)
+	p.line("")
+	drawVerdict(p, c)
+}
+
+// standing says for a live release whether it stands.
+func standing(c wire.Case) string {
+	switch {
+	case c.Status != record.Live && c.Live != "":
+		return "; live in its place: " + c.Live
+	case c.Status != record.Live:
+		return ""
+	case c.Stands:
+		return ", and stands"
+	}
+	return ", but does not stand: " + strings.Join(c.Reasons, "; ")
+}
+
+// drawAuthority reads out what a release may do.
+func drawAuthority(p *page, a record.Authority) {
+	rows := [][]cell{}
+	for _, kind := range record.GrantKinds {
+		for _, g := range a.Of(kind) {
+			text := authority.Describe(g)
+			if g.Why != "" {
+				text += " (" + g.Why + ")"
+			}
+			rows = append(rows, texts("  "+kind, g.Resource, text))
+		}
+	}
+	if len(rows) == 0 {
+		p.line("It may do nothing but answer: its authority names no grant.")
+		return
+	}
+	p.line("It may use, and nothing else:")
+	p.table(rows)
+}
+
+func drawExceptions(p *page, exceptions []record.Recorded[record.Exception], now time.Time) {
+	for _, x := range exceptions {
+		what := "glass broken"
+		if x.Record.Type == record.Waiver {
+			what = "gate " + x.Record.Gate + " waived"
+		}
+		state := "until " + day(x.Record.Expires)
+		if !record.Stands(x.Time, x.Record.Expires, now) {
+			state = "lapsed " + day(x.Record.Expires)
+		}
+		p.styled(warn, "! %s for %s by %s, %s: %s (%s, review by %s)", what, x.Record.Release, x.Actor, state,
+			x.Record.Reason, record.ExceptionID(x.Digest), day(x.Record.ReviewBy))
+	}
+}
+
+// drawVerdict shows every gate, and then who can supply what is missing.
+func drawVerdict(p *page, c wire.Case) {
+	v := c.Verdict
+	drawMarks(p, v.Marks)
+	drawGates(p, v.Gates)
+	p.line("")
+	blocking := v.Blocking()
+	switch {
+	case len(blocking) == 0 && passes(c):
+		until := ""
+		if !v.Until.IsZero() {
+			until = ", until " + day(v.Until) + " unless something is renewed"
+		}
+		p.styled(good, "yes: policy %s (%s), tier %s lets %s through%s", v.Policy.Name, v.Policy.Digest.Short(), v.Tier, c.ID, until)
+		return
+	case len(blocking) == 0:
+		p.styled(bad, "no: every gate passes, but the release is %s%s", c.Status, reasons(c.Reasons))
+		return
+	case c.Status == record.Live && c.Stands:
+		p.styled(warn, "it runs all the same%s, but %s of policy %s (%s), tier %s:", reasons(c.Reasons), holds(len(blocking)), v.Policy.Name, v.Policy.Digest.Short(), v.Tier)
+	default:
+		p.styled(bad, "no: %s of policy %s (%s), tier %s:", holds(len(blocking)), v.Policy.Name, v.Policy.Digest.Short(), v.Tier)
+	}
+	for _, g := range blocking {
+		p.line("  %s: %s", g.Name, g.Reason)
+		if who := supply(g, c.Approvers); who != "" {
+			p.line("      who: %s", who)
+		}
+		if g.Do != "" {
+			p.styled(quiet, "      do:  %s", g.Do)
+		}
+	}
+}
+
+func reasons(rs []string) string {
+	if len(rs) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(rs, "; ")
+}
+
+func holds(n int) string {
+	if n == 1 {
+		return "1 gate does not let it through"
+	}
+	return fmt.Sprintf("%d gates do not let it through", n)
+}
+
+// supply names the people who can supply what a gate waits for.
+func supply(g record.Gate, people map[record.RoleName][]string) string {
+	var out []string
+	for _, role := range g.Who {
+		names := join(people[role], "nobody holds the role; an administrator can bind it")
+		out = append(out, fmt.Sprintf("%s (%s)", role, names))
+	}
+	return strings.Join(out, " or ")
+}
+
+// gateColumns are the columns of the table of gates; those that are empty for
+// every gate are left out.
+var gateColumns = []string{"", "GATE", "RESULT", "VALUE", "95 %", "LIMIT", "PRODUCTION", "REASON"}
+
+func drawGates(p *page, gates []record.Gate) {
+	rows := [][]cell{heading(gateColumns...)}
+	used := map[int]bool{}
+	for _, g := range gates {
+		row := gateRow(g)
+		for i, c := range row {
+			used[i] = used[i] || c.text != ""
+		}
+		rows = append(rows, row)
+	}
+	for i, row := range rows {
+		rows[i] = nil
+		for _, col := range slices.Sorted(maps.Keys(used)) {
+			if used[col] {
+				rows[i] = append(rows[i], row[col])
+			}
+		}
+	}
+	p.table(rows)
+}
+
+func gateRow(g record.Gate) []cell {
+	result := cell{string(g.Result), bad}
+	mark := tick(g.Lets())
+	switch {
+	case g.Result == record.Pass:
+		result.style = good
+	case g.Lets():
+		mark, result.style = cell{"!", warn}, warn
+	}
+	if g.Mode == record.Advise && g.Result != record.Pass {
+		result.text += " (advice)"
+	}
+	row := []cell{mark, {text: g.Name}, result, {}, {}, {}, {}, {text: g.Reason}}
+	if n := g.Numbers; n != nil {
+		row[3].text = number(n.Value)
+		row[5].text = number(n.Threshold)
+		if n.Lower95 != nil && n.Upper95 != nil {
+			row[4].text = fmt.Sprintf("[%s, %s]", number(*n.Lower95), number(*n.Upper95))
+		}
+		if n.Production != nil {
+			row[6].text = number(*n.Production)
+		}
+	}
+	return row
+}
