@@ -201,3 +201,18 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// A signature line of a note ends in base64 whose last bits carry nothing; all
+// but one way of writing them must be refused.
+func TestRule02ASignatureHasOneForm(t *testing.T) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	s := verifytest.Tell(t)
+	b := s.Bundle(s.Second)
+	end := strings.LastIndex(b.Checkpoint, "=") - 1
+	last := strings.IndexByte(alphabet, b.Checkpoint[end])
+	for bits := 1; bits < 4; bits++ {
+		other := *b
+		other.Checkpoint = b.Checkpoint[:end] + string(alphabet[last^bits]) + b.Checkpoint[end+1:]
+		refused(t, verify.Verify(&other, s.Trust(), verify.Options{}), "only form")
+	}
+}
