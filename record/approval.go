@@ -68,7 +68,7 @@ func (a Approval) Validate() error {
 }
 
 func (c *checker) releaseID(field, id string) {
-	if len(id) != 14 || !strings.HasPrefix(id, "r-") {
+	if !releaseIDPattern.MatchString(id) {
 		c.failf("%s %q is not a release's ID, r- and 12 hex digits", field, id)
 	}
 }

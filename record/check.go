@@ -34,6 +34,7 @@ var (
 	namePattern      = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,127}$`)
 	principalPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._@+-]{0,127}$`)
 	versionPattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$`)
+	releaseIDPattern = regexp.MustCompile(`^r-[0-9a-f]{12}$`)
 	commitPattern    = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 

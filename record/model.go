@@ -71,8 +71,14 @@ func (r Run) Keys(Digest) []string {
 	return keys
 }
 
-// Subject implements Body. A run is about its first output.
-func (r Run) Subject() (string, Digest) { return "run/" + r.Ref(), r.Outputs[0].Digest }
+// Subject implements Body. A run is about its first output; one that was never
+// valid may have none.
+func (r Run) Subject() (string, Digest) {
+	if len(r.Outputs) == 0 {
+		return "run/" + r.Ref(), ""
+	}
+	return "run/" + r.Ref(), r.Outputs[0].Digest
+}
 
 // Validate implements Body.
 func (r Run) Validate() error {
