@@ -1,0 +1,189 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+	"imprimatur.dev/verify"
+	"imprimatur.dev/wire"
+)
+
+func me(r *reg, ctx context.Context, who registry.Caller, _ *none) (wire.Myself, error) {
+	return r.Me(ctx, who)
+}
+
+// list pages through the statements of one kind.
+func list(kind record.Kind) mount {
+	return page(func(r *reg, ctx context.Context, who registry.Caller, p *span) (wire.Page, error) {
+		return r.List(ctx, who, kind, p.Before, p.Limit)
+	})
+}
+
+type entriesOf struct {
+	span
+	Kind string `query:"kind" required:"true" doc:"A kind's URI, or its word with '-' for spaces, such as training-run."`
+}
+
+func entries(r *reg, ctx context.Context, who registry.Caller, p *entriesOf) (wire.Page, error) {
+	for _, k := range record.Kinds() {
+		if p.Kind == string(k) || p.Kind == strings.ReplaceAll(k.String(), " ", "-") {
+			return r.List(ctx, who, k, p.Before, p.Limit)
+		}
+	}
+	return wire.Page{}, Refusal(wire.Invalid, "%q is not a kind of statement", p.Kind)
+}
+
+type releasesOf struct {
+	span
+	Model string `query:"model" doc:"team/model; without it, all models."`
+}
+
+func releases(r *reg, ctx context.Context, who registry.Caller, p *releasesOf) (wire.Page, error) {
+	return r.Releases(ctx, who, p.Model, p.Before, p.Limit)
+}
+
+type statedBy struct {
+	span
+	Principal string `query:"principal" required:"true"`
+}
+
+func by(r *reg, ctx context.Context, who registry.Caller, p *statedBy) (wire.Page, error) {
+	return r.By(ctx, who, p.Principal, p.Before, p.Limit)
+}
+
+type diffFrom struct {
+	identified
+	From string `query:"from" doc:"The older release; without it, the one that was live in the line before."`
+}
+
+func diff(r *reg, ctx context.Context, who registry.Caller, p *diffFrom) (wire.Diff, error) {
+	return r.DiffReleases(ctx, who, p.From, p.ID)
+}
+
+type decision struct {
+	Environment string        `query:"environment" required:"true"`
+	Artifact    record.Digest `query:"artifact" required:"true"`
+}
+
+func decide(r *reg, ctx context.Context, _ registry.Caller, p *decision) (wire.Decision, error) {
+	if err := p.Artifact.Validate(); err != nil {
+		return wire.Decision{}, Refusal(wire.Invalid, "artifact: %v", err)
+	}
+	return r.Decide(ctx, p.Environment, p.Artifact), nil
+}
+
+type moment struct {
+	At time.Time `query:"at" doc:"A time as RFC 3339; without it, now."`
+}
+
+func live(r *reg, ctx context.Context, who registry.Caller, p *moment) ([]wire.LiveRelease, error) {
+	return r.Live(ctx, who, p.At)
+}
+
+type thing struct {
+	Of string `query:"of" required:"true" doc:"A digest, team/name@version, or secret:NAME."`
+}
+
+func impact(r *reg, ctx context.Context, who registry.Caller, p *thing) ([]wire.Reached, error) {
+	return r.Impact(ctx, who, p.Of)
+}
+
+type position struct {
+	Index int64 `query:"index" required:"true" minimum:"0"`
+}
+
+func proof(r *reg, ctx context.Context, _ registry.Caller, p *position) (wire.Proof, error) {
+	got, err := r.Proof(ctx, p.Index)
+	if err != nil {
+		return wire.Proof{}, err
+	}
+	out := wire.Proof{Index: got.Index, Hashes: make([][]byte, len(got.Hashes)), Checkpoint: string(got.Checkpoint)}
+	for i, h := range got.Hashes {
+		out.Hashes[i] = h[:]
+	}
+	return out, nil
+}
+
+type sizes struct {
+	Older int64 `query:"older" required:"true" minimum:"1"`
+	Newer int64 `query:"newer" required:"true" minimum:"1"`
+}
+
+func consistency(r *reg, ctx context.Context, _ registry.Caller, p *sizes) (wire.Consistency, error) {
+	got, err := r.Consistency(ctx, p.Older, p.Newer)
+	if err != nil {
+		return wire.Consistency{}, err
+	}
+	out := wire.Consistency{Older: p.Older, Newer: p.Newer, Hashes: make([][]byte, len(got))}
+	for i, h := range got {
+		out.Hashes[i] = h[:]
+	}
+	return out, nil
+}
+
+func status(r *reg, ctx context.Context, _ registry.Caller, _ *none) (wire.LogStatus, error) {
+	return r.LogStatus(ctx)
+}
+
+// file is an answer that is not JSON of this API.
+type file struct {
+	Type        string `header:"Content-Type" hidden:"true"`
+	Disposition string `header:"Content-Disposition" hidden:"true"`
+	Body        func(huma.Context)
+}
+
+// ofType documents an answer of bytes.
+func ofType(op huma.Operation, media string) huma.Operation {
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: http.StatusText(http.StatusOK),
+		Content:     map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+	}}
+	return op
+}
+
+// bundle answers with the bundle in its one form.
+func bundle(f *face, op huma.Operation) {
+	handle(f, ofType(op, verify.MediaType), func(ctx context.Context, q *request, in *identified) (*file, error) {
+		b, err := f.reg.Bundle(ctx, q.caller(), in.ID)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := b.Marshal()
+		if err != nil {
+			return nil, err
+		}
+		return &file{verify.MediaType, `attachment; filename="` + b.Release + `.bundle.json"`, func(c huma.Context) {
+			// The status is sent: an error now means that the caller has gone.
+			_, _ = c.BodyWriter().Write(raw)
+		}}, nil
+	})
+}
+
+// evidence answers with the bytes of an evidence file. They are somebody's
+// upload, so a browser is told to keep them rather than show them.
+func evidence(f *face, op huma.Operation) {
+	handle(f, ofType(op, "application/octet-stream"), func(ctx context.Context, q *request, in *identified) (*file, error) {
+		content, err := f.reg.Evidence(ctx, q.caller(), record.Digest(in.ID))
+		if err != nil {
+			return nil, err
+		}
+		return &file{"application/octet-stream", "attachment", func(c huma.Context) {
+			_, err := io.Copy(c.BodyWriter(), content)
+			if err := content.Close(); err != nil {
+				f.log.ErrorContext(ctx, "closing evidence", "request", q.id, "error", err)
+			}
+			if err != nil {
+				// Cut off, so that nobody takes a part for the whole.
+				f.log.ErrorContext(ctx, "sending evidence", "request", q.id, "error", err)
+				panic(http.ErrAbortHandler)
+			}
+		}}, nil
+	})
+}

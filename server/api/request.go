@@ -1,0 +1,128 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"imprimatur.dev/registry"
+	"imprimatur.dev/wire"
+)
+
+// maxKey is the length of the longest Idempotency-Key.
+const maxKey = 64
+
+// request is what the handlers know of a request beside its typed input.
+type request struct {
+	http *http.Request
+	id   string
+	who  registry.Caller
+	key  string
+	// body has hashed everything of the body that was read.
+	body hash.Hash
+}
+
+type requestKey struct{}
+
+func requestOf(ctx context.Context) *request { return ctx.Value(requestKey{}).(*request) }
+
+// enter signs the caller in where the row asks for it, before the body is read,
+// and has the body hashed while it is.
+func (f *face) enter(row route) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		q := &request{http: r, id: w.Header().Get(RequestID), body: sha256.New()}
+		err := error(nil)
+		if row.access == signedIn {
+			q.who, err = f.reg.Authenticate(r.Context(), bearer(r))
+		}
+		if err == nil && r.Method != http.MethodGet {
+			q.key, err = idempotencyKey(r)
+		}
+		if err != nil {
+			Refuse(w, r, f.log, err)
+			return
+		}
+		r.Body = tee{io.TeeReader(r.Body, q.body), r.Body}
+		next(huma.WithValue(ctx, requestKey{}, q))
+	}
+}
+
+type tee struct {
+	io.Reader
+	io.Closer
+}
+
+// bearer returns the token of a request, or nothing.
+func bearer(r *http.Request) string {
+	given := r.Header.Values("Authorization")
+	if len(given) != 1 {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(given[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// idempotencyKey returns the request's key. A '#' would let one key pass for
+// another with a fingerprint.
+func idempotencyKey(r *http.Request) (string, error) {
+	given := r.Header.Values("Idempotency-Key")
+	if len(given) == 0 {
+		return "", nil
+	}
+	key := given[0]
+	forbidden := strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' || c == '#' })
+	if len(given) > 1 || key == "" || len(key) > maxKey || forbidden {
+		return "", Refusal(wire.Invalid, "the Idempotency-Key is not one key of up to %d visible ASCII characters without '#'", maxKey)
+	}
+	return key, nil
+}
+
+// caller is who asks, with the key and the fingerprint of what they ask; to be
+// called after the body was read.
+func (q *request) caller() registry.Caller {
+	who := q.who
+	if q.key != "" {
+		h := sha256.New()
+		io.WriteString(h, q.http.Method+"\n"+q.http.URL.EscapedPath()+"\n") //nolint:errcheck // a hash takes everything
+		h.Write(q.body.Sum(nil))
+		who.Request = q.key + "#" + hex.EncodeToString(h.Sum(nil))[:16]
+	}
+	return who
+}
+
+// noBody refuses a request that brings a body to an operation that takes none.
+func (q *request) noBody() error {
+	n, err := io.CopyN(io.Discard, q.http.Body, 1)
+	if n > 0 {
+		return Refusal(wire.Invalid, "%s %s takes no body", q.http.Method, q.http.URL.Path)
+	}
+	if err != io.EOF {
+		return Refusal(wire.Invalid, "the request's body cannot be read")
+	}
+	return nil
+}
+
+// next returns the Link to the page that begins before an index, or nothing at
+// the end.
+func (q *request) next(before int64) string {
+	if before == 0 {
+		return ""
+	}
+	query := q.http.URL.Query()
+	query.Set("before", strconv.FormatInt(before, 10))
+	u := url.URL{Path: q.http.URL.Path, RawQuery: query.Encode()}
+	return "<" + u.String() + `>; rel="next"`
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"net/http"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+)
+
+const (
+	get    = http.MethodGet
+	post   = http.MethodPost
+	remove = http.MethodDelete
+)
+
+// reg is short for the rows' method expressions.
+type reg = registry.Registry
+
+// routes is the whole API.
+var routes = []route{
+	{get, "/me", "Me", "Who the caller is, and their roles", signedIn, 0, ask(me)},
+	{post, "/principals", "EnrolPrincipal", "Enrol a principal, or change one", signedIn, 0, create((*reg).EnrolPrincipal)},
+	{get, "/principals", "ListPrincipals", "What was stated of principals", signedIn, 0, list(record.KindPrincipal)},
+	{get, "/principals/{id}", "Principal", "A principal with its roles", signedIn, 0, on((*reg).Principal)},
+	{post, "/roles", "BindRole", "Bind a role to a principal, or take it away", signedIn, 0, create((*reg).BindRole)},
+	{get, "/roles", "ListRoles", "What was stated of roles", signedIn, 0, list(record.KindRole)},
+	{post, "/tokens", "IssueToken", "Issue an API token; its secret is in this answer only, and a repeat makes another", signedIn, 0, create((*reg).IssueToken)},
+	{get, "/tokens", "ListTokens", "What was stated of tokens", signedIn, 0, list(record.KindToken)},
+	{remove, "/tokens/{id}", "RevokeToken", "End a token", signedIn, 0, on((*reg).RevokeToken)},
+	{post, "/teams", "CreateTeam", "Create a team, or change what it is shown as", signedIn, 0, create((*reg).CreateTeam)},
+	{get, "/teams", "ListTeams", "What was stated of teams", signedIn, 0, list(record.KindTeam)},
+	{post, "/environments", "SetEnvironment", "Create an environment, or change one", signedIn, 0, create((*reg).SetEnvironment)},
+	{get, "/environments", "ListEnvironments", "What was stated of environments", signedIn, 0, list(record.KindEnvironment)},
+
+	{post, "/datasets", "RegisterDataset", "Register a dataset version", signedIn, 0, create((*reg).RegisterDataset)},
+	{get, "/datasets", "ListDatasets", "Dataset versions", signedIn, 0, list(record.KindDataset)},
+	{post, "/data-approvals", "DecideData", "Approve data for named purposes, or withdraw it", signedIn, 0, create((*reg).DecideData)},
+	{get, "/data-approvals", "ListDataApprovals", "Approvals and withdrawals of data", signedIn, 0, list(record.KindDataApproval)},
+	{post, "/runs", "RecordRun", "Record a training run", signedIn, 0, create((*reg).RecordRun)},
+	{get, "/runs", "ListRuns", "Training runs", signedIn, 0, list(record.KindRun)},
+	{post, "/models", "RegisterModel", "Register a model, or change what is said of it", signedIn, 0, create((*reg).RegisterModel)},
+	{get, "/models", "ListModels", "What was stated of models", signedIn, 0, list(record.KindModel)},
+	{post, "/versions", "RegisterVersion", "Register a model version", signedIn, 0, create((*reg).RegisterVersion)},
+	{get, "/versions", "ListVersions", "Model versions", signedIn, 0, list(record.KindModelVersion)},
+	{post, "/use-cases", "RegisterUseCase", "Register a use case, or change one", signedIn, 0, create((*reg).RegisterUseCase)},
+	{get, "/use-cases", "ListUseCases", "What was stated of use cases", signedIn, 0, list(record.KindUseCase)},
+	{post, "/evaluations", "RecordEvaluation", "Record an evaluation with its raw evidence", signedIn, maxSubmission, create(recordEvaluation)},
+	{get, "/evaluations", "ListEvaluations", "Evaluations", signedIn, 0, list(record.KindEvaluation)},
+	{get, "/evidence/{id}", "Evidence", "The raw evidence with a digest", signedIn, 0, evidence},
+	{post, "/policies", "PublishPolicy", "Publish a policy file", signedIn, 0, create(publishPolicy)},
+	{get, "/policies", "ListPolicies", "Policy versions", signedIn, 0, list(record.KindPolicy)},
+	{post, "/signals", "RecordSignal", "Record something seen after promotion", signedIn, 0, create((*reg).RecordSignal)},
+	{get, "/signals", "ListSignals", "Signals", signedIn, 0, list(record.KindSignal)},
+
+	{post, "/releases", "ProposeRelease", "Propose a release", signedIn, 0, create((*reg).ProposeRelease)},
+	{get, "/releases", "Releases", "The releases of a model, or all", signedIn, 0, page(releases)},
+	{get, "/releases/{id}", "CheckRelease", "A release with the verdict on it now", signedIn, 0, on((*reg).CheckRelease)},
+	{get, "/releases/{id}/history", "History", "Everything stated of the release's line, oldest first", signedIn, 0, on((*reg).History)},
+	{get, "/releases/{id}/diff", "DiffReleases", "What changed since another release, or since the one that was live", signedIn, 0, ask(diff)},
+	{get, "/releases/{id}/bundle", "Bundle", "The file by which the release verifies offline", signedIn, 0, bundle},
+	{post, "/releases/{id}/approvals", "Approve", "Approve, or request changes", signedIn, 0, change(approve)},
+	{post, "/releases/{id}/promote", "Promote", "Make it the release that runs in its environment", signedIn, 0, on((*reg).Promote)},
+	{post, "/releases/{id}/rollback", "Rollback", "Promote an earlier release of the line again", signedIn, 0, change(rollback)},
+	{post, "/releases/{id}/suspend", "Suspend", "Stop the release at once, or lift a suspension", signedIn, 0, change(suspend)},
+	{post, "/releases/{id}/retire", "Retire", "End the release for good", signedIn, 0, change(retire)},
+	{post, "/releases/{id}/waivers", "Waive", "Set aside one named gate for a time", signedIn, 0, change(waive)},
+	{post, "/releases/{id}/break-glass", "BreakGlass", "Promote in spite of the verdict, for a time", signedIn, 0, change(breakGlass)},
+	{get, "/exceptions", "ListExceptions", "Waivers and broken glass", signedIn, 0, list(record.KindException)},
+	{post, "/exceptions/{id}/review", "ReviewException", "Record the look back at an exception", signedIn, 0, change(review)},
+	{get, "/decide", "Decide", "May this artifact run in this environment?", signedIn, 0, ask(decide)},
+
+	{get, "/audit/live", "Live", "What was live at a time, by whose approval and on what evidence", signedIn, 0, ask(live)},
+	{get, "/audit/who", "By", "What a principal stated", signedIn, 0, page(by)},
+	{get, "/audit/impact", "Impact", "What was made from, or may use, a thing", signedIn, 0, ask(impact)},
+
+	{get, "/log/entries", "List", "The statements of one kind", signedIn, 0, page(entries)},
+	{get, "/log/proof", "Proof", "The proof that an entry is in the ledger", public, 0, ask(proof)},
+	{get, "/log/consistency", "Consistency", "The proof that the ledger of one size begins that of another", public, 0, ask(consistency)},
+	{get, "/log/status", "Status", "How long the ledger is, and who signs it", public, 0, ask(status)},
+}

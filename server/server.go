@@ -1,0 +1,158 @@
+// Package server is the HTTP face of an installation: one listener for all of
+// its faces, each in a sub-package of its own.
+//
+//	/                    what this is, and where its documents are
+//	/api/                the operations, for people
+//	/api/openapi.json    the same for programs, OpenAPI 3.1
+//	/api/v1/...          package api; needs a token, the public log apart
+//	/log/...             package tiles: the ledger for monitors and witnesses
+//	/healthz, /readyz    whether the process lives, and whether it can decide
+//
+// Every answer has an X-Request-Id, under which the log tells what went wrong,
+// and headers by which a browser runs no script and keeps nothing. A request
+// that a browser sends from another site's page is refused before any face
+// sees it.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"imprimatur.dev/registry"
+	"imprimatur.dev/server/api"
+	"imprimatur.dev/server/tiles"
+	"imprimatur.dev/wire"
+)
+
+// Options are what may differ between installations.
+type Options struct {
+	// Log takes what goes wrong; nil is slog's default.
+	Log *slog.Logger
+}
+
+// New returns the handler of everything that the server answers.
+func New(reg *registry.Registry, opts Options) http.Handler {
+	log := opts.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	v1 := api.New(reg, log)
+	mux := http.NewServeMux()
+	mux.Handle(api.Prefix+"/", v1)
+	mux.Handle(tiles.Prefix, tiles.New(reg, log))
+	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		send(w, "application/openapi+json; charset=utf-8", v1.OpenAPI)
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		send(w, "text/plain; charset=utf-8", []byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, reg, log) })
+	pages(mux, reg, v1)
+	fromHere := http.NewCrossOriginProtection()
+	fromHere.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.Refuse(w, r, log, api.Refusal(wire.Forbidden, "a browser sent this from another site's page; send it from here, or without a browser"))
+	}))
+	return guarded(fromHere.Handler(mux), log)
+}
+
+// readyWithin is how long the ledger may take to answer a readiness probe.
+const readyWithin = 2 * time.Second
+
+func ready(w http.ResponseWriter, r *http.Request, reg *registry.Registry, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+	defer cancel()
+	if err := reg.Ready(ctx); err != nil {
+		log.WarnContext(r.Context(), "not ready", "error", err)
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		send(w, "text/plain; charset=utf-8", []byte("the ledger cannot be read\n"))
+		return
+	}
+	send(w, "text/plain; charset=utf-8", []byte("ready\n"))
+}
+
+func send(w http.ResponseWriter, media string, content []byte) {
+	w.Header().Set("Content-Type", media)
+	// The status is sent: an error now means that the caller has gone.
+	_, _ = w.Write(content)
+}
+
+// guarded gives every answer its id and its headers, and turns a panic into a
+// refusal, so that a fault in one request ends that request alone.
+func guarded(next http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set(api.RequestID, rand.Text()[:16])
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Cache-Control", "no-store")
+		defer func() {
+			fault := recover()
+			if fault == nil {
+				return
+			}
+			// What was meant to cut the answer off still does.
+			if err, ok := fault.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(fault)
+			}
+			api.Refuse(w, r, log, fmt.Errorf("panic at %s %s: %v", r.Method, r.URL.Path, fault))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Limits of one connection. A body may take as long as the face that reads it
+// allows; headers may not.
+const (
+	headersWithin = 10 * time.Second
+	answerWithin  = 5 * time.Minute
+	idleFor       = 2 * time.Minute
+	maxHeaders    = 64 << 10
+	// drainFor is how long requests may take to finish when the server stops.
+	drainFor = 15 * time.Second
+)
+
+// Serve listens on an address and serves until ctx ends; then it lets the
+// requests under way finish.
+func Serve(ctx context.Context, addr string, handler http.Handler) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	return ServeOn(ctx, l, handler)
+}
+
+// ServeOn is [Serve] on a listener that is open already, which it closes.
+func ServeOn(ctx context.Context, l net.Listener, handler http.Handler) error {
+	s := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headersWithin,
+		ReadTimeout:       answerWithin,
+		WriteTimeout:      answerWithin,
+		IdleTimeout:       idleFor,
+		MaxHeaderBytes:    maxHeaders,
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving on %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	defer cancel()
+	if err := s.Shutdown(drain); err != nil {
+		return errors.Join(fmt.Errorf("requests were still under way after %s: %w", drainFor, err), s.Close())
+	}
+	return nil
+}
