@@ -53,7 +53,7 @@ func (t *tx) speak(c *examined, in wire.Word) error {
 	}
 	tier := c.policy.Tier(c.Release.Record.Context.Tier)
 	if tier == nil {
-		return refusedBy(c.Verdict, "Approving "+c.ID)
+		return refusedBy(t.named(c), "Approving "+c.ID)
 	}
 	seats, ok := tier.Seats(in.Role)
 	if !ok {

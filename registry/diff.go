@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"imprimatur.dev/authority"
@@ -38,9 +40,10 @@ func compare(older, newer *examined) wire.Diff {
 	was, is := older.Release.Record, newer.Release.Record
 	widening := authority.Compare(was.Authority, is.Authority)
 	d := wire.Diff{From: older.ID, To: newer.ID, Authority: widening.Relation}
+	named := names(older, newer)
 	sentences := map[record.Part][]string{
-		record.PartBehaviour: behaviourChanges(was.Behaviour, is.Behaviour),
-		record.PartData:      dataChanges(was.Data, is.Data),
+		record.PartBehaviour: behaviourChanges(was.Behaviour, is.Behaviour, named),
+		record.PartData:      dataChanges(was.Data, is.Data, named),
 		record.PartContext:   contextChanges(was.Context, is.Context),
 	}
 	for _, c := range widening.Changes {
@@ -54,13 +57,16 @@ func compare(older, newer *examined) wire.Diff {
 	return d
 }
 
-// carried tells of each approval of the older release what the policy makes of
-// it on the newer one.
+// carried tells of each approval that counts for the older release what the
+// policy makes of it on the newer one.
 func carried(older, newer *examined) []wire.Carried {
 	var out []wire.Carried
-	for _, a := range newer.dossier.Approvals {
+	for i, a := range older.dossier.Approvals {
 		rec := a.Approval.Record
-		if rec.Release != older.ID || rec.Decision != record.Approve {
+		spokeAgain := slices.ContainsFunc(older.dossier.Approvals[i+1:], func(b record.ApprovalFacts) bool {
+			return b.Approval.Actor == a.Approval.Actor && b.Approval.Record.Role == rec.Role && b.Approval.Record.Release != newer.ID
+		})
+		if counts, _ := older.policy.Carries(older.dossier, a, older.Verdict.At); !counts || spokeAgain || rec.Release == newer.ID {
 			continue
 		}
 		ok, why := newer.policy.Carries(newer.dossier, a, newer.Verdict.At)
@@ -69,19 +75,42 @@ func carried(older, newer *examined) []wire.Carried {
 	return out
 }
 
-func behaviourChanges(was, is record.Behaviour) []string {
+// names calls datasets and evaluations by name where a dossier knows them.
+func names(older, newer *examined) func([]record.Digest) []string {
+	known := map[record.Digest]string{}
+	for _, d := range []*record.Dossier{older.dossier, newer.dossier} {
+		for _, set := range d.Datasets {
+			known[set.Dataset.Record.Digest] = set.Dataset.Record.Ref()
+		}
+		for _, e := range d.Evaluations {
+			known[e.Digest] = fmt.Sprintf("%s of %s/%s", record.EvaluationID(e.Digest), e.Record.Category, e.Record.Suite)
+		}
+		for _, b := range d.Bases {
+			known[b.Record.Artifact] = b.Record.Ref()
+		}
+	}
+	return func(ds []record.Digest) []string {
+		out := make([]string, len(ds))
+		for i, d := range ds {
+			out[i] = cmp.Or(known[d], d.Short())
+		}
+		return out
+	}
+}
+
+func behaviourChanges(was, is record.Behaviour, named func([]record.Digest) []string) []string {
 	var out []string
 	out = changed(out, "the model version", was.Model+"@"+was.Version, is.Model+"@"+is.Version)
 	out = changed(out, "the artifact", was.Artifact.Short(), is.Artifact.Short())
 	out = changed(out, "the prompt", was.Prompt.Short(), is.Prompt.Short())
 	out = changed(out, "the configuration", was.Configuration.Short(), is.Configuration.Short())
-	return addedRemoved(out, "the evaluation", digests(was.Evaluations), digests(is.Evaluations))
+	return addedRemoved(out, "the evaluation", named(was.Evaluations), named(is.Evaluations))
 }
 
-func dataChanges(was, is record.ReleaseData) []string {
+func dataChanges(was, is record.ReleaseData, named func([]record.Digest) []string) []string {
 	out := addedRemoved(nil, "the training run", was.Runs, is.Runs)
-	out = addedRemoved(out, "the dataset", digests(was.Datasets), digests(is.Datasets))
-	return addedRemoved(out, "the base model", digests(was.Bases), digests(is.Bases))
+	out = addedRemoved(out, "the dataset", named(was.Datasets), named(is.Datasets))
+	return addedRemoved(out, "the base model", named(was.Bases), named(is.Bases))
 }
 
 func contextChanges(was, is record.Context) []string {
@@ -115,14 +144,6 @@ func addedRemoved(out []string, what string, was, is []string) []string {
 		if !slices.Contains(is, v) {
 			out = append(out, what+" "+v+" is gone")
 		}
-	}
-	return out
-}
-
-func digests(ds []record.Digest) []string {
-	out := make([]string, len(ds))
-	for i, d := range ds {
-		out[i] = d.Short()
 	}
 	return out
 }

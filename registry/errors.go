@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -42,12 +43,21 @@ func CodeOf(err error) wire.Code {
 	}
 }
 
-// refusedBy words a verdict that does not pass.
-func refusedBy(v record.Verdict, what string) *Error {
+// refusedBy words a verdict that does not pass: every gate in the way, why, who
+// can supply what is missing, and the command that does so.
+func refusedBy(c *examined, what string) *Error {
+	v := c.Verdict
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is refused by policy %s (%s), tier %s:", what, v.Policy.Name, v.Policy.Digest.Short(), v.Tier)
 	for _, g := range v.Blocking() {
 		fmt.Fprintf(&b, "\n  %s: %s", g.Name, g.Reason)
+		for i, role := range g.Who {
+			b.WriteString(map[bool]string{true: " Ask ", false: " or "}[i == 0])
+			fmt.Fprintf(&b, "%s (%s)", role, cmp.Or(strings.Join(c.Approvers[role], ", "), "nobody holds the role"))
+		}
+		if g.Do != "" {
+			fmt.Fprintf(&b, ": %s", g.Do)
+		}
 	}
 	return &Error{Code: wire.Refused, Message: b.String(), Verdict: &v}
 }

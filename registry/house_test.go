@@ -1,6 +1,9 @@
 package registry_test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"imprimatur.dev/wire"
@@ -56,4 +59,14 @@ func (h *house) incomplete(version string) wire.Case {
 	h.Helper()
 	h.evaluate(h.train(version, true), 950)
 	return must[wire.Case](h)(h.reg.ProposeRelease(h.ctx, ann, wire.Proposal{Version: "lab/net@" + version, UseCase: "lab/triage", Environment: "production", Incomplete: true}))
+}
+
+// copyOf opens the registry on a copy of a closed data folder.
+func (h *house) copyOf(dir string) {
+	h.Helper()
+	err := os.CopyFS(h.dir, os.DirFS(dir))
+	if err := errors.Join(err, os.Chmod(filepath.Join(h.dir, "keys", "server.key"), 0o600)); err != nil {
+		h.Fatal(err)
+	}
+	h.reopen()
 }

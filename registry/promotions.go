@@ -55,7 +55,7 @@ func (t *tx) promotable(id string) (*examined, error) {
 		return nil, refusef(wire.Refused, "the release %s is retired for good; propose a new one", id)
 	}
 	if !c.Verdict.Passed {
-		return nil, refusedBy(t.named(c).Verdict, "Promoting "+id)
+		return nil, refusedBy(t.named(c), "Promoting "+id)
 	}
 	return c, nil
 }

@@ -42,7 +42,7 @@ func (r *Registry) ProposeRelease(ctx context.Context, who Caller, in wire.Propo
 		}
 		gaps := slices.ContainsFunc(c.Verdict.Blocking(), func(g record.Gate) bool { return !strings.HasPrefix(g.Name, "approval/") })
 		if gaps {
-			return refusedBy(t.named(c).Verdict, "A release of "+in.Version)
+			return refusedBy(t.named(c), "A release of "+in.Version)
 		}
 		return nil
 	})
