@@ -1,7 +1,161 @@
 package main
 
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+	"imprimatur.dev/store"
+)
+
 // serveCmd is "imprimatur serve".
-type serveCmd struct{}
+type serveCmd struct {
+	Data   string `default:"${dataDefault}" placeholder:"DIR" help:"The folder of keys, evidence and, without --db, the ledger (default ${dataDefault})."`
+	Listen string `default:"${listenDefault}" placeholder:"ADDRESS" help:"Where to listen (default ${listenDefault})."`
+	DB     string `name:"db" placeholder:"URL" help:"postgres://… for a ledger that several servers share; else SQLite in the folder."`
+
+	PassphraseFile string `placeholder:"FILE" help:"Opens the server's key, and encrypts a new one; or IMPRIMATUR_PASSPHRASE."`
+
+	NewAdministratorToken bool `help:"Print a new token for the first administrator, for who has lost every other way in."`
+}
+
+// Help implements kong.HelpProvider.
+func (c *serveCmd) Help() string {
+	return "The first start makes the server's key and prints a token for the administrator, once. " +
+		"The server speaks plain HTTP: put a proxy with TLS before it where it is reached from elsewhere. " +
+		"It ends on an interrupt, after the requests that run."
+}
+
+// serving is what serve prints when it is ready.
+type serving struct {
+	URL     string `json:"url"`
+	Data    string `json:"data"`
+	Origin  string `json:"origin"`
+	Key     string `json:"key"`
+	Token   string `json:"administratorToken,omitzero"`
+	Expires string `json:"administratorTokenLives,omitzero"`
+}
+
+// graceful is how long requests may run on after the end was asked for.
+const graceful = 10 * time.Second
 
 // Run implements the command.
-func (c *serveCmd) Run(a *app) error { return nil }
+func (c *serveCmd) Run(a *app) error {
+	passphrase, err := c.passphrase(a)
+	if err != nil {
+		return err
+	}
+	// The listener comes first: a first token that is printed before the start
+	// fails would be lost.
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return &failure{code: exitUndecided, err: fmt.Errorf("cannot listen at %s: %w", c.Listen, cause(err)), hint: "another server may run there; choose another address with --listen"}
+	}
+	defer listener.Close()
+	reg, err := openRegistry(a.ctx, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase})
+	if err != nil {
+		return err
+	}
+	out := serving{URL: "http://" + listener.Addr().String(), Data: c.Data, Origin: reg.Origin(), Key: reg.VerifierKey()}
+	if out.Token, err = c.token(a.ctx, reg); err != nil {
+		return errors.Join(err, reg.Close())
+	}
+	if out.Token != "" {
+		out.Expires = "24h"
+	}
+	if err := a.show(out, func(p *page) { out.draw(p) }); err != nil {
+		return errors.Join(err, reg.Close())
+	}
+	if !loopback(listener.Addr()) {
+		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
+	}
+	log := slog.New(slog.NewTextHandler(a.stderr, nil))
+	return errors.Join(serveUntilDone(a.ctx, listener, handler(reg, log), log), reg.Close())
+}
+
+// openRegistry opens an installation, and turns what a person must do something
+// about into refusals.
+func openRegistry(ctx context.Context, cfg registry.Config) (*registry.Registry, error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the data folder: %w", err)
+	}
+	reg, err := registry.Open(ctx, cfg)
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return nil, &failure{code: exitNo, err: err, hint: "another imprimatur serve runs on this folder; end it, or name another folder with --data"}
+	case errors.Is(err, store.ErrForked):
+		return nil, &failure{code: exitNo, err: err, hint: "an older backup was restored, or entries were lost: nothing was written. Restore a newer one, and see imprimatur log verify --data " + cfg.Data}
+	}
+	return reg, err
+}
+
+func (c *serveCmd) passphrase(a *app) (string, error) {
+	if c.PassphraseFile == "" {
+		return a.env("IMPRIMATUR_PASSPHRASE"), nil
+	}
+	raw, err := a.readFile(c.PassphraseFile, "the passphrase")
+	return strings.TrimRight(string(raw), "\r\n"), err
+}
+
+// token returns the administrator's token where one is to be shown.
+func (c *serveCmd) token(ctx context.Context, reg *registry.Registry) (string, error) {
+	token, err := reg.Begin(ctx)
+	if err != nil || token != "" || !c.NewAdministratorToken {
+		return token, err
+	}
+	return reg.RecoverAdministrator(ctx)
+}
+
+func (s serving) draw(p *page) {
+	p.styled(strong, "Imprimatur serves %s", s.URL)
+	p.field("data folder", "%s", s.Data)
+	p.field("ledger", "%s", s.Origin)
+	if s.Token == "" {
+		return
+	}
+	p.line("")
+	p.line("This token signs in the principal %s for %s. It is shown once; use it to enrol yourself and others:", registry.FirstAdministrator, s.Expires)
+	p.line("")
+	p.line("  export IMPRIMATUR_URL=%s", s.URL)
+	p.line("  export IMPRIMATUR_TOKEN=%s", s.Token)
+	p.line("")
+	p.line("  imprimatur principal enrol NAME")
+	p.line("  imprimatur principal bind NAME --role %s --team '*'", record.Administrator)
+	p.line("  imprimatur principal token NAME")
+}
+
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// serveUntilDone serves until the context ends, and then lets the requests that
+// run come to their end.
+func serveUntilDone(ctx context.Context, listener net.Listener, h http.Handler, log *slog.Logger) error {
+	srv := &http.Server{
+		Handler: h, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("ending, after the requests that run")
+	end, cancel := context.WithTimeout(context.Background(), graceful)
+	defer cancel()
+	if err := srv.Shutdown(end); err != nil {
+		return fmt.Errorf("some requests did not end within %s: %w", graceful, err)
+	}
+	return nil
+}
