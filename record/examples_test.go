@@ -1,0 +1,119 @@
+package record_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"imprimatur.dev/record"
+)
+
+const (
+	line    = "acme/triage/acme:queue/production"
+	release = "r-0123456789ab"
+)
+
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+func digest(of string) record.Digest { return record.DigestOf([]byte(of)) }
+
+func ptr[T any](v T) *T { return &v }
+
+// examples has one valid record of every kind, made anew at each call.
+func examples() map[record.Kind]record.Body {
+	out := map[record.Kind]record.Body{}
+	for _, b := range append(peopleAndPlaces(), append(lineageRecords(), decisions()...)...) {
+		out[b.Kind()] = b
+	}
+	return out
+}
+
+func peopleAndPlaces() []record.Body {
+	return []record.Body{
+		record.Principal{Name: "pipeline", Type: record.Workload, Owner: "tess", Purpose: "training", Emails: []string{"ci@acme.example"}, Expires: noon},
+		record.Role{Principal: "tess", Role: record.Contributor, Team: "acme", Expires: noon},
+		record.Token{ID: "t-1", Principal: "tess", Hash: digest("secret"), Scopes: []string{record.ScopeRead, "risk"}, Expires: noon, Note: "laptop"},
+		record.Team{Name: "acme", DisplayName: "Acme"},
+		record.Environment{Name: "production", LeastTier: "low", Policy: "default", Aliases: []string{"champion"}, Namespaces: []string{"prod"}, Workloads: []string{"pipeline"}},
+		record.UseCase{Team: "acme", Name: "queue", Title: "Sort the queue", Purpose: "triage", Owner: "mona", Tier: "high", Environments: []string{"production"}},
+		record.Policy{Name: "default", Text: "name: default\n", Digest: digest("name: default\n"), Reason: "first"},
+	}
+}
+
+func lineageRecords() []record.Body {
+	return []record.Body{
+		record.Dataset{Team: "acme", Name: "cases", Version: "1", Digest: digest("data"), Source: "s3://acme/cases", Classification: "internal", Owner: "stella", Derived: []record.Digest{digest("raw")}, Labels: map[string]string{"mlflow": "1234abcd"}},
+		record.DataApproval{Source: "s3://acme/*", Decision: record.Allow, Purposes: []string{"triage"}, Expires: noon, Reason: "collected for this"},
+		record.Run{
+			Team: "acme", ID: "run-1", Code: record.Code{Repository: "https://git.example/x", Commit: strings.Repeat("0a", 20), Author: "cody@acme.example"},
+			Parameters: map[string]string{"lr": "1e-3"}, Environment: map[string]string{"python": "3.14"}, Initiator: "tess",
+			Inputs:  []record.Resource{{Type: record.ResourceDataset, Name: "cases", Digest: digest("data")}},
+			Outputs: []record.Resource{{Type: record.ResourceModel, Name: "triage", Digest: digest("model")}, {Type: record.ResourceModel, Name: "tokeniser", Digest: digest("tokeniser")}},
+			Started: noon, Finished: noon.Add(time.Hour),
+		},
+		record.Model{Team: "acme", Name: "triage", Type: record.Trained, Owner: "mona", Description: "sorts"},
+		record.ModelVersion{
+			Model: "acme/triage", Version: "1", Type: record.FineTuned, Artifact: digest("model"), Run: "acme/run-1", Bases: []record.Digest{digest("base")},
+			Files:    []record.File{{Path: "a.json", SHA256: digest("a").Hex(), Size: 1}, {Path: "b.bin", SHA256: digest("b").Hex(), Size: 2}},
+			Findings: []record.Finding{{File: "b.bin", Type: "pickle", Detail: "loads os.system"}},
+		},
+		record.Evaluation{
+			Team: "acme", Artifact: digest("model"), Category: record.Accuracy, Suite: "holdout", Dataset: digest("held out"), Tool: record.Tool{Name: "t", Version: "1"},
+			Evidence: digest("file"), Metrics: []record.Metric{{Name: "accuracy", Value: 0.9, N: 10, Successes: ptr(9)}, {Name: "loss", Value: 0.3, StdErr: ptr(0.1), Lower95: ptr(0.1), Upper95: ptr(0.5)}},
+			Settings: map[string]string{"seed": "1"}, Assurance: record.Imported, Ran: noon,
+		},
+	}
+}
+
+func decisions() []record.Body {
+	return []record.Body{
+		record.Release{
+			Behaviour: record.Behaviour{Model: "acme/triage", Version: "1", Type: record.Trained, Artifact: digest("model"), Evaluations: []record.Digest{}},
+			Data:      record.ReleaseData{Runs: []string{"acme/run-1"}, Datasets: []record.Digest{digest("data")}},
+			Authority: record.Authority{Tools: []record.Grant{{Resource: "mail/*", Actions: []string{"send"}, Definition: digest("tool"), Limit: record.Limit{Calls: 1, Seconds: 60}, Until: noon, Condition: "true", Why: "to tell"}}},
+			Context:   record.Context{UseCase: "acme/queue", Tier: "high", Environment: "production", Owner: "mona", Policy: record.PolicyRef{Name: "default", Digest: digest("policy")}},
+		},
+		record.Approval{
+			Release: release, Line: line, Record: digest("record"), Role: record.Risk, Decision: record.Approve, Parts: map[record.Part]record.Digest{record.PartData: digest("part")},
+			Reason: "read it", Method: record.MethodPasskey, Expires: noon,
+		},
+		record.Exception{Type: record.Waiver, Release: release, Line: line, Record: digest("record"), Gate: "rollback", Reason: "once", Expires: noon, ReviewBy: noon},
+		record.Review{Exception: "x-0123456789ab", Release: release, Line: line, Outcome: record.Upheld, Reason: "it was right"},
+		record.Verdict{
+			Release: release, Line: line, Record: digest("record"), Artifact: digest("model"), Policy: record.PolicyRef{Name: "default", Digest: digest("policy")},
+			Tier: "high", At: noon, Passed: true, Gates: []record.Gate{{Name: "rollback", Rule: "r", Mode: record.Enforce, Result: record.Pass, Reason: "ok", Numbers: &record.Numbers{Value: 0.1, Threshold: 1e21, Method: "none"}}},
+			Marks: []string{"first release"}, Inputs: []record.Digest{digest("1"), digest("2")},
+		},
+		record.Promotion{Release: release, Line: line, Record: digest("record"), Environment: "production", Artifact: digest("model"), How: record.Rollback, Verdict: digest("verdict"), Until: noon, Replaces: "r-ba9876543210", Reason: "worse"},
+		record.Suspension{Release: release, Line: line, Record: digest("record"), Reason: "leak"},
+		record.Retirement{Release: release, Line: line, Record: digest("record"), Reason: "done"},
+		record.Envelope{
+			Name: "weekly", Line: line, Sources: []string{"s3://acme/*"}, Code: []string{"train/"}, Parameters: map[string]record.Range{"lr": {Least: 0.1, Most: 0.2}},
+			Floors: map[string]float64{"accuracy": 0.8}, Ceilings: map[string]float64{"psi": 0.2}, Releases: 4, Ends: noon,
+		},
+		record.Signal{Release: release, Line: line, Type: "drift", Detail: "psi 0.4", Observed: noon},
+	}
+}
+
+func TestEveryKindHasAValidExample(t *testing.T) {
+	have := examples()
+	for _, k := range record.Kinds() {
+		b, ok := have[k]
+		if !ok {
+			t.Errorf("the kind %s has no example: add one", string(k))
+			continue
+		}
+		if err := b.Validate(); err != nil {
+			t.Errorf("%s: %v", k, err)
+		}
+		if k.String() == string(k) {
+			t.Errorf("the kind %s has no word", string(k))
+		}
+		if name, _ := b.Subject(); name == "" || len(b.Keys(digest("self"))) == 0 {
+			t.Errorf("%s: subject %q, keys %q", k, name, b.Keys(digest("self")))
+		}
+	}
+	if len(have) != len(record.Kinds()) {
+		t.Errorf("%d examples for %d kinds", len(have), len(record.Kinds()))
+	}
+}

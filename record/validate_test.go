@@ -1,0 +1,314 @@
+package record_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"imprimatur.dev/record"
+)
+
+// fault is a record with one thing wrong and the words that must name it.
+type fault struct {
+	body record.Body
+	says string
+}
+
+// wrong changes the example of T in one thing.
+func wrong[T record.Body](says string, change func(*T)) fault {
+	var none T
+	body := examples()[none.Kind()].(T)
+	change(&body)
+	return fault{body, says}
+}
+
+func TestValidateNamesEachFault(t *testing.T) {
+	var all []fault
+	all = append(all, faultsOfPeople()...)
+	all = append(all, faultsOfLineage()...)
+	all = append(all, faultsOfReleases()...)
+	all = append(all, faultsOfDecisions()...)
+	covered := map[record.Kind]bool{}
+	for _, f := range all {
+		kind := f.body.Kind()
+		covered[kind] = true
+		err := f.body.Validate()
+		var invalid *record.InvalidError
+		if !errors.As(err, &invalid) || invalid.Kind != kind {
+			t.Errorf("%s: error %v, want a fault that says %q", kind, err, f.says)
+			continue
+		}
+		if len(invalid.Faults) != 1 || !strings.Contains(invalid.Faults[0], f.says) {
+			t.Errorf("%s: faults %q, want the one that says %q", kind, invalid.Faults, f.says)
+		}
+		if _, err := record.New("tess", noon, f.body); !errors.As(err, &invalid) {
+			t.Errorf("%s with a fault (%s) was stated", kind, f.says)
+		}
+	}
+	for _, k := range record.Kinds() {
+		if !covered[k] {
+			t.Errorf("no fault of a %s is tested", k)
+		}
+	}
+}
+
+const bidi = "x\u202ey"
+
+func faultsOfPeople() []fault {
+	return []fault{
+		wrong("name", func(p *record.Principal) { p.Name = "Tess" }),
+		wrong("name", func(p *record.Principal) { p.Name = "tess\n" }),
+		wrong("name", func(p *record.Principal) { p.Name = strings.Repeat("a", 129) }),
+		wrong("type", func(p *record.Principal) { p.Type, p.Owner = "robot", "" }),
+		wrong("owner", func(p *record.Principal) { p.Owner = "" }),
+		wrong("purpose is empty", func(p *record.Principal) { p.Purpose = " " }),
+		wrong("expires", func(p *record.Principal) { p.Expires = time.Time{} }),
+		wrong("owner is only for workloads", func(p *record.Principal) { p.Type = record.Human }),
+		wrong("displayName", func(p *record.Principal) { p.DisplayName = bidi }),
+		wrong("displayName", func(p *record.Principal) { p.DisplayName = "\xff" }),
+		wrong("displayName", func(p *record.Principal) { p.DisplayName = strings.Repeat("é", record.MaxText+1) }),
+		wrong("emails[0]", func(p *record.Principal) { p.Emails[0] = "a\x00b" }),
+		wrong("role", func(r *record.Role) { r.Role = "king" }),
+		wrong("team", func(r *record.Role) { r.Team = "" }),
+		wrong("principal", func(r *record.Role) { r.Principal = "" }),
+		wrong("millisecond", func(r *record.Role) { r.Expires = noon.Add(time.Microsecond) }),
+		wrong("years", func(r *record.Role) { r.Expires = time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC) }),
+		wrong("id", func(x *record.Token) { x.ID = "" }),
+		wrong("principal", func(x *record.Token) { x.Principal = "?" }),
+		wrong("hash", func(x *record.Token) { x.Hash = "sha256:00" }),
+		wrong("scopes is empty", func(x *record.Token) { x.Scopes = nil }),
+		wrong("scopes", func(x *record.Token) { x.Scopes = []string{"everything"} }),
+		wrong("expires is not given", func(x *record.Token) { x.Expires = time.Time{} }),
+		wrong("note", func(x *record.Token) { x.Note = bidi }),
+		wrong("name", func(x *record.Team) { x.Name = "a b" }),
+		wrong("displayName", func(x *record.Team) { x.DisplayName = bidi }),
+		wrong("name", func(x *record.Environment) { x.Name = "" }),
+		wrong("leastTier", func(x *record.Environment) { x.LeastTier = "" }),
+		wrong("policy", func(x *record.Environment) { x.Policy = "" }),
+		wrong("aliases", func(x *record.Environment) { x.Aliases = []string{""} }),
+		wrong("namespaces", func(x *record.Environment) { x.Namespaces = []string{bidi} }),
+		wrong("workloads", func(x *record.Environment) { x.Workloads = []string{"X"} }),
+		wrong("team", func(x *record.UseCase) { x.Team = "" }),
+		wrong("name", func(x *record.UseCase) { x.Name = "a/b" }),
+		wrong("title", func(x *record.UseCase) { x.Title = "" }),
+		wrong("purpose", func(x *record.UseCase) { x.Purpose = "Any purpose" }),
+		wrong("owner", func(x *record.UseCase) { x.Owner = "" }),
+		wrong("tier", func(x *record.UseCase) { x.Tier = "" }),
+		wrong("context", func(x *record.UseCase) { x.Context = bidi }),
+		wrong("environments is empty", func(x *record.UseCase) { x.Environments = nil }),
+		wrong("environments", func(x *record.UseCase) { x.Environments = []string{"Prod"} }),
+		wrong("name", func(x *record.Policy) { x.Name = "" }),
+		wrong("digest is not that of the text", func(x *record.Policy) { x.Text += " " }),
+		wrong("longer", func(x *record.Policy) {
+			x.Text = strings.Repeat("a", record.MaxPolicy+1)
+			x.Digest = record.DigestOf([]byte(x.Text))
+		}),
+		wrong("reason", func(x *record.Policy) { x.Reason = bidi }),
+	}
+}
+
+func faultsOfLineage() []fault {
+	return []fault{
+		wrong("team", func(d *record.Dataset) { d.Team = "" }),
+		wrong("name", func(d *record.Dataset) { d.Name = "" }),
+		wrong("version", func(d *record.Dataset) { d.Version = "a b" }),
+		wrong("digest", func(d *record.Dataset) { d.Digest = "sha256:" + record.Digest(strings.Repeat("A", 64)) }),
+		wrong("digest", func(d *record.Dataset) { d.Digest = "1234abcd" }),
+		wrong("source", func(d *record.Dataset) { d.Source = "" }),
+		wrong("classification", func(d *record.Dataset) { d.Classification = "" }),
+		wrong("owner", func(d *record.Dataset) { d.Owner = "" }),
+		wrong("derived", func(d *record.Dataset) { d.Derived = []record.Digest{""} }),
+		wrong("the dataset itself", func(d *record.Dataset) { d.Derived = []record.Digest{d.Digest} }),
+		wrong("licence", func(d *record.Dataset) { d.Licence = bidi }),
+		wrong("labels", func(d *record.Dataset) { d.Labels = map[string]string{"": "x"} }),
+		wrong("either dataset or source", func(a *record.DataApproval) { a.Source = "" }),
+		wrong("either dataset or source", func(a *record.DataApproval) { a.Dataset = digest("x") }),
+		wrong("dataset", func(a *record.DataApproval) { a.Source, a.Dataset = "", "x" }),
+		wrong("all data there is", func(a *record.DataApproval) { a.Source = "**" }),
+		wrong("decision", func(a *record.DataApproval) { a.Decision = "maybe" }),
+		wrong("expires", func(a *record.DataApproval) { a.Expires = time.Time{} }),
+		wrong("purposes is empty", func(a *record.DataApproval) { a.Purposes = nil }),
+		wrong("purposes[0]", func(a *record.DataApproval) { a.Purposes = []string{""} }),
+		wrong("reason", func(a *record.DataApproval) { a.Reason = "" }),
+		wrong("team", func(r *record.Run) { r.Team = "" }),
+		wrong("id", func(r *record.Run) { r.ID = "a/b" }),
+		wrong("code.repository", func(r *record.Run) { r.Code.Repository = "" }),
+		wrong("full commit", func(r *record.Run) { r.Code.Commit = "abc1234" }),
+		wrong("code.author", func(r *record.Run) { r.Code.Author = bidi }),
+		wrong("parameters", func(r *record.Run) { r.Parameters = map[string]string{"a": bidi} }),
+		wrong("environment", func(r *record.Run) { r.Environment = map[string]string{"": ""} }),
+		wrong("initiator", func(r *record.Run) { r.Initiator = "T" }),
+		wrong("inputs is empty", func(r *record.Run) { r.Inputs = nil }),
+		wrong("outputs is empty", func(r *record.Run) { r.Outputs = nil }),
+		wrong("inputs.type", func(r *record.Run) { r.Inputs[0].Type = "code" }),
+		wrong("outputs.digest", func(r *record.Run) { r.Outputs[0].Digest = "" }),
+		wrong("inputs.name", func(r *record.Run) { r.Inputs[0].Name = "" }),
+		wrong("finished is before started", func(r *record.Run) { r.Finished = r.Started.Add(-time.Second) }),
+		wrong("started", func(r *record.Run) { r.Started = time.Time{} }),
+		wrong("team", func(m *record.Model) { m.Team = "" }),
+		wrong("name", func(m *record.Model) { m.Name = "" }),
+		wrong("type", func(m *record.Model) { m.Type = "magic" }),
+		wrong("owner", func(m *record.Model) { m.Owner = "" }),
+		wrong("description", func(m *record.Model) { m.Description = bidi }),
+		wrong("model", func(v *record.ModelVersion) { v.Model = "triage" }),
+		wrong("version", func(v *record.ModelVersion) { v.Version = "" }),
+		wrong("type", func(v *record.ModelVersion) { v.Type = "" }),
+		wrong("artifact", func(v *record.ModelVersion) { v.Artifact = "" }),
+		wrong("files is empty", func(v *record.ModelVersion) { v.Files = nil }),
+		wrong("order of path", func(v *record.ModelVersion) { v.Files[0], v.Files[1] = v.Files[1], v.Files[0] }),
+		wrong("order of path", func(v *record.ModelVersion) { v.Files[1] = v.Files[0] }),
+		wrong("files[0].path", func(v *record.ModelVersion) { v.Files[0].Path = "" }),
+		wrong("files[1].sha256", func(v *record.ModelVersion) { v.Files[1].SHA256 = "00" }),
+		wrong("files[1].size", func(v *record.ModelVersion) { v.Files[1].Size = -1 }),
+		wrong("signature", func(v *record.ModelVersion) { v.Signature = "x" }),
+		wrong("run", func(v *record.ModelVersion) { v.Run = "run-1" }),
+		wrong("bases", func(v *record.ModelVersion) { v.Bases[0] = "" }),
+		wrong("the model itself", func(v *record.ModelVersion) { v.Bases[0] = v.Artifact }),
+		wrong("prompt", func(v *record.ModelVersion) { v.Prompt = "x" }),
+		wrong("configuration", func(v *record.ModelVersion) { v.Configuration = "x" }),
+		wrong("source", func(v *record.ModelVersion) { v.Source = bidi }),
+		wrong("findings.type", func(v *record.ModelVersion) { v.Findings[0].Type = "" }),
+		wrong("findings.detail", func(v *record.ModelVersion) { v.Findings[0].Detail = bidi }),
+		wrong("team", func(e *record.Evaluation) { e.Team = "" }),
+		wrong("artifact", func(e *record.Evaluation) { e.Artifact = "" }),
+		wrong("category", func(e *record.Evaluation) { e.Category = "luck" }),
+		wrong("suite", func(e *record.Evaluation) { e.Suite = "" }),
+		wrong("dataset", func(e *record.Evaluation) { e.Dataset = "" }),
+		wrong("tool.name", func(e *record.Evaluation) { e.Tool.Name = "" }),
+		wrong("tool.version", func(e *record.Evaluation) { e.Tool.Version = "" }),
+		wrong("evidence", func(e *record.Evaluation) { e.Evidence = "" }),
+		wrong("metrics is empty", func(e *record.Evaluation) { e.Metrics = nil }),
+		wrong("given twice", func(e *record.Evaluation) { e.Metrics[1].Name = e.Metrics[0].Name }),
+		wrong("name", func(e *record.Evaluation) { e.Metrics[0].Name = "F1" }),
+		wrong("finite", func(e *record.Evaluation) { e.Metrics[0].Value = math.NaN() }),
+		wrong("finite", func(e *record.Evaluation) { e.Metrics[0].Value = math.Inf(1) }),
+		wrong("metrics[1].n", func(e *record.Evaluation) { e.Metrics[1].N = -1 }),
+		wrong("successes 11 exceeds n 10", func(e *record.Evaluation) { e.Metrics[0].Successes = ptr(11) }),
+		wrong("successes", func(e *record.Evaluation) { e.Metrics[0].Successes = ptr(-1) }),
+		wrong("stdErr is negative", func(e *record.Evaluation) { e.Metrics[1].StdErr = ptr(-0.1) }),
+		wrong("one end", func(e *record.Evaluation) { e.Metrics[1].Upper95 = nil }),
+		wrong("outside its own interval", func(e *record.Evaluation) { e.Metrics[1].Value = 0.6 }),
+		wrong("incomplete", func(e *record.Evaluation) { e.Incomplete = bidi }),
+		wrong("settings", func(e *record.Evaluation) { e.Settings = map[string]string{"a": "\x07"} }),
+		wrong("assurance", func(e *record.Evaluation) { e.Assurance = "sworn" }),
+		wrong("ran", func(e *record.Evaluation) { e.Ran = time.Time{} }),
+	}
+}
+
+func faultsOfReleases() []fault {
+	two := []record.Digest{digest("b"), digest("a")}
+	if two[0] < two[1] {
+		two[0], two[1] = two[1], two[0]
+	}
+	return []fault{
+		wrong("behaviour.model", func(r *record.Release) { r.Behaviour.Model = "triage" }),
+		wrong("behaviour.version", func(r *record.Release) { r.Behaviour.Version = "" }),
+		wrong("behaviour.type", func(r *record.Release) { r.Behaviour.Type = "" }),
+		wrong("behaviour.artifact", func(r *record.Release) { r.Behaviour.Artifact = "" }),
+		wrong("behaviour.prompt", func(r *record.Release) { r.Behaviour.Prompt = "x" }),
+		wrong("behaviour.configuration", func(r *record.Release) { r.Behaviour.Configuration = "x" }),
+		wrong("behaviour.evaluations is not in order", func(r *record.Release) { r.Behaviour.Evaluations = two }),
+		wrong("data.datasets is not in order", func(r *record.Release) { r.Data.Datasets = []record.Digest{two[0], two[0]} }),
+		wrong("data.bases is not in order", func(r *record.Release) { r.Data.Bases = two }),
+		wrong("data.runs", func(r *record.Release) { r.Data.Runs = []string{"run"} }),
+		wrong("authority.tools[0].resource", func(r *record.Release) { r.Authority.Tools[0].Resource = "" }),
+		wrong("authority.tools[0].actions is empty", func(r *record.Release) { r.Authority.Tools[0].Actions = nil }),
+		wrong("authority.tools[0].actions[0]", func(r *record.Release) { r.Authority.Tools[0].Actions = []string{""} }),
+		wrong("authority.tools[0].definition", func(r *record.Release) { r.Authority.Tools[0].Definition = "x" }),
+		wrong("authority.tools[0].condition", func(r *record.Release) { r.Authority.Tools[0].Condition = bidi }),
+		wrong("authority.tools[0].why", func(r *record.Release) { r.Authority.Tools[0].Why = bidi }),
+		wrong("authority.tools[0].until", func(r *record.Release) { r.Authority.Tools[0].Until = noon.Add(1) }),
+		wrong("authority.tools[0].limit", func(r *record.Release) { r.Authority.Tools[0].Limit.Seconds = 0 }),
+		wrong("authority.tools[0].limit", func(r *record.Release) { r.Authority.Tools[0].Limit.Calls = -1 }),
+		wrong("authority.secrets[0].resource", func(r *record.Release) { r.Authority.Secrets = []record.Grant{{Actions: []string{"use"}}} }),
+		wrong("context.useCase", func(r *record.Release) { r.Context.UseCase = "queue" }),
+		wrong("context.tier", func(r *record.Release) { r.Context.Tier = "" }),
+		wrong("context.environment", func(r *record.Release) { r.Context.Environment = "" }),
+		wrong("context.owner", func(r *record.Release) { r.Context.Owner = "" }),
+		wrong("context.policy.name", func(r *record.Release) { r.Context.Policy.Name = "" }),
+		wrong("context.policy.digest", func(r *record.Release) { r.Context.Policy.Digest = "" }),
+	}
+}
+
+func faultsOfDecisions() []fault {
+	return []fault{
+		wrong("release", func(a *record.Approval) { a.Release = "r-0123" }),
+		wrong("release", func(a *record.Approval) { a.Release = "r-0123456789aG" }),
+		wrong("line", func(a *record.Approval) { a.Line = "acme/triage" }),
+		wrong("record", func(a *record.Approval) { a.Record = "" }),
+		wrong("role", func(a *record.Approval) { a.Role = "" }),
+		wrong("decision", func(a *record.Approval) { a.Decision = "shrug" }),
+		wrong("parts is empty", func(a *record.Approval) { a.Parts = nil }),
+		wrong("parts", func(a *record.Approval) { a.Parts = map[record.Part]record.Digest{"rest": digest("x")} }),
+		wrong("parts.data", func(a *record.Approval) { a.Parts[record.PartData] = "" }),
+		wrong("reason", func(a *record.Approval) { a.Reason = "" }),
+		wrong("method", func(a *record.Approval) { a.Method = "telephone" }),
+		wrong("expires", func(a *record.Approval) { a.Expires = time.Time{} }),
+		wrong("type", func(e *record.Exception) { e.Type = "favour" }),
+		wrong("gate", func(e *record.Exception) { e.Gate = "" }),
+		wrong("gate is only for a waiver", func(e *record.Exception) { e.Type = record.BreakGlass }),
+		wrong("reason", func(e *record.Exception) { e.Reason = "" }),
+		wrong("expires", func(e *record.Exception) { e.Expires = time.Time{} }),
+		wrong("reviewBy", func(e *record.Exception) { e.ReviewBy = time.Time{} }),
+		wrong("exception", func(r *record.Review) { r.Exception = "0123" }),
+		wrong("outcome", func(r *record.Review) { r.Outcome = "" }),
+		wrong("reason", func(r *record.Review) { r.Reason = "" }),
+		wrong("release", func(v *record.Verdict) { v.Release = "" }),
+		wrong("artifact", func(v *record.Verdict) { v.Artifact = "" }),
+		wrong("policy.name", func(v *record.Verdict) { v.Policy.Name = "" }),
+		wrong("policy.digest", func(v *record.Verdict) { v.Policy.Digest = "" }),
+		wrong("tier", func(v *record.Verdict) { v.Tier = "" }),
+		wrong("at", func(v *record.Verdict) { v.At = time.Time{} }),
+		wrong("environment", func(p *record.Promotion) { p.Environment = "" }),
+		wrong("artifact", func(p *record.Promotion) { p.Artifact = "" }),
+		wrong("how", func(p *record.Promotion) { p.How = "quietly" }),
+		wrong("verdict", func(p *record.Promotion) { p.Verdict = "" }),
+		wrong("until", func(p *record.Promotion) { p.Until = noon.Add(1) }),
+		wrong("replaces", func(p *record.Promotion) { p.Replaces = "x" }),
+		wrong("reason", func(p *record.Promotion) { p.Reason = "" }),
+		wrong("release", func(s *record.Suspension) { s.Release = "" }),
+		wrong("reason", func(s *record.Suspension) { s.Reason = "" }),
+		wrong("record", func(r *record.Retirement) { r.Record = "" }),
+		wrong("reason", func(r *record.Retirement) { r.Reason = "" }),
+		wrong("name", func(e *record.Envelope) { e.Name = "" }),
+		wrong("line", func(e *record.Envelope) { e.Line = "" }),
+		wrong("sources is empty", func(e *record.Envelope) { e.Sources = nil }),
+		wrong("code", func(e *record.Envelope) { e.Code = []string{""} }),
+		wrong("parameters.lr allows nothing", func(e *record.Envelope) { e.Parameters["lr"] = record.Range{Least: 1, Most: 0} }),
+		wrong("parameters.lr", func(e *record.Envelope) { e.Parameters["lr"] = record.Range{Least: 0, Most: math.Inf(1)} }),
+		wrong("floors.accuracy", func(e *record.Envelope) { e.Floors["accuracy"] = math.NaN() }),
+		wrong("ceilings.psi", func(e *record.Envelope) { e.Ceilings["psi"] = math.NaN() }),
+		wrong("releases", func(e *record.Envelope) { e.Releases = 0 }),
+		wrong("ends", func(e *record.Envelope) { e.Ends = time.Time{} }),
+		wrong("type", func(s *record.Signal) { s.Type = "" }),
+		wrong("detail", func(s *record.Signal) { s.Detail = "" }),
+		wrong("observed", func(s *record.Signal) { s.Observed = time.Time{} }),
+	}
+}
+
+func TestListsAreBounded(t *testing.T) {
+	long := make([]record.Digest, record.MaxList+1)
+	for i := range long {
+		long[i] = digest("same")
+	}
+	d := examples()[record.KindDataset].(record.Dataset)
+	d.Derived = long
+	var invalid *record.InvalidError
+	if err := d.Validate(); !errors.As(err, &invalid) || !strings.Contains(err.Error(), "more than 10000") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A person mends a record once: all faults are reported together.
+func TestValidateReportsEverything(t *testing.T) {
+	err := record.UseCase{}.Validate()
+	var invalid *record.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Faults) != 7 {
+		t.Fatalf("error %v", err)
+	}
+	if !strings.HasPrefix(err.Error(), "the use case is not valid: ") {
+		t.Errorf("error %v", err)
+	}
+}
