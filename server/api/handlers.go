@@ -14,10 +14,7 @@ type mount func(*face, huma.Operation)
 
 // The inputs and outputs of the generic handlers, in huma's form.
 type (
-	none       struct{}
-	identified struct {
-		ID string `path:"id"`
-	}
+	none          struct{}
 	posted[B any] struct {
 		Body B
 	}
@@ -34,8 +31,14 @@ type (
 	}
 )
 
-// span is the part of a list that is asked for.
-type span struct {
+// Identified is the thing that a path names. Like [Span] it is exported for
+// huma, which passes over unexported fields even where they are embedded.
+type Identified struct {
+	ID string `path:"id"`
+}
+
+// Span is the part of a list that is asked for.
+type Span struct {
 	Before int64 `query:"before" minimum:"0" doc:"The cursor of a page: entries with a lower index. 0 begins with the newest."`
 	Limit  int   `query:"limit" minimum:"0" doc:"The most entries to answer with; 0 or more than 200 is 200."`
 }
@@ -80,7 +83,7 @@ func change[B, T any](command func(reg *registry.Registry, ctx context.Context, 
 // on is a query of one thing, or a command on it that takes nothing else.
 func on[T any](fn func(reg *registry.Registry, ctx context.Context, who registry.Caller, id string) (T, error)) mount {
 	return func(f *face, op huma.Operation) {
-		handle(f, op, func(ctx context.Context, q *request, in *identified) (*answered[T], error) {
+		handle(f, op, func(ctx context.Context, q *request, in *Identified) (*answered[T], error) {
 			if err := q.noBody(); err != nil {
 				return nil, err
 			}

@@ -21,13 +21,13 @@ func me(r *reg, ctx context.Context, who registry.Caller, _ *none) (wire.Myself,
 
 // list pages through the statements of one kind.
 func list(kind record.Kind) mount {
-	return page(func(r *reg, ctx context.Context, who registry.Caller, p *span) (wire.Page, error) {
+	return page(func(r *reg, ctx context.Context, who registry.Caller, p *Span) (wire.Page, error) {
 		return r.List(ctx, who, kind, p.Before, p.Limit)
 	})
 }
 
 type entriesOf struct {
-	span
+	Span
 	Kind string `query:"kind" required:"true" doc:"A kind's URI, or its word with '-' for spaces, such as training-run."`
 }
 
@@ -41,7 +41,7 @@ func entries(r *reg, ctx context.Context, who registry.Caller, p *entriesOf) (wi
 }
 
 type releasesOf struct {
-	span
+	Span
 	Model string `query:"model" doc:"team/model; without it, all models."`
 }
 
@@ -50,7 +50,7 @@ func releases(r *reg, ctx context.Context, who registry.Caller, p *releasesOf) (
 }
 
 type statedBy struct {
-	span
+	Span
 	Principal string `query:"principal" required:"true"`
 }
 
@@ -59,7 +59,7 @@ func by(r *reg, ctx context.Context, who registry.Caller, p *statedBy) (wire.Pag
 }
 
 type diffFrom struct {
-	identified
+	Identified
 	From string `query:"from" doc:"The older release; without it, the one that was live in the line before."`
 }
 
@@ -150,7 +150,7 @@ func ofType(op huma.Operation, media string) huma.Operation {
 
 // bundle answers with the bundle in its one form.
 func bundle(f *face, op huma.Operation) {
-	handle(f, ofType(op, verify.MediaType), func(ctx context.Context, q *request, in *identified) (*file, error) {
+	handle(f, ofType(op, verify.MediaType), func(ctx context.Context, q *request, in *Identified) (*file, error) {
 		b, err := f.reg.Bundle(ctx, q.caller(), in.ID)
 		if err != nil {
 			return nil, err
@@ -169,7 +169,7 @@ func bundle(f *face, op huma.Operation) {
 // evidence answers with the bytes of an evidence file. They are somebody's
 // upload, so a browser is told to keep them rather than show them.
 func evidence(f *face, op huma.Operation) {
-	handle(f, ofType(op, "application/octet-stream"), func(ctx context.Context, q *request, in *identified) (*file, error) {
+	handle(f, ofType(op, "application/octet-stream"), func(ctx context.Context, q *request, in *Identified) (*file, error) {
 		content, err := f.reg.Evidence(ctx, q.caller(), record.Digest(in.ID))
 		if err != nil {
 			return nil, err
