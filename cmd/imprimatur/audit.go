@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -162,10 +163,27 @@ func drawReached(p *page, got []wire.Reached) {
 			live++
 			state = cell{"live", bad}
 		}
-		rows = append(rows, append([]cell{state}, texts(r.Word, r.Name, r.Via)...))
+		rows = append(rows, append([]cell{state}, texts(r.Word, r.Name, through(r.Via))...))
 	}
 	p.table(rows)
 	p.line("%s touched, %s live", count(len(got), "thing"), count(live, "release"))
+}
+
+// through says in words by which key of the ledger a thing was reached.
+func through(key string) string {
+	kind, what, _ := strings.Cut(key, "/")
+	if d := record.Digest(what); d.Validate() == nil {
+		what = d.Short()
+	}
+	switch kind {
+	case "uses":
+		return "made from, or names, " + what
+	case "artifact", "runs-of":
+		return "is, or made, " + what
+	case "uses-secret":
+		return "may use the secret " + what
+	}
+	return key
 }
 
 func rank(r wire.Reached) int {

@@ -21,6 +21,7 @@ const (
 	bad    style = "\x1b[31m"
 	warn   style = "\x1b[33m"
 	strong style = "\x1b[1m"
+	loud   style = "\x1b[1;33m"
 )
 
 // cell is one field of a table.

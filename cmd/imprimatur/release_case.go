@@ -100,19 +100,15 @@ func drawVerdict(p *page, c wire.Case) {
 		p.styled(bad, "no: every gate passes, but the release is %s%s", c.Status, reasons(c.Reasons))
 		return
 	case c.Status == record.Live && c.Stands:
-		p.styled(warn, "it runs all the same%s, but %s of policy %s (%s), tier %s:", reasons(c.Reasons), holds(len(blocking)), v.Policy.Name, v.Policy.Digest.Short(), v.Tier)
+		p.styled(warn, "it runs all the same%s, but %s", reasons(c.Reasons), blocked(v, len(blocking)))
 	default:
-		p.styled(bad, "no: %s of policy %s (%s), tier %s:", holds(len(blocking)), v.Policy.Name, v.Policy.Digest.Short(), v.Tier)
+		p.styled(bad, "no: %s", blocked(v, len(blocking)))
 	}
+	rows := [][]cell{heading("  GATE", "WHO CAN HELP", "HOW")}
 	for _, g := range blocking {
-		p.line("  %s: %s", g.Name, g.Reason)
-		if who := supply(g, c.Approvers); who != "" {
-			p.line("      who: %s", who)
-		}
-		if g.Do != "" {
-			p.styled(quiet, "      do:  %s", g.Do)
-		}
+		rows = append(rows, texts("  "+g.Name, supply(g, c.Approvers), g.Do))
 	}
+	p.table(rows)
 }
 
 func reasons(rs []string) string {
@@ -122,18 +118,19 @@ func reasons(rs []string) string {
 	return ": " + strings.Join(rs, "; ")
 }
 
-func holds(n int) string {
+func blocked(v record.Verdict, n int) string {
+	verb := "do"
 	if n == 1 {
-		return "1 gate does not let it through"
+		verb = "does"
 	}
-	return fmt.Sprintf("%d gates do not let it through", n)
+	return fmt.Sprintf("%s of policy %s (%s), tier %s, %s not let it through:", count(n, "gate"), v.Policy.Name, v.Policy.Digest.Short(), v.Tier, verb)
 }
 
 // supply names the people who can supply what a gate waits for.
 func supply(g record.Gate, people map[record.RoleName][]string) string {
 	var out []string
 	for _, role := range g.Who {
-		names := join(people[role], "nobody holds the role; an administrator can bind it")
+		names := join(people[role], "nobody yet: imprimatur principal bind NAME --role "+string(role)+" --team TEAM")
 		out = append(out, fmt.Sprintf("%s (%s)", role, names))
 	}
 	return strings.Join(out, " or ")

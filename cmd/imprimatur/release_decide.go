@@ -74,6 +74,7 @@ func drawSeen(p *page, c wire.Case) {
 	}
 	drawAuthority(p, r.Authority)
 	drawMarks(p, c.Verdict.Marks)
+	p.line("")
 }
 
 type releasePromoteCmd struct {

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server"
 	"imprimatur.dev/store"
 )
 
@@ -44,9 +43,6 @@ type serving struct {
 	Expires string `json:"administratorTokenLives,omitzero"`
 }
 
-// graceful is how long requests may run on after the end was asked for.
-const graceful = 10 * time.Second
-
 // Run implements the command.
 func (c *serveCmd) Run(a *app) error {
 	passphrase, err := c.passphrase(a)
@@ -77,8 +73,8 @@ func (c *serveCmd) Run(a *app) error {
 	if !loopback(listener.Addr()) {
 		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
-	log := slog.New(slog.NewTextHandler(a.stderr, nil))
-	return errors.Join(serveUntilDone(a.ctx, listener, handler(reg, log), log), reg.Close())
+	handler := server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(a.stderr, nil))})
+	return errors.Join(server.ServeOn(a.ctx, listener, handler), reg.Close())
 }
 
 // openRegistry opens an installation, and turns what a person must do something
@@ -135,27 +131,4 @@ func (s serving) draw(p *page) {
 func loopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
-}
-
-// serveUntilDone serves until the context ends, and then lets the requests that
-// run come to their end.
-func serveUntilDone(ctx context.Context, listener net.Listener, h http.Handler, log *slog.Logger) error {
-	srv := &http.Server{
-		Handler: h, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
-	}
-	log.Info("ending, after the requests that run")
-	end, cancel := context.WithTimeout(context.Background(), graceful)
-	defer cancel()
-	if err := srv.Shutdown(end); err != nil {
-		return fmt.Errorf("some requests did not end within %s: %w", graceful, err)
-	}
-	return nil
 }

@@ -189,6 +189,6 @@ func standsUntil(r *verify.Report) string {
 // drawMarks shows what must be seen wherever a release is.
 func drawMarks(p *page, marks []string) {
 	for _, m := range marks {
-		p.styled(warn, "! %s", m)
+		p.styled(loud, "! %s", m)
 	}
 }
