@@ -297,8 +297,8 @@ func (t *teller) liveAtEachTime() ([]string, error) {
 		for _, e := range l.Evaluations {
 			on = append(on, fmt.Sprintf("%s/%s", e.Record.Category, e.Record.Suite))
 		}
-		lines = append(lines, fmt.Sprintf("%s %s of %s %s; approved by %s; evidence %s",
-			at.Format("15:04:05.000"), l.Release, l.How, l.Model, strings.Join(by, ", "), strings.Join(on, ", ")))
+		lines = append(lines, fmt.Sprintf("%s %s (%s, by %s); approved by %s; evidence %s",
+			at.Format("15:04:05.000"), l.Release, l.Model, l.How, strings.Join(by, ", "), strings.Join(on, ", ")))
 		if len(l.Approvals) < 3 {
 			return lines, errors.New("fewer than three approvals are shown")
 		}

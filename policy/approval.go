@@ -28,24 +28,42 @@ type word struct {
 func (w *word) actor() string { return w.Approval.Actor }
 
 // latest returns the last word of each person in a role, in the order of the
-// ledger, up to the time of judgement (rule 7).
-func (j *judge) latest(role record.RoleName) []*record.ApprovalFacts {
+// ledger, up to the time of judgement (rule 7). A word on another release of the
+// line is about this one only while the parts it covers are the same, so what
+// somebody says of a later release takes nothing back from an earlier one: it
+// can still be rolled back to. Of a person who has no word about this release
+// the last one on another is returned, so that it can be said why it is void.
+func (j *judge) latest(s *Seats) []*record.ApprovalFacts {
 	var last []*record.ApprovalFacts
 	for i := range j.d.Approvals {
 		a := &j.d.Approvals[i]
-		if a.Approval.Record.Role != role || a.Approval.Record.Line != j.d.Line || a.Approval.Time.After(j.at) {
+		if a.Approval.Record.Role != s.Role || a.Approval.Record.Line != j.d.Line || a.Approval.Time.After(j.at) {
 			continue
 		}
 		same := slices.IndexFunc(last, func(b *record.ApprovalFacts) bool { return b.Approval.Actor == a.Approval.Actor })
 		switch {
 		case same < 0:
 			last = append(last, a)
+		case j.about(s, a) != j.about(s, last[same]):
+			if j.about(s, a) {
+				last[same] = a
+			}
 		case a.Approval.Index > last[same].Approval.Index:
 			last[same] = a
 		}
 	}
 	slices.SortFunc(last, func(a, b *record.ApprovalFacts) int { return cmp.Compare(a.Approval.Index, b.Approval.Index) })
 	return last
+}
+
+// about reports whether a word speaks of this release: it was given on it, or
+// the parts that the role covers have not changed since.
+func (j *judge) about(s *Seats, a *record.ApprovalFacts) bool {
+	if a.Approval.Record.Release == j.d.ID || j.blocks(s, a) {
+		return true
+	}
+	_, void := j.covered(s, a)
+	return a.Approval.Record.Decision == record.Approve && void == ""
 }
 
 // weigh judges one approver's latest word (rules 5, 6, 8 and 9).

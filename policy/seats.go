@@ -15,7 +15,7 @@ func (j *judge) approvals() []record.Gate {
 	entries := j.tier.Approvals
 	words := make([][]*word, len(entries))
 	for i := range entries {
-		for _, a := range j.latest(entries[i].Role) {
+		for _, a := range j.latest(&entries[i]) {
 			words[i] = append(words[i], j.weigh(&entries[i], a))
 		}
 		// The independent go first, and those that last longest, so that the

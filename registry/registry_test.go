@@ -308,3 +308,19 @@ func TestDecisionFollowsEachPromotion(t *testing.T) {
 		t.Error("version 1 was replaced and may still run")
 	}
 }
+
+func TestRule07WordsOnALaterReleaseTakeNothingBack(t *testing.T) {
+	h := open(t)
+	first := h.live("1")
+	second := h.live("2")
+	back := must[wire.Promoted](t)(h.reg.Rollback(h.ctx, olga, second.ID, "", "alarms"))
+	if back.Promotion.Record.Release != first.ID || !back.Case.Stands {
+		t.Fatalf("rolled back to %s, stands %v: %v", back.Promotion.Record.Release, back.Case.Stands, back.Case.Reasons)
+	}
+	if _, err := h.reg.Approve(h.ctx, rita, wire.Word{Release: first.ID, Record: first.Digests.Record, Role: record.Risk, Decision: record.RequestChanges, Reason: "seen more"}); err != nil {
+		t.Fatal(err)
+	}
+	if d := h.reg.Decide(h.ctx, "production", digest("model 1")); d.Allowed {
+		t.Error("a standing request for changes on the live release does not stop it")
+	}
+}
