@@ -248,7 +248,7 @@ func (j *judge) environment() record.Gate {
 	least, known := j.policy.Rank(e.LeastTier)
 	switch {
 	case e.Name != frozen.Environment:
-		return refuse(record.Missing, roles(record.Administrator), "imprimatur principal environment "+frozen.Environment,
+		return refuse(record.Missing, roles(record.Administrator), "imprimatur principal environment "+frozen.Environment+" --least-tier TIER --policy "+j.policy.Name,
 			"The environment %s is not known.", frozen.Environment)
 	case !known:
 		return refuse(record.Fail, roles(record.Administrator, record.Risk), doPropose(j.d),
