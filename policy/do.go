@@ -30,7 +30,7 @@ func doRecordRun(d *record.Dossier) string {
 
 func doEvaluate(d *record.Dossier, e *Requirement) string {
 	b := d.Release.Record.Behaviour
-	return fmt.Sprintf("imprimatur eval record %s@%s --category %s --suite %s FILE", b.Model, b.Version, e.Category, e.Suite)
+	return fmt.Sprintf("imprimatur eval record --category %s --suite %s %s@%s FILE", e.Category, e.Suite, b.Model, b.Version)
 }
 
 func doRecordVersion(d *record.Dossier) string {
