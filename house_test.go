@@ -165,7 +165,7 @@ func load(fsys fs.FS) (*tree, error) {
 
 func (tr *tree) parse() error {
 	for _, p := range tr.paths() {
-		if !strings.HasSuffix(p, ".go") || inTestdata(p) || p == "deps.go" {
+		if !strings.HasSuffix(p, ".go") || inTestdata(p) {
 			continue
 		}
 		syntax, err := parser.ParseFile(tr.fset, p, tr.texts[p], parser.ParseComments|parser.SkipObjectResolution)
