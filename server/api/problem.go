@@ -119,7 +119,7 @@ func ofHuma(_ huma.Context, status int, msg string, errs ...error) huma.StatusEr
 	}
 	p := newProblem(code, "the request cannot be read: "+strings.Join(details, "; "))
 	switch status {
-	case http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusRequestTimeout, http.StatusNotAcceptable:
+	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		p.Status, p.Title = status, http.StatusText(status)
 	}
 	return p

@@ -40,8 +40,8 @@ func requestOf(ctx context.Context) *request { return ctx.Value(requestKey{}).(*
 func (f *face) enter(row route) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		q := &request{http: r, id: w.Header().Get(RequestID), body: sha256.New()}
-		err := error(nil)
+		q := &request{id: w.Header().Get(RequestID), body: sha256.New()}
+		var err error
 		if row.access == signedIn {
 			q.who, err = f.reg.Authenticate(r.Context(), bearer(r))
 		}
@@ -52,8 +52,12 @@ func (f *face) enter(row route) func(huma.Context, func(huma.Context)) {
 			Refuse(w, r, f.log, err)
 			return
 		}
-		r.Body = tee{io.TeeReader(r.Body, q.body), r.Body}
-		next(huma.WithValue(ctx, requestKey{}, q))
+		// A copy: net/http looks at the body of its own request to see whether
+		// all of it was read, and would else take the rest for the next request.
+		r2 := r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
+		r2.Body = tee{io.TeeReader(r.Body, q.body), r.Body}
+		q.http = r2
+		next(humago.NewContext(ctx.Operation(), r2, w))
 	}
 }
 

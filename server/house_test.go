@@ -1,0 +1,196 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"imprimatur.dev/client"
+	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+	"imprimatur.dev/server"
+	"imprimatur.dev/wire"
+)
+
+const rules = `apiVersion: imprimatur/v1
+kind: Policy
+name: house
+tiers:
+  high:
+    mode: enforce
+    lineage: { datasets: approved, run: attested, code: committed }
+    evaluations:
+      - { category: accuracy, suite: holdout, metric: accuracy, require: lower95 >= 0.85, minSamples: 100, freshFor: 30d }
+    approvals:
+      - { role: model-owner, count: 1, covers: [behaviour, data, context] }
+      - { role: risk, count: 1, covers: [behaviour, data, context] }
+      - { role: security, count: 1, covers: [authority, behaviour] }
+    separation: [trainer, evaluator, code-author]
+    expires: 90d
+`
+
+// house is a server over a real registry, with its people's clients.
+type house struct {
+	testing.TB
+	ctx    context.Context
+	reg    *registry.Registry
+	url    string
+	admin  *client.Client
+	people map[string]*client.Client
+	tokens map[string]string
+	log    *bytes.Buffer
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// open starts a server with the first administrator and nobody else.
+func open(t testing.TB) *house {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	reg := must[*registry.Registry](t)(registry.Open(ctx, registry.Config{Data: t.TempDir()}))
+	t.Cleanup(func() { reg.Close() })
+	h := &house{TB: t, ctx: ctx, reg: reg, people: map[string]*client.Client{}, tokens: map[string]string{}, log: &bytes.Buffer{}}
+	s := httptest.NewServer(server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(h.log, nil))}))
+	t.Cleanup(s.Close)
+	h.url = s.URL
+	h.tokens["administrator"] = must[string](t)(reg.Begin(ctx))
+	h.admin = client.New(s.URL, h.tokens["administrator"])
+	return h
+}
+
+// settle enrols everybody over HTTP and registers what a release needs.
+func settle(t testing.TB) *house {
+	h := open(t)
+	must[record.Recorded[record.Team]](t)(h.admin.CreateTeam(h.ctx, record.Team{Name: "lab"}))
+	h.enrol(record.Principal{Name: "ann", Type: record.Human}, record.Contributor, record.ModelOwner)
+	h.enrol(record.Principal{Name: "bob", Type: record.Human}, record.DataSteward)
+	h.enrol(record.Principal{Name: "eve", Type: record.Human}, record.Evaluator)
+	h.enrol(record.Principal{Name: "olga", Type: record.Human}, record.ModelOwner)
+	h.enrol(record.Principal{Name: "rita", Type: record.Human}, record.Risk)
+	h.enrol(record.Principal{Name: "sam", Type: record.Human}, record.Security)
+	h.enrol(record.Principal{Name: "vic", Type: record.Human}, record.Viewer)
+	h.enrol(record.Principal{Name: "robot", Type: record.Workload, Owner: "ann", Purpose: "trains", Expires: now().AddDate(1, 0, 0)}, record.Contributor)
+	must[wire.Published](t)(h.people["rita"].PublishPolicy(h.ctx, wire.PolicyFile{Text: rules, Reason: "house rules"}))
+	must[record.Recorded[record.Environment]](t)(h.admin.SetEnvironment(h.ctx, record.Environment{Name: "production", LeastTier: "low", Policy: "house"}))
+	must[record.Recorded[record.UseCase]](t)(h.people["olga"].RegisterUseCase(h.ctx, record.UseCase{
+		Team: "lab", Name: "triage", Title: "Triage", Purpose: "triage", Owner: "olga", Tier: "high", Environments: []string{"production"},
+	}))
+	must[record.Recorded[record.Model]](t)(h.people["ann"].RegisterModel(h.ctx, record.Model{Team: "lab", Name: "net", Type: record.Trained, Owner: "olga"}))
+	return h
+}
+
+func now() time.Time { return record.Millis(time.Now()) }
+
+func digest(text string) record.Digest { return record.DigestOf([]byte(text)) }
+
+func (h *house) enrol(p record.Principal, roles ...record.RoleName) {
+	h.Helper()
+	must[record.Recorded[record.Principal]](h)(h.admin.EnrolPrincipal(h.ctx, p))
+	for _, r := range roles {
+		team := "lab"
+		if r == record.Risk {
+			team = record.AllTeams
+		}
+		must[record.Recorded[record.Role]](h)(h.admin.BindRole(h.ctx, record.Role{Principal: p.Name, Role: r, Team: team}))
+	}
+	h.tokens[p.Name] = h.token(p.Name, record.ScopeWrite)
+	h.people[p.Name] = client.New(h.url, h.tokens[p.Name])
+}
+
+func (h *house) token(name string, scopes ...string) string {
+	h.Helper()
+	return must[wire.IssuedToken](h)(h.admin.IssueToken(h.ctx, wire.TokenRequest{Principal: name, Scopes: scopes, Seconds: 3600})).Secret
+}
+
+// train registers approved data, a run and a version.
+func (h *house) train(version string) record.Digest {
+	h.Helper()
+	data, model := digest("data "+version), digest("model "+version)
+	must[record.Recorded[record.Dataset]](h)(h.people["ann"].RegisterDataset(h.ctx, record.Dataset{
+		Team: "lab", Name: "data-" + version, Version: "1", Digest: data, Source: "s3://lab/" + version, Classification: "internal", Owner: "bob",
+	}))
+	must[record.Recorded[record.DataApproval]](h)(h.people["bob"].DecideData(h.ctx, record.DataApproval{
+		Dataset: data, Decision: record.Allow, Purposes: []string{"triage"}, Expires: now().AddDate(0, 6, 0), Reason: "licensed",
+	}))
+	must[record.Recorded[record.Run]](h)(h.people["robot"].RecordRun(h.ctx, record.Run{
+		Team: "lab", ID: "run-" + version, Code: record.Code{Repository: "https://lab.example/net", Commit: strings.Repeat("ab", 20)},
+		Inputs:  []record.Resource{{Type: record.ResourceDataset, Name: "data", Digest: data}},
+		Outputs: []record.Resource{{Type: record.ResourceModel, Name: "net", Digest: model}},
+		Started: now().Add(-time.Hour), Finished: now().Add(-time.Minute),
+	}))
+	must[record.Recorded[record.ModelVersion]](h)(h.people["ann"].RegisterVersion(h.ctx, record.ModelVersion{
+		Model: "lab/net", Version: version, Type: record.Trained, Artifact: model, Run: "lab/run-" + version,
+		Files: []record.File{{Path: "model.safetensors", SHA256: model.Hex(), Size: 10}},
+	}))
+	return model
+}
+
+// evaluate records 950 successes out of 1,000 on a held-out set.
+func (h *house) evaluate(model record.Digest) record.Recorded[record.Evaluation] {
+	h.Helper()
+	held := record.Dataset{Team: "lab", Name: "held-out", Version: "1", Digest: digest("held out"), Source: "s3://lab/held", Classification: "internal", Owner: "bob"}
+	must[record.Recorded[record.Dataset]](h)(h.people["ann"].RegisterDataset(h.ctx, held))
+	successes := 950
+	evidence := evidenceOf(model)
+	return must[record.Recorded[record.Evaluation]](h)(h.people["eve"].RecordEvaluation(h.ctx, record.Evaluation{
+		Team: "lab", Artifact: model, Category: record.Accuracy, Suite: "holdout", Dataset: held.Digest,
+		Tool: record.Tool{Name: "own", Version: "1"}, Evidence: record.DigestOf(evidence), Assurance: record.Imported,
+		Metrics: []record.Metric{{Name: "accuracy", Value: 0.95, N: 1000, Successes: &successes}},
+		Ran:     now(),
+	}, evidence))
+}
+
+func evidenceOf(model record.Digest) []byte {
+	return fmt.Appendf(nil, "950 of 1000 by %s\x00\xff", model)
+}
+
+func (h *house) propose(version string) (wire.Case, error) {
+	return h.people["ann"].ProposeRelease(h.ctx, proposal(version))
+}
+
+func proposal(version string) wire.Proposal {
+	return wire.Proposal{Version: "lab/net@" + version, UseCase: "lab/triage", Environment: "production"}
+}
+
+func (h *house) approve(name string, role record.RoleName, c wire.Case) (wire.Case, error) {
+	return h.people[name].Approve(h.ctx, wire.Word{Release: c.ID, Record: c.Digests.Record, Role: role, Decision: record.Approve, Reason: "seen"})
+}
+
+// ready proposes a version with good evidence, and has all three approve it.
+func (h *house) ready(version string) wire.Case {
+	h.Helper()
+	h.evaluate(h.train(version))
+	c := must[wire.Case](h)(h.propose(version))
+	must[wire.Case](h)(h.approve("olga", record.ModelOwner, c))
+	must[wire.Case](h)(h.approve("rita", record.Risk, c))
+	return must[wire.Case](h)(h.approve("sam", record.Security, c))
+}
+
+// refused demands a refusal with a code that says certain things.
+func (h *house) refused(err error, code wire.Code, says ...string) *client.Problem {
+	h.Helper()
+	var p *client.Problem
+	if !errors.As(err, &p) || p.Code != code {
+		h.Fatalf("got %v, want a refusal with the code %s", err, code)
+	}
+	for _, s := range says {
+		if !strings.Contains(p.Detail, s) {
+			h.Errorf("the refusal does not say %q:\n%s", s, p.Detail)
+		}
+	}
+	return p
+}
