@@ -102,7 +102,11 @@ func (j *judge) datasets() record.Gate {
 	case len(j.d.Datasets) == 0:
 		return pass("The runs read no dataset.")
 	}
-	g := pass("All %d datasets are approved for %s.", len(j.d.Datasets), use.Purpose)
+	which := "The dataset is"
+	if n := len(j.d.Datasets); n > 1 {
+		which = fmt.Sprintf("All %d datasets are", n)
+	}
+	g := pass("%s approved for %s.", which, use.Purpose)
 	g.Until = until
 	return g
 }

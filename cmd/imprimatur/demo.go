@@ -170,12 +170,12 @@ func (c *demoCmd) invite(a *app, end told) {
 	p.line("")
 	p.line("  export IMPRIMATUR_URL=%s", end.url)
 	p.line("  export IMPRIMATUR_TOKEN=%s", end.tokens["model-owner"])
-	p.line("  imprimatur audit live        what runs now, by whose approval, on what evidence")
-	p.line("  imprimatur release list      every release; then: imprimatur release show ID")
+	p.line("  go run ./cmd/imprimatur audit live      what runs now, by whose approval, on what evidence")
+	p.line("  go run ./cmd/imprimatur release list    every release; then: release show ID")
 	p.line("")
-	p.line("Tokens of the others, in the folder %s:", end.folder)
+	p.line("The models, the bundle and the ledger are in %s. The others' tokens:", end.folder)
 	for _, name := range []string{"engineer", "data-steward", "evaluator", "risk-officer", "security-officer"} {
-		p.field(name, "%s", end.tokens[name])
+		p.line("  %-16s %s", name, end.tokens[name])
 	}
 	p.flush() //nolint:errcheck // nobody is left to tell
 }
