@@ -5,7 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"imprimatur.dev/attest"
+	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+	"imprimatur.dev/verify"
 	"imprimatur.dev/wire"
 )
 
@@ -69,4 +74,47 @@ func (h *house) copyOf(dir string) {
 		h.Fatal(err)
 	}
 	h.reopen()
+}
+
+// shift enrols three approvers of their own for a version.
+func (h *house) shift(version string) {
+	h.Helper()
+	for _, role := range seats {
+		h.enrol(string(role)+version, role)
+	}
+}
+
+// approver is who approves a version in a role, of its own shift.
+func approver(role record.RoleName, version string) registry.Caller {
+	return caller(string(role) + version)
+}
+
+// check looks at a release.
+func (h *house) check(id string) wire.Case {
+	h.Helper()
+	return must[wire.Case](h)(h.reg.CheckRelease(h.ctx, rita, id))
+}
+
+// gate returns one gate of a verdict.
+func (h *house) gate(v record.Verdict, name string) record.Gate {
+	h.Helper()
+	for _, g := range v.Gates {
+		if g.Name == name {
+			return g
+		}
+	}
+	h.Fatalf("the verdict has no gate %s: %+v", name, v.Gates)
+	return record.Gate{}
+}
+
+// verified verifies a release's bundle offline, as of a time.
+func (h *house) verified(id string, at time.Time) verify.Report {
+	h.Helper()
+	trust := must[attest.Trust](h)(attest.ParseTrust([]byte(h.reg.VerifierKey() + "\n")))
+	raw := must[[]byte](h)(must[*verify.Bundle](h)(h.reg.Bundle(h.ctx, rita, id)).Marshal())
+	r := verify.Verify(must[*verify.Bundle](h)(verify.ParseBundle(raw)), trust, verify.Options{Environment: "production", At: at})
+	if !r.Authentic {
+		h.Errorf("the bundle of %s is not authentic: %s", id, strings.Join(r.Reasons, " "))
+	}
+	return r
 }

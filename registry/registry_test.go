@@ -47,6 +47,13 @@ func (c *clock) now() time.Time {
 	return c.at
 }
 
+// set makes the next reading at or just after t.
+func (c *clock) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = t.Add(-time.Millisecond)
+}
+
 func (c *clock) turn(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,6 +153,12 @@ func digest(text string) record.Digest { return record.DigestOf([]byte(text)) }
 // train registers data, run and version; the data is approved when asked.
 func (h *house) train(version string, approved bool) record.Digest {
 	h.Helper()
+	return h.trainBy(robot, version, approved, func(*record.Run) {})
+}
+
+// trainBy is train with another actor and a change to the run.
+func (h *house) trainBy(who registry.Caller, version string, approved bool, change func(*record.Run)) record.Digest {
+	h.Helper()
 	data, model := digest("data "+version), digest("model "+version)
 	must[record.Recorded[record.Dataset]](h)(h.reg.RegisterDataset(h.ctx, ann, record.Dataset{
 		Team: "lab", Name: "data-" + version, Version: "1", Digest: data, Source: "s3://lab/" + version, Classification: "internal", Owner: "bob",
@@ -154,12 +167,14 @@ func (h *house) train(version string, approved bool) record.Digest {
 		h.approveData(data)
 	}
 	now := record.Millis(h.clock.now())
-	must[record.Recorded[record.Run]](h)(h.reg.RecordRun(h.ctx, robot, record.Run{
+	run := record.Run{
 		Team: "lab", ID: "run-" + version, Code: record.Code{Repository: "https://lab.example/net", Commit: strings.Repeat("ab", 20)},
 		Inputs:  []record.Resource{{Type: record.ResourceDataset, Name: "data", Digest: data}},
 		Outputs: []record.Resource{{Type: record.ResourceModel, Name: "net", Digest: model}},
 		Started: now.Add(-time.Hour), Finished: now.Add(-time.Minute),
-	}))
+	}
+	change(&run)
+	must[record.Recorded[record.Run]](h)(h.reg.RecordRun(h.ctx, who, run))
 	must[record.Recorded[record.ModelVersion]](h)(h.reg.RegisterVersion(h.ctx, ann, record.ModelVersion{
 		Model: "lab/net", Version: version, Type: record.Trained, Artifact: model, Run: "lab/run-" + version,
 		Files: []record.File{{Path: "model.safetensors", SHA256: model.Hex(), Size: 10}},
