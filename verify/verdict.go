@@ -63,27 +63,30 @@ func (v *verifier) again(signed record.Recorded[record.Verdict]) []string {
 	if len(reasons) > 0 {
 		return reasons
 	}
-	named := lineage.Filter(v.entries, func(e lineage.Entry) bool { return inputs[e.Digest] && e.Index < signed.Index })
-	d, _, err := lineage.Collect(named, v.bundle.Release)
+	before := lineage.Filter(v.entries, func(e lineage.Entry) bool { return e.Index < signed.Index })
+	d, stood, err := lineage.Collect(before, v.bundle.Release)
 	if err != nil {
-		return []string{fmt.Sprintf("The inputs of the verdict at index %d do not hold the release: %v.", signed.Index, err)}
+		return []string{fmt.Sprintf("What stood before the verdict at index %d does not hold the release: %v.", signed.Index, err)}
+	}
+	reasons = overlooked(signed, stood, inputs)
+	if slices.ContainsFunc(stood, func(e lineage.Entry) bool { return !inputs[e.Digest] }) {
+		// What the verdict's own transaction stated before it is no input: collect without.
+		named := lineage.Filter(before, func(e lineage.Entry) bool { return inputs[e.Digest] })
+		if d, _, err = lineage.Collect(named, v.bundle.Release); err != nil {
+			return []string{fmt.Sprintf("The inputs of the verdict at index %d do not hold the release: %v.", signed.Index, err)}
+		}
 	}
 	now := v.policy.Evaluate(d, was.At)
 	now.Inputs = was.Inputs
-	return append(differences(was, now, signed.Index), v.overlooked(signed, inputs)...)
+	return append(differences(was, now, signed.Index), reasons...)
 }
 
 // overlooked names the statements that stood before the verdict, bear on it, and
 // are not among its inputs. What was stated in the same instant may be of the
 // same transaction, such as the exception of a break-glass.
-func (v *verifier) overlooked(signed record.Recorded[record.Verdict], inputs map[record.Digest]bool) []string {
-	before := lineage.Filter(v.entries, func(e lineage.Entry) bool { return e.Index < signed.Index })
-	_, all, err := lineage.Collect(before, v.bundle.Release)
-	if err != nil {
-		return []string{fmt.Sprintf("What stood before the verdict at index %d cannot be read: %v.", signed.Index, err)}
-	}
+func overlooked(signed record.Recorded[record.Verdict], stood []lineage.Entry, inputs map[record.Digest]bool) []string {
 	var reasons []string
-	for _, e := range all {
+	for _, e := range stood {
 		if !inputs[e.Digest] && e.Statement.Time.Before(signed.Record.At) {
 			reasons = append(reasons, fmt.Sprintf("The verdict at index %d passed over the %s that %s stated at index %d.", signed.Index, e.Statement.Body.Kind(), e.Statement.Actor, e.Index))
 		}
