@@ -48,11 +48,15 @@ func (d Digest) Validate() error {
 // Canonical returns the RFC 8785 canonical form of JSON text. Duplicate names,
 // invalid UTF-8 and trailing data are errors.
 func Canonical(raw []byte) ([]byte, error) {
-	v := jsontext.Value(append([]byte(nil), raw...))
-	if err := v.Canonicalize(); err != nil {
+	return canonicalise(append([]byte(nil), raw...))
+}
+
+// canonicalise takes the bytes over.
+func canonicalise(raw jsontext.Value) ([]byte, error) {
+	if err := raw.Canonicalize(); err != nil {
 		return nil, fmt.Errorf("canonicalising JSON: %w", err)
 	}
-	return v, nil
+	return raw, nil
 }
 
 // CanonicalOf marshals a Go value and returns its RFC 8785 canonical form.
@@ -61,7 +65,7 @@ func CanonicalOf(v any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("marshalling %T: %w", v, err)
 	}
-	return Canonical(raw)
+	return canonicalise(raw)
 }
 
 // DigestJSON returns the digest of the canonical form of JSON text.
