@@ -105,6 +105,40 @@ func gate(v record.Verdict, prefix string) int {
 	return slices.IndexFunc(v.Gates, func(g record.Gate) bool { return strings.HasPrefix(g.Name, prefix) })
 }
 
+// A tool that says "passed" decides nothing, and neither does whoever states a
+// verdict that says so: the numbers are judged again.
+func TestRule03TheToolsOwnVerdictDecidesNothing(t *testing.T) {
+	s := verifytest.Tell(t)
+	r, _, err := lineage.Last[record.Release](s, record.KeyRelease(s.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := 500
+	e := s.State("ed", record.Evaluation{
+		Team: verifytest.Team, Artifact: r.Record.Behaviour.Artifact, Category: record.Accuracy, Suite: "holdout", Dataset: verifytest.Digest("held out"),
+		Tool: record.Tool{Name: "holdout", Version: "1.0"}, Evidence: verifytest.Digest("bad"), Settings: map[string]string{"passed": "true", "exitCode": "0"},
+		Metrics:   []record.Metric{{Name: "accuracy", Value: 0.5, N: 1000, Successes: &half}},
+		Assurance: record.SignedRun, Ran: s.Now.Add(-time.Hour),
+	})
+	r.Record.Behaviour.Evaluations = []record.Digest{e.Statement.Digest()}
+	id := s.Propose("tess", r.Record)
+	v := s.Judge(id)
+	at := gate(v, "accuracy/holdout/accuracy")
+	if v.Passed || v.Gates[at].Result != record.Fail {
+		t.Fatalf("an accuracy of a half: %+v", v.Gates[at])
+	}
+	for i := range v.Gates {
+		v.Gates[i].Result = record.Pass
+	}
+	v.Passed = true
+	s.Promote("mona", v, record.Promote, s.Now.Add(verifytest.Day))
+	report := verify.Verify(s.Bundle(id), s.Trust(), verify.Options{})
+	refused(t, report, "gate accuracy/holdout/accuracy", "says pass", "says fail")
+	if report.Authentic {
+		t.Error("a forged verdict is authentic")
+	}
+}
+
 func TestRule01EveryEntryIsNeeded(t *testing.T) {
 	s := verifytest.Tell(t)
 	whole := s.Bundle(s.Second)
