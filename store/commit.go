@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -185,7 +184,14 @@ func (s *Store) insert(ctx context.Context, accepted []*request) (*ledger.Tree, 
 		tileRows = append(tileRows, t.Level, t.Number, t.Data)
 	}
 	w := s.writer
-	if err := errors.Join(w.entries.insert(ctx, entries), w.facts.insert(ctx, facts), w.tiles.insert(ctx, tileRows)); err != nil {
+	// Nothing may follow a failure: it may have ended the transaction.
+	if err := w.entries.insert(ctx, entries); err != nil {
+		return nil, nil, err
+	}
+	if err := w.facts.insert(ctx, facts); err != nil {
+		return nil, nil, err
+	}
+	if err := w.tiles.insert(ctx, tileRows); err != nil {
 		return nil, nil, err
 	}
 	if now := time.Now(); now.Sub(s.recorded) >= recordEvery {

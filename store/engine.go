@@ -30,6 +30,7 @@ type engine struct {
 	dialect   goose.Dialect //
 	begin     string        // begins a transaction that will write
 	forUpdate string        // makes a SELECT lock its row until the end of the transaction
+	insert    string        // begins an INSERT that ends the transaction when it fails
 	write     *sql.DB       // nil when the log was opened for reading only
 	read      *sql.DB
 	lock      *os.File // held by the one server on a SQLite folder
@@ -69,7 +70,7 @@ func openEngine(ctx context.Context, dsn string, readOnly bool) (_ *engine, err 
 
 func (e *engine) openPostgres(dsn string) (err error) {
 	e.name, e.dialect = "postgres", goose.DialectPostgres
-	e.begin, e.forUpdate = "BEGIN", " FOR UPDATE"
+	e.begin, e.forUpdate, e.insert = "BEGIN", " FOR UPDATE", "INSERT INTO "
 	u, err := url.Parse(dsn)
 	if err != nil {
 		return errors.New("the database address is not a URL of the form postgres://user@host/name")
@@ -84,7 +85,8 @@ func (e *engine) openPostgres(dsn string) (err error) {
 
 func (e *engine) openSQLite(folder string, readOnly bool) (err error) {
 	e.name, e.dialect = "sqlite", goose.DialectSQLite3
-	e.begin = "BEGIN IMMEDIATE"
+	// OR ROLLBACK spares SQLite a journal to undo one statement alone.
+	e.begin, e.insert = "BEGIN IMMEDIATE", "INSERT OR ROLLBACK INTO "
 	file := filepath.Join(folder, ledgerFile)
 	e.place = file
 	if readOnly {

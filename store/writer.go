@@ -43,15 +43,15 @@ func newWriter(ctx context.Context, e *engine) (_ *writer, err error) {
 	insert := func(head string, columns int, tail string) *inserter {
 		in := &inserter{columns: columns}
 		for i, rows := range chunks {
-			in.stmts[i] = prepare(head + " VALUES " + placeholders(rows, columns) + tail)
+			in.stmts[i] = prepare(e.insert + head + " VALUES " + placeholders(rows, columns) + tail)
 		}
 		return in
 	}
 	w.lockHead = prepare("SELECT size, root FROM head WHERE id = 1" + e.forUpdate)
-	w.entries = insert("INSERT INTO entries (idx, payload, sig)", 3, "")
-	w.facts = insert("INSERT INTO facts (key, idx)", 2, "")
-	w.tiles = insert("INSERT INTO tiles (level, num, data)", 3, " ON CONFLICT (level, num) DO UPDATE SET data = excluded.data")
-	w.checkpoints = insert("INSERT INTO checkpoints (size, note)", 2, " ON CONFLICT (size) DO NOTHING")
+	w.entries = insert("entries (idx, payload, sig)", 3, "")
+	w.facts = insert("facts (key, idx)", 2, "")
+	w.tiles = insert("tiles (level, num, data)", 3, " ON CONFLICT (level, num) DO UPDATE SET data = excluded.data")
+	w.checkpoints = insert("checkpoints (size, note)", 2, " ON CONFLICT (size) DO NOTHING")
 	w.moveHead = prepare("UPDATE head SET size = $1, root = $2, note = $3 WHERE id = 1 AND size = $4")
 	w.factSince = prepare("SELECT key FROM facts WHERE key = $1 AND idx >= $2 LIMIT 1")
 	w.prefixSince = prepare("SELECT key FROM facts WHERE key >= $1 AND key < $2 AND idx >= $3 LIMIT 1")
