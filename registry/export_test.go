@@ -49,3 +49,9 @@ func (r *Registry) Payloads(ctx context.Context) ([][]byte, error) {
 	}
 	return out, err
 }
+
+// CutStore closes the store under the registry, as a failed disk would. The
+// function that it returns makes Close pass over that.
+func (r *Registry) CutStore() (forget func(), err error) {
+	return func() { r.closed.Store(true) }, r.store.Close()
+}

@@ -152,7 +152,7 @@ var unguarded = []string{
 	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Decide", "VerifierKey", "Origin",
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
 	// For tests.
-	"SetStale", "Size", "Payloads",
+	"SetStale", "Size", "Payloads", "CutStore",
 }
 
 // holder enrols a person with one role for a team.
