@@ -16,11 +16,12 @@ type evalCmd struct {
 }
 
 type evalRecordCmd struct {
-	Args     []string `arg:"" name:"[model] file" help:"The evaluation as JSON, with the model version (team/name@version) before it or named inside."`
-	Evidence string   `placeholder:"FILE" help:"The evaluation tool's own output, kept by digest; else the JSON file itself."`
-	Category string   `enum:",accuracy,safety,drift,misuse" default:"" help:"accuracy, safety, drift or misuse, where the file does not say."`
-	Suite    string   `help:"The suite, where the file does not say."`
-	Dataset  string   `help:"What it was evaluated on, team/name@version or digest, where the file does not say."`
+	Model    string `arg:"" help:"The model version that was evaluated (team/name@version); left out where the file names it."`
+	File     string `arg:"" optional:"" help:"The evaluation as JSON."`
+	Evidence string `placeholder:"FILE" help:"The evaluation tool's own output, kept by digest; else the JSON file itself."`
+	Category string `enum:",accuracy,safety,drift,misuse" default:"" help:"accuracy, safety, drift or misuse, where the file does not say."`
+	Suite    string `help:"The suite, where the file does not say."`
+	Dataset  string `help:"What it was evaluated on, team/name@version or digest, where the file does not say."`
 }
 
 // Help implements kong.HelpProvider.
@@ -44,15 +45,14 @@ A proportion gives its successes, another metric its standard error ("stdErr") o
 
 // Run implements the command.
 func (c *evalRecordCmd) Run(a *app) error {
-	if len(c.Args) > 2 {
-		return wrongf("give a model version and a file, or a file that names the model")
+	if c.File == "" {
+		c.Model, c.File = "", c.Model
 	}
-	file := c.Args[len(c.Args)-1]
-	raw, err := a.readFile(file, "the evaluation")
+	raw, err := a.readFile(c.File, "the evaluation")
 	if err != nil {
 		return err
 	}
-	e, err := c.evaluation(a, file, raw)
+	e, err := c.evaluation(a, raw)
 	if err != nil {
 		return err
 	}
@@ -70,18 +70,18 @@ func (c *evalRecordCmd) Run(a *app) error {
 }
 
 // evaluation reads the file and fills in what the command line says.
-func (c *evalRecordCmd) evaluation(a *app, file string, raw []byte) (record.Evaluation, error) {
-	e, err := strictly[record.Evaluation](raw, file, "the evaluation")
+func (c *evalRecordCmd) evaluation(a *app, raw []byte) (record.Evaluation, error) {
+	e, err := strictly[record.Evaluation](raw, c.File, "the evaluation")
 	if err != nil {
 		return e, err
 	}
-	if len(c.Args) == 2 {
-		v, err := a.version(c.Args[0])
+	if c.Model != "" {
+		v, err := a.version(c.Model)
 		if err != nil {
 			return e, err
 		}
 		if e.Artifact != "" && e.Artifact != v.Record.Artifact {
-			return e, wrongf("%s is about the model %s, but %s is %s", file, e.Artifact.Short(), c.Args[0], v.Record.Artifact.Short())
+			return e, wrongf("%s is about the model %s, but %s is %s", c.File, e.Artifact.Short(), c.Model, v.Record.Artifact.Short())
 		}
 		team, _, _, _ := splitRef(v.Record.Ref())
 		e.Artifact, e.Team = v.Record.Artifact, orElse(e.Team, team)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"fmt"
 	"strings"
 )
 
@@ -60,65 +59,4 @@ func (c *logProofCmd) Run(a *app) error {
 		p.line("")
 		p.line("%s", strings.TrimSpace(proof.Checkpoint))
 	})
-}
-
-type logVerifyCmd struct {
-	Data  string `default:"${dataDefault}" placeholder:"DIR" help:"The server's data folder (default ${dataDefault})."`
-	DB    string `name:"db" placeholder:"URL" help:"The ledger's PostgreSQL, where it is not in the folder."`
-	Trust string `placeholder:"FILE" help:"The keys you rely on; else the server's own key in the data folder."`
-}
-
-// Help implements kong.HelpProvider.
-func (c *logVerifyCmd) Help() string {
-	return "Every signature is checked, every leaf is hashed again into the Merkle tree, and the tree is held against the " +
-		"signed checkpoint. Every key under which an entry is found is computed again and compared with the database, " +
-		"and kept evidence is hashed. The server may run meanwhile."
-}
-
-// Run implements the command.
-func (c *logVerifyCmd) Run(a *app) error {
-	source, err := c.source(a)
-	if err != nil {
-		return err
-	}
-	label := "verifying " + c.Data
-	if c.DB != "" {
-		label = "verifying the ledger"
-	}
-	report, end := a.progress(label)
-	found, err := verifyLedger(a.ctx, source, report)
-	end()
-	if err != nil {
-		return err
-	}
-	if err := a.show(found, func(p *page) { found.draw(p) }); err != nil || found.OK {
-		return err
-	}
-	return no()
-}
-
-func (f ledgerReport) draw(p *page) {
-	p.field("ledger", "%s, %s, signed by %s", f.Origin, entries(f.Size), f.Signer)
-	rows := [][]cell{}
-	for _, c := range f.Checks {
-		rows = append(rows, []cell{tick(c.OK), {text: c.Name}, {text: c.Detail}})
-	}
-	p.table(rows)
-	if f.OK {
-		p.styled(good, "yes: %s", f.sentence())
-		return
-	}
-	p.styled(bad, "no: this ledger is not what its key signed")
-}
-
-// sentence says what was checked.
-func (f ledgerReport) sentence() string {
-	return fmt.Sprintf("%s, every signature and hash, and the projection are as signed in %.2f s", entries(f.Size), f.Seconds)
-}
-
-func entries(n int64) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
 }

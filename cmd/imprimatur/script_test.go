@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,7 +29,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": start, "stop": stop, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as,
+			"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL,
 		},
 	})
 }
@@ -83,8 +84,8 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 // running holds each script's server.
 var running sync.Map
 
-// stop ends the server as a person would, and demands a good end.
-func stop(ts *testscript.TestScript, neg bool, args []string) {
+// shutdown ends the server as a person would, and demands a good end.
+func shutdown(ts *testscript.TestScript, neg bool, args []string) {
 	cmd, ok := running.LoadAndDelete(ts)
 	if !ok {
 		ts.Fatalf("no server runs")
@@ -194,4 +195,16 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 // as VAR signs in with the token that a variable holds.
 func as(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("IMPRIMATUR_TOKEN", ts.Getenv(args[0]))
+}
+
+// sql FILE STATEMENT changes a SQLite database behind the program's back.
+func execSQL(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	done, err := db.ExecContext(context.Background(), args[1])
+	ts.Check(err)
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		ts.Fatalf("the statement changed %d rows (%v)", n, err)
+	}
 }

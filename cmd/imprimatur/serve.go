@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"imprimatur.dev/ledger"
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server"
@@ -87,7 +88,7 @@ func openRegistry(ctx context.Context, cfg registry.Config) (*registry.Registry,
 	switch {
 	case errors.Is(err, store.ErrLocked):
 		return nil, &failure{code: exitNo, err: err, hint: "another imprimatur serve runs on this folder; end it, or name another folder with --data"}
-	case errors.Is(err, store.ErrForked):
+	case errors.Is(err, store.ErrForked) || errors.Is(err, ledger.ErrTiles):
 		return nil, &failure{code: exitNo, err: err, hint: "an older backup was restored, or entries were lost: nothing was written. Restore a newer one, and see imprimatur log verify --data " + cfg.Data}
 	}
 	return reg, err

@@ -134,13 +134,9 @@ func (c *verifyCmd) release(a *app, b bytesOf) (*verify.Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Bundle, err)
 	}
-	text, err := a.readFile(c.Trust, "the trusted keys")
+	trust, err := a.trustFile(c.Trust)
 	if err != nil {
 		return nil, err
-	}
-	trust, err := attest.ParseTrust(text)
-	if err != nil {
-		return nil, wrongf("%s: %w", c.Trust, err)
 	}
 	at := c.At.before(a.now())
 	if at.IsZero() {
@@ -148,6 +144,19 @@ func (c *verifyCmd) release(a *app, b bytesOf) (*verify.Report, error) {
 	}
 	report := verify.Verify(bundle, trust, verify.Options{Manifest: &b.manifest, Environment: c.Env, Size: c.Size, At: at})
 	return &report, nil
+}
+
+// trustFile reads the keys that a person relies on.
+func (a *app) trustFile(path string) (attest.Trust, error) {
+	text, err := a.readFile(path, "the trusted keys")
+	if err != nil {
+		return attest.Trust{}, err
+	}
+	trust, err := attest.ParseTrust(text)
+	if err != nil {
+		return trust, wrongf("%s: %w", path, err)
+	}
+	return trust, nil
 }
 
 func drawVerified(p *page, path string, v verified) {
