@@ -97,14 +97,17 @@ func build(reg *registry.Registry, log *slog.Logger, rows []route) *API {
 	return api
 }
 
+// unmarshal reads a request's body: see the package comment on strictness.
+func unmarshal(data []byte, v any) error {
+	return json.Unmarshal(data, v, json.RejectUnknownMembers(true))
+}
+
 func configuration() huma.Config {
 	format := huma.Format{
-		Marshal: func(w io.Writer, v any) error { return json.MarshalWrite(w, v, json.Deterministic(true)) },
-		Unmarshal: func(data []byte, v any) error {
-			return json.Unmarshal(data, v, json.RejectUnknownMembers(true))
-		},
+		Marshal:   func(w io.Writer, v any) error { return json.MarshalWrite(w, v, json.Deterministic(true)) },
+		Unmarshal: unmarshal,
 	}
-	c := huma.Config{
+	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
@@ -122,7 +125,6 @@ func configuration() huma.Config {
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 	}
-	return c
 }
 
 // operation is a row in huma's form.
@@ -179,7 +181,7 @@ func document(oapi *huma.OpenAPI) []byte {
 		panic(fmt.Sprintf("api: writing the OpenAPI document: %v", err))
 	}
 	text := jsontext.Value(raw)
-	if err := text.Canonicalize(); err == nil {
+	if err = text.Canonicalize(); err == nil {
 		err = text.Indent(jsontext.WithIndent("  "))
 	}
 	if err != nil {
