@@ -113,6 +113,9 @@ func (c *collector) release(id string) error {
 // find returns the first release stated under an ID, with its digests. An ID is
 // 48 bits of a digest: a second record made to share it has no say.
 func (c *collector) find(id string) (record.Recorded[record.Release], record.Digests, bool, error) {
+	if id != "" && id == c.d.ID {
+		return c.d.Release, c.d.Digests, true, nil
+	}
 	entries, err := c.Find(record.KeyRelease(id))
 	for _, e := range entries {
 		if rel, ok := e.Statement.Body.(record.Release); ok {

@@ -119,8 +119,10 @@ func TestCollectGathersTheWholeStory(t *testing.T) {
 
 func TestCollectSaysWhatItCannotDo(t *testing.T) {
 	s := verifytest.Tell(t)
-	if _, _, err := lineage.Collect(s, "r-000000000000"); !errors.Is(err, lineage.ErrNotFound) {
-		t.Errorf("error %v", err)
+	for _, id := range []string{"r-000000000000", ""} {
+		if _, _, err := lineage.Collect(s, id); !errors.Is(err, lineage.ErrNotFound) {
+			t.Errorf("release %q: error %v", id, err)
+		}
 	}
 	broken := errors.New("the disk is on fire")
 	for _, key := range []string{
