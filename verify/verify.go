@@ -292,8 +292,11 @@ func (v *verifier) checkEnvironment() {
 // what the ledger had said by then.
 func (v *verifier) checkStanding() {
 	at := v.report.At
-	then := lineage.Filter(v.entries, func(e lineage.Entry) bool { return !e.Statement.Time.After(at) })
-	d, _, err := lineage.Collect(then, v.bundle.Release)
+	d, err := v.dossier, error(nil)
+	if at.Before(v.report.Newest) {
+		then := lineage.Filter(v.entries, func(e lineage.Entry) bool { return !e.Statement.Time.After(at) })
+		d, _, err = lineage.Collect(then, v.bundle.Release)
+	}
 	if err != nil {
 		v.note(CheckStanding, "", fmt.Sprintf("The release %s was not yet proposed on %s.", v.bundle.Release, at.Format(time.RFC3339)))
 		return
