@@ -26,7 +26,7 @@ func (r *Registry) Approve(ctx context.Context, who Caller, in wire.Word) (wire.
 			return err
 		}
 		if who.Type != record.Human {
-			return refusef(wire.Forbidden, "%s is a workload: it may comment, but only people approve", who.Name)
+			return refusef(wire.Forbidden, "%s is a workload: it may comment, but only people approve; a person with the role %s can", who.Name, in.Role)
 		}
 		c, err := t.examine(in.Release)
 		if err != nil {
@@ -57,7 +57,11 @@ func (t *tx) speak(c *examined, in wire.Word) error {
 	}
 	seats, ok := tier.Seats(in.Role)
 	if !ok {
-		return refusef(wire.Invalid, "policy %s asks for no approval by %s on tier %s", c.Verdict.Policy.Name, in.Role, c.Release.Record.Context.Tier)
+		asked := make([]record.RoleName, len(tier.Approvals))
+		for i, s := range tier.Approvals {
+			asked[i] = s.Role
+		}
+		return refusef(wire.Invalid, "policy %s asks for no approval by %s on tier %s; approve as %s", c.Verdict.Policy.Name, in.Role, tier.Name, orList(asked))
 	}
 	if in.Decision == record.Approve {
 		if seats.Passkey && t.who.Method != record.MethodPasskey {

@@ -172,7 +172,7 @@ func (t *tx) impactKey(thing string) (string, error) {
 	ref, version, ok := strings.Cut(thing, "@")
 	team, name, ok2 := strings.Cut(ref, "/")
 	if !ok || !ok2 {
-		return "", refusef(wire.Invalid, "%q is neither a digest, nor team/name@version, nor secret:NAME", thing)
+		return "", refusef(wire.Invalid, "%q is neither a digest, nor team/name@version, nor secret:NAME; give one of these", thing)
 	}
 	if v, found, err := lineage.Last[record.ModelVersion](t, record.KeyVersion(thing)); err != nil || found {
 		return record.KeyUses(v.Record.Artifact), err
@@ -186,7 +186,7 @@ func (t *tx) impactKey(thing string) (string, error) {
 			return record.KeyUses(d.Record.Digest), nil
 		}
 	}
-	return "", refusef(wire.Unknown, "no dataset or model version %s is registered", thing)
+	return "", refusef(wire.Unknown, "no dataset or model version %s is registered; give its digest, or register it: imprimatur dataset register", thing)
 }
 
 // List pages through the statements of one kind, newest first.

@@ -73,7 +73,7 @@ func (t *tx) counts(before *examined, gate string) error {
 	}
 	for _, g := range c.Verdict.Gates {
 		if g.Name == gate && g.Result != record.Pass && g.Result != record.Waived {
-			return refusef(wire.Forbidden, "a waiver of %s by %s would not count, so it was not kept. %s", gate, t.who.Name, g.Reason)
+			return refusef(wire.Forbidden, "a waiver of %s by %s would not count, so it was not kept; another person with the role %s may give one. %s", gate, t.who.Name, orList(rights[actWaive]), g.Reason)
 		}
 	}
 	return nil
@@ -96,9 +96,9 @@ func (r *Registry) BreakGlass(ctx context.Context, who Caller, id, reason string
 		}
 		switch {
 		case c.Status == record.Suspended || c.Status == record.Retired:
-			return refusef(wire.Refused, "the release %s is %s; broken glass does not bring it back", id, c.Status)
+			return stopped(id, c.Status)
 		case c.Stands:
-			return refusef(wire.Conflict, "the release %s is live and stands already", id)
+			return refusef(wire.Conflict, "the release %s is live and stands already; see imprimatur release show %s", id, id)
 		}
 		x := t.exception(c, record.BreakGlass, "", reason, lasting)
 		if err := t.state(x); err != nil {

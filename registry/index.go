@@ -124,7 +124,7 @@ func (r *Registry) standing(ctx context.Context, line string) (standing, error) 
 			return fresh, nil
 		}
 	}
-	return standing{}, refusef(wire.Unavailable, "the line %s changes faster than it can be read", line)
+	return standing{}, refusef(wire.Unavailable, "the line %s changes faster than it can be read; try again", line)
 }
 
 // gather reads a line's live release and the keys it rests on.

@@ -21,7 +21,7 @@ func (r *Registry) keep(ctx context.Context, digest record.Digest, content []byt
 		return fmt.Errorf("keeping the evidence: %w", err)
 	}
 	if got != string(digest) {
-		return refusef(wire.Invalid, "the evidence has the digest %s, not %s", got, digest)
+		return refusef(wire.Invalid, "the evidence has the digest %s, not %s; send it again", got, digest)
 	}
 	return nil
 }

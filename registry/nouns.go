@@ -171,7 +171,7 @@ func (r *Registry) RegisterUseCase(ctx context.Context, who Caller, u record.Use
 // is kept as a blob under its digest.
 func (r *Registry) RecordEvaluation(ctx context.Context, who Caller, e record.Evaluation, evidence []byte) (record.Recorded[record.Evaluation], error) {
 	if got := record.DigestOf(evidence); got != e.Evidence {
-		return record.Recorded[record.Evaluation]{}, refusef(wire.Invalid, "the evidence sent has the digest %s, but the evaluation names %s", got, e.Evidence)
+		return record.Recorded[record.Evaluation]{}, refusef(wire.Invalid, "the evidence sent has the digest %s, but the evaluation names %s; send the bytes that it was read from", got, e.Evidence)
 	}
 	return command[record.Evaluation](ctx, r, who, func(t *tx) error {
 		if err := e.Validate(); err != nil {

@@ -37,7 +37,7 @@ func (r *Registry) EnrolPrincipal(ctx context.Context, who Caller, p record.Prin
 				return err
 			}
 			if owner.Principal.Type != record.Human || !owner.Principal.Stands(t.now) {
-				return refusef(wire.Invalid, "the owner %q of the workload %s is not a human who is enrolled here", p.Owner, p.Name)
+				return refusef(wire.Invalid, "the owner %q of the workload %s is not a human who is enrolled here; enrol one first: imprimatur principal enrol %s", p.Owner, p.Name, p.Owner)
 			}
 		}
 		return t.state(p)
@@ -60,7 +60,7 @@ func (r *Registry) BindRole(ctx context.Context, who Caller, b record.Role) (rec
 		}
 		human := []record.RoleName{record.ModelOwner, record.Risk, record.Security, record.Administrator, record.DataSteward}
 		if p.Principal.Type == record.Workload && slices.Contains(human, b.Role) {
-			return refusef(wire.Invalid, "%s is a workload and cannot hold the role %s: only people do", b.Principal, b.Role)
+			return refusef(wire.Invalid, "%s is a workload and cannot hold the role %s: only people do; bind it to its owner %s", b.Principal, b.Role, p.Principal.Owner)
 		}
 		if b.Team != record.AllTeams {
 			if err := t.team(b.Team); err != nil {
@@ -88,7 +88,7 @@ func (r *Registry) IssueToken(ctx context.Context, who Caller, in wire.TokenRequ
 		}
 		life := time.Duration(in.Seconds) * time.Second
 		if life <= 0 || life > MaxTokenLife {
-			return refusef(wire.Invalid, "a token lives for more than nothing and at most %d days", int(MaxTokenLife.Hours()/24))
+			return refusef(wire.Invalid, "a token lives for more than nothing and at most %d days; give a life within that", int(MaxTokenLife.Hours()/24))
 		}
 		return t.state(newToken(id, secret, in, t.now.Add(life)))
 	})
@@ -111,7 +111,7 @@ func (t *tx) mayIssue(in wire.TokenRequest) error {
 	}
 	for _, s := range in.Scopes {
 		if len(t.who.Scopes) > 0 && !slices.Contains(t.who.Scopes, s) && !slices.Contains(t.who.Scopes, record.ScopeWrite) {
-			return refusef(wire.Forbidden, "a token with the scope %s is wider than the one you signed in with", s)
+			return refusef(wire.Forbidden, "a token with the scope %s is wider than the one you signed in with; ask for less, or sign in with a wider one", s)
 		}
 	}
 	return nil

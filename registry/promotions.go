@@ -48,16 +48,22 @@ func (t *tx) promotable(id string) (*examined, error) {
 	}
 	switch c.Status {
 	case record.Live:
-		return nil, refusef(wire.Conflict, "the release %s is live already", id)
-	case record.Suspended:
-		return nil, refusef(wire.Refused, "the release %s is suspended; lift the suspension first: imprimatur release suspend %s --lift --reason TEXT", id, id)
-	case record.Retired:
-		return nil, refusef(wire.Refused, "the release %s is retired for good; propose a new one", id)
+		return nil, refusef(wire.Conflict, "the release %s is live already; see imprimatur release show %s", id, id)
+	case record.Suspended, record.Retired:
+		return nil, stopped(id, c.Status)
 	}
 	if !c.Verdict.Passed {
 		return nil, refusedBy(t.named(c), "Promoting "+id)
 	}
 	return c, nil
+}
+
+// stopped refuses to promote what somebody stopped.
+func stopped(id string, status record.Status) error {
+	if status == record.Suspended {
+		return refusef(wire.Refused, "the release %s is suspended; lift the suspension first: imprimatur release suspend %s --lift --reason TEXT", id, id)
+	}
+	return refusef(wire.Refused, "the release %s is retired for good; propose a new one", id)
 }
 
 // deployable examines a release for a model owner, or for a workload that the
@@ -154,7 +160,7 @@ func (r *Registry) Suspend(ctx context.Context, who Caller, id, reason string, l
 			return err
 		}
 		if lift != (status == record.Suspended) {
-			return refusef(wire.Conflict, "the release %s is %s, so there is nothing to %s", id, status, map[bool]string{true: "lift", false: "suspend"}[lift])
+			return refusef(wire.Conflict, "the release %s is %s, so there is nothing to %s; see imprimatur release show %s", id, status, map[bool]string{true: "lift", false: "suspend"}[lift], id)
 		}
 		return t.state(record.Suspension{Release: id, Line: rel.Record.Line(), Record: rel.Digest, Lifted: lift, Reason: reason})
 	})
@@ -178,7 +184,7 @@ func (t *tx) stoppable(a act, id string) (record.Recorded[record.Release], recor
 		return rel, "", err
 	}
 	if c.Status == record.Retired {
-		return rel, "", refusef(wire.Conflict, "the release %s is retired already", id)
+		return rel, "", refusef(wire.Conflict, "the release %s is retired already; propose a new one", id)
 	}
 	return rel, c.Status, nil
 }
