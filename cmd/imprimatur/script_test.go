@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL,
+			"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match,
 		},
 	})
 }
@@ -207,4 +208,14 @@ func execSQL(ts *testscript.TestScript, neg bool, args []string) {
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
 		ts.Fatalf("the statement changed %d rows (%v)", n, err)
 	}
+}
+
+// match VAR PATTERN sets a variable to what a pattern finds in the last command's
+// standard output.
+func match(ts *testscript.TestScript, neg bool, args []string) {
+	found := regexp.MustCompile(args[1]).FindString(ts.ReadFile("stdout"))
+	if found == "" {
+		ts.Fatalf("nothing matches %s", args[1])
+	}
+	ts.Setenv(args[0], found)
 }
