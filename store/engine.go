@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -26,12 +27,13 @@ var migrations embed.FS
 // same text for both.
 type engine struct {
 	name      string
-	place     string        // where the log is, for people; never holds a password
-	dialect   goose.Dialect //
-	begin     string        // begins a transaction that will write
-	forUpdate string        // makes a SELECT lock its row until the end of the transaction
-	insert    string        // begins an INSERT that ends the transaction when it fails
-	write     *sql.DB       // nil when the log was opened for reading only
+	place     string             // where the log is, for people; never holds a password
+	dialect   goose.Dialect      //
+	begin     string             // begins a transaction that will write
+	forUpdate string             // makes a SELECT lock its row until the end of the transaction
+	insert    string             // begins an INSERT that ends the transaction when it fails
+	mark      func(n int) string // the n-th parameter of an INSERT
+	write     *sql.DB            // nil when the log was opened for reading only
 	read      *sql.DB
 	lock      *os.File // held by the one server on a SQLite folder
 }
@@ -71,6 +73,7 @@ func openEngine(ctx context.Context, dsn string, readOnly bool) (_ *engine, err 
 func (e *engine) openPostgres(dsn string) (err error) {
 	e.name, e.dialect = "postgres", goose.DialectPostgres
 	e.begin, e.forUpdate, e.insert = "BEGIN", " FOR UPDATE", "INSERT INTO "
+	e.mark = func(n int) string { return "$" + strconv.Itoa(n) }
 	u, err := url.Parse(dsn)
 	if err != nil {
 		return errors.New("the database address is not a URL of the form postgres://user@host/name")
@@ -85,8 +88,10 @@ func (e *engine) openPostgres(dsn string) (err error) {
 
 func (e *engine) openSQLite(folder string, readOnly bool) (err error) {
 	e.name, e.dialect = "sqlite", goose.DialectSQLite3
-	// OR ROLLBACK spares SQLite a journal to undo one statement alone.
+	// OR ROLLBACK spares SQLite a journal to undo one statement alone, and
+	// parameters without names spare it a search for each.
 	e.begin, e.insert = "BEGIN IMMEDIATE", "INSERT OR ROLLBACK INTO "
+	e.mark = func(int) string { return "?" }
 	file := filepath.Join(folder, ledgerFile)
 	e.place = file
 	if readOnly {
@@ -104,7 +109,7 @@ func (e *engine) openSQLite(folder string, readOnly bool) (err error) {
 		// The log is small pages written in order: checkpoints of the WAL
 		// are rare and large (see checkpointWAL).
 		if e.write, err = sql.Open("sqlite", sqliteURL(file, "_txlock=immediate",
-			"_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=wal_autocheckpoint(4000)",
+			"_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=wal_autocheckpoint(16000)",
 			"_pragma=cache_size(-65536)")); err != nil {
 			return fmt.Errorf("opening %s: %w", file, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -43,7 +42,7 @@ func newWriter(ctx context.Context, e *engine) (_ *writer, err error) {
 	insert := func(head string, columns int, tail string) *inserter {
 		in := &inserter{columns: columns}
 		for i, rows := range chunks {
-			in.stmts[i] = prepare(e.insert + head + " VALUES " + placeholders(rows, columns) + tail)
+			in.stmts[i] = prepare(e.insert + head + " VALUES " + placeholders(e.mark, rows, columns) + tail)
 		}
 		return in
 	}
@@ -100,8 +99,9 @@ func (in *inserter) insert(ctx context.Context, values []any) error {
 	return nil
 }
 
-// placeholders returns "($1,$2),($3,$4)" for two rows of two columns.
-func placeholders(rows, columns int) string {
+// placeholders returns "($1,$2),($3,$4)" for two rows of two columns, with each
+// parameter as mark writes it.
+func placeholders(mark func(n int) string, rows, columns int) string {
 	var b strings.Builder
 	for r := range rows {
 		for c := range columns {
@@ -113,8 +113,7 @@ func placeholders(rows, columns int) string {
 			default:
 				b.WriteByte('(')
 			}
-			b.WriteByte('$')
-			b.WriteString(strconv.Itoa(r*columns + c + 1))
+			b.WriteString(mark(r*columns + c + 1))
 		}
 		b.WriteByte(')')
 	}
