@@ -20,7 +20,7 @@ func (r *Registry) Approve(ctx context.Context, who Caller, in wire.Word) (wire.
 			return err
 		}
 		if !slices.Contains(approving, in.Role) {
-			return refusef(wire.Invalid, "nobody approves in the role %q; the roles are %s", in.Role, orList(approving))
+			return refusef(wire.Invalid, "nobody approves in the role %q; approve as %s", in.Role, orList(approving))
 		}
 		if err := t.mayAs(act("approve as "+string(in.Role)), teamOf(rel.Record.Behaviour.Model), in.Role); err != nil {
 			return err
