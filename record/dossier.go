@@ -142,7 +142,11 @@ func StatusAt(history []Event, release string, t time.Time) (status Status, live
 				states[current] = Replaced
 			}
 			current = e.Promotion.Release
-			states[current], promoted[current] = Live, true
+			promoted[current] = true
+			// A promotion lifts no suspension and undoes no retirement.
+			if states[current] != Suspended && states[current] != Retired {
+				states[current] = Live
+			}
 		case e.Retirement != nil:
 			states[e.Retirement.Release] = Retired
 		case e.Suspension != nil:

@@ -71,6 +71,8 @@ func TestStatusAt(t *testing.T) {
 		"what it replaced does not come back":    {[]record.Event{promoted("b", 1), promoted("a", 2), retired("a", 3)}, 9, record.Retired, ""},
 		"a lifted suspension after retirement":   {[]record.Event{promoted("a", 1), retired("a", 2), suspended("a", 3, true)}, 9, record.Retired, ""},
 		"a suspension after retirement":          {[]record.Event{promoted("a", 1), retired("a", 2), suspended("a", 3, false)}, 9, record.Retired, ""},
+		"promoted though retired":                {[]record.Event{promoted("a", 1), retired("a", 2), promoted("a", 3)}, 9, record.Retired, ""},
+		"promoted though suspended":              {[]record.Event{promoted("a", 1), suspended("a", 2, false), promoted("a", 3)}, 9, record.Suspended, ""},
 		"another's suspension does not touch it": {[]record.Event{promoted("a", 1), suspended("b", 2, false)}, 9, record.Live, "a"},
 	}
 	for name, c := range cases {
