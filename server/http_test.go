@@ -177,6 +177,27 @@ func TestIdempotencyKey(t *testing.T) {
 	body[record.Recorded[record.Team]](h, send(`{"name":"third"}`, "Idempotency-Key", strings.Repeat("k", 64)))
 }
 
+// A promotion has no body, so that only the path tells one from another.
+func TestIdempotencyKeyIsForOneRelease(t *testing.T) {
+	h := settle(t)
+	first, second := h.ready("1"), h.ready("2")
+	promote := func(id string) *http.Response {
+		return h.ask("olga", "POST", "/api/v1/releases/"+id+"/promote", "", "Idempotency-Key", "k")
+	}
+	done := body[wire.Promoted](h, promote(first.ID))
+	again := body[wire.Promoted](h, promote(first.ID))
+	if again.Promotion != done.Promotion || done.Promotion.Record.Release != first.ID {
+		t.Errorf("the repeat was answered with %+v, not %+v", again.Promotion, done.Promotion)
+	}
+	p := h.problem(promote(second.ID), 409)
+	if p.Code != wire.Conflict || !strings.Contains(p.Detail, "Idempotency-Key") {
+		t.Errorf("another release with the key: %+v", p)
+	}
+	if n := h.count(record.KindPromotion); n != 1 {
+		t.Errorf("%d promotions were stated", n)
+	}
+}
+
 func TestIdempotencyKeyIsOnesOwn(t *testing.T) {
 	h := open(t)
 	h.enrol(record.Principal{Name: "ada", Type: record.Human})

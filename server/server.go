@@ -69,9 +69,7 @@ func ready(w http.ResponseWriter, r *http.Request, reg *registry.Registry, log *
 	defer cancel()
 	if err := reg.Ready(ctx); err != nil {
 		log.WarnContext(r.Context(), "not ready", "error", err)
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		send(w, "text/plain; charset=utf-8", []byte("the ledger cannot be read\n"))
+		http.Error(w, "the ledger cannot be read", http.StatusServiceUnavailable)
 		return
 	}
 	send(w, "text/plain; charset=utf-8", []byte("ready\n"))

@@ -21,7 +21,7 @@ import (
 
 var administrator = registry.Caller{Name: registry.FirstAdministrator, Type: record.Human, Method: record.MethodToken}
 
-// kinds counts the statements of a kind.
+// count counts the statements of a kind, page by page.
 func (h *house) count(kind record.Kind) int {
 	h.Helper()
 	n, before := 0, int64(0)
@@ -37,7 +37,6 @@ func (h *house) count(kind record.Kind) int {
 func TestThirtyTwoClientsLoseAndDoubleNothing(t *testing.T) {
 	const crowd = 32
 	h := settle(t)
-	must[record.Recorded[record.Role]](t)(h.admin.BindRole(h.ctx, record.Role{Principal: registry.FirstAdministrator, Role: record.Auditor, Team: record.AllTeams}))
 	names := make([]string, crowd)
 	for i := range names {
 		names[i] = fmt.Sprintf("owner%d", i)

@@ -55,6 +55,9 @@ func TestOpenAPIDocumentNamesEveryRow(t *testing.T) {
 		Paths   map[string]map[string]struct {
 			ID       string                `json:"operationId"`
 			Security []map[string][]string `json:"security"`
+			Takes    []struct {
+				Name string `json:"name"`
+			} `json:"parameters"`
 		} `json:"paths"`
 	}
 	if err := json.Unmarshal(opened(t).OpenAPI, &doc); err != nil {
@@ -70,6 +73,14 @@ func TestOpenAPIDocumentNamesEveryRow(t *testing.T) {
 			t.Errorf("%s %s is %q in the document, want %q, once", r.method, r.path, op.ID, r.name)
 		}
 		names[r.name] = true
+		takes := map[string]bool{}
+		for _, p := range op.Takes {
+			takes[p.Name] = true
+		}
+		isList := strings.HasPrefix(r.name, "List") || r.name == "Releases" || r.name == "By"
+		if takes["id"] != strings.Contains(r.path, "{id}") || (takes["before"] && takes["limit"]) != isList || takes["Idempotency-Key"] != (r.method != get) {
+			t.Errorf("%s %s takes %v", r.method, r.path, takes)
+		}
 		if secured := len(op.Security) == 1; secured != (r.access == signedIn) {
 			t.Errorf("%s %s: the document asks for a token: %v", r.method, r.path, secured)
 		}
