@@ -110,9 +110,14 @@ func (h *house) gate(v record.Verdict, name string) record.Gate {
 // verified verifies a release's bundle offline, as of a time.
 func (h *house) verified(id string, at time.Time) verify.Report {
 	h.Helper()
+	return h.bundleReport(id, "production", at)
+}
+
+func (h *house) bundleReport(id, environment string, at time.Time) verify.Report {
+	h.Helper()
 	trust := must[attest.Trust](h)(attest.ParseTrust([]byte(h.reg.VerifierKey() + "\n")))
 	raw := must[[]byte](h)(must[*verify.Bundle](h)(h.reg.Bundle(h.ctx, rita, id)).Marshal())
-	r := verify.Verify(must[*verify.Bundle](h)(verify.ParseBundle(raw)), trust, verify.Options{Environment: "production", At: at})
+	r := verify.Verify(must[*verify.Bundle](h)(verify.ParseBundle(raw)), trust, verify.Options{Environment: environment, At: at})
 	if !r.Authentic {
 		h.Errorf("the bundle of %s is not authentic: %s", id, strings.Join(r.Reasons, " "))
 	}
