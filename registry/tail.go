@@ -34,11 +34,9 @@ type touched struct {
 
 // committed is called by the store with what it appended, before the authors
 // are answered.
-func (r *Registry) committed(entries []store.Entry) {
+func (r *Registry) committed(entries []store.Committed) {
 	for _, e := range entries {
-		if _, keys, err := ledger.Project(e.Payload); err == nil {
-			r.index.touch(keys)
-		}
+		r.index.touch(e.Keys)
 	}
 }
 
@@ -194,7 +192,11 @@ func (r *Registry) follow(ctx context.Context, from int64) (int64, error) {
 		if err != nil {
 			return from, fmt.Errorf("following the ledger: %w", err)
 		}
-		r.committed(entries)
+		for _, e := range entries {
+			if _, keys, err := ledger.Project(e.Payload); err == nil {
+				r.index.touch(keys)
+			}
+		}
 		from += int64(len(entries))
 		if len(entries) < batch {
 			return from, nil

@@ -50,7 +50,7 @@ func (s *Store) commitAll() {
 // After an error the tree and the connection are thrown away, and the next
 // batch begins with the same restore that a start begins with.
 func (s *Store) commit(ctx context.Context, batch []*request) {
-	accepted, entries, err := s.write(ctx, batch)
+	accepted, committed, err := s.write(ctx, batch)
 	if err != nil {
 		err = fmt.Errorf("writing to the log: %w", s.engine.explain(err))
 		s.forgetWriter()
@@ -59,8 +59,8 @@ func (s *Store) commit(ctx context.Context, batch []*request) {
 		}
 		return
 	}
-	if s.options.AfterCommit != nil && len(entries) > 0 {
-		s.options.AfterCommit(entries)
+	if s.options.AfterCommit != nil && len(committed) > 0 {
+		s.options.AfterCommit(committed)
 	}
 }
 
@@ -73,7 +73,7 @@ func (s *Store) forgetWriter() {
 
 // write is steps 1 to 4. It returns the requests that share the outcome; the
 // others have had their refusal.
-func (s *Store) write(ctx context.Context, batch []*request) (accepted []*request, entries []Entry, err error) {
+func (s *Store) write(ctx context.Context, batch []*request) (accepted []*request, committed []Committed, err error) {
 	if s.writer == nil {
 		if err := s.restore(ctx); err != nil {
 			return batch, nil, err
@@ -99,10 +99,10 @@ func (s *Store) write(ctx context.Context, batch []*request) (accepted []*reques
 	if err := w.exec(ctx, "COMMIT"); err != nil {
 		return accepted, nil, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
-	entries = s.number(accepted, s.tree.Size())
+	committed = number(accepted, s.tree.Size())
 	s.tree = next
 	s.latest.Store(&signed)
-	return accepted, entries, nil
+	return accepted, committed, nil
 }
 
 // lockHead takes the head for the rest of the transaction. If another replica
@@ -210,17 +210,17 @@ func (s *Store) insert(ctx context.Context, accepted []*request) (*ledger.Tree, 
 	return next, signed, nil
 }
 
-// number tells the requests their indices and returns their entries.
-func (s *Store) number(accepted []*request, size int64) []Entry {
-	var entries []Entry
+// number tells the requests their indices.
+func number(accepted []*request, size int64) []Committed {
+	var committed []Committed
 	for _, r := range accepted {
 		r.first = size
 		for i := range r.drafts {
-			entries = append(entries, Entry{Index: size, Payload: r.drafts[i].Payload, Signature: r.drafts[i].Signature})
+			committed = append(committed, Committed{Index: size, Keys: r.drafts[i].Keys})
 			size++
 		}
 	}
-	return entries
+	return committed
 }
 
 // restore connects and reads the right edge of the tree: at the start, and

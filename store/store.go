@@ -81,11 +81,19 @@ type Options struct {
 	// is empty, that is the file "checkpoint" in a SQLite log's folder, and no
 	// copy is kept of a log in PostgreSQL.
 	CheckpointFile string
-	// AfterCommit, if not nil, is given the entries of each transaction of this
-	// store, in the order of the log, before their appenders are answered. It
-	// holds up the next transaction, so it should be quick. Entries of other
-	// replicas are not given: an index that is missing is to be had from Since.
-	AfterCommit func([]Entry)
+	// AfterCommit, if not nil, is told of the entries of each transaction of
+	// this store, in the order of the log, before their appenders are answered.
+	// It holds up the next transaction, so it should be quick. It is not told of
+	// entries of other replicas: an index that is missing is to be had from
+	// Since.
+	AfterCommit func([]Committed)
+}
+
+// Committed says that an entry is in the log and under which keys, sorted, it
+// can be found from now on.
+type Committed struct {
+	Index int64
+	Keys  []string
 }
 
 // An Entry is one statement in the log. Its bytes must not be changed.
