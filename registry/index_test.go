@@ -2,7 +2,11 @@ package registry_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
 
@@ -23,4 +27,70 @@ func TestDecideFollowsEveryPromotion(t *testing.T) {
 	must[wire.Case](t)(h.reg.Suspend(h.ctx, sam, c.ID, "incident", false))
 	h.live("5")
 	h.allowed("5")
+}
+
+// TestAClockThatIsBehindForgetsNothing sets the clock back: what was stated
+// counts all the same, for decisions, commands and offline.
+func TestAClockThatIsBehindForgetsNothing(t *testing.T) {
+	h := open(t)
+	c := h.live("1")
+	h.allowed("1")
+	before := h.clock.now()
+	h.clock.turn(time.Hour)
+	must[wire.Case](t)(h.reg.Suspend(h.ctx, sam, c.ID, "incident", false))
+	h.clock.set(before)
+	h.forbidden("1", "is suspended")
+	h.again()
+	h.forbidden("1", "is suspended")
+	if l := must[[]wire.LiveRelease](t)(h.reg.Live(h.ctx, rita, time.Time{})); len(l) > 0 {
+		t.Errorf("live: %+v", l)
+	}
+	_, err := h.reg.Promote(h.ctx, olga, c.ID)
+	h.refused(err, wire.Refused, "is suspended")
+	must[wire.Case](t)(h.reg.Suspend(h.ctx, sam, c.ID, "over", true))
+	h.allowed("1")
+	must[record.Recorded[record.DataApproval]](t)(h.reg.DecideData(h.ctx, bob, record.DataApproval{Dataset: digest("data 1"), Decision: record.Withdraw, Reason: "r"}))
+	h.forbidden("1", "withdrew")
+}
+
+// TestAReopenedRegistryDecidesTheSame asks of many models before and after.
+func TestAReopenedRegistryDecidesTheSame(t *testing.T) {
+	h := open(t)
+	suspended := h.live("1")
+	h.live("2")
+	must[wire.Case](t)(h.reg.Suspend(h.ctx, sam, suspended.ID, "r", false))
+	h.ready("3")
+	h.incomplete("4")
+	ask := func() []wire.Decision {
+		var out []wire.Decision
+		for _, v := range []string{"1", "2", "3", "4", "5"} {
+			d := h.decide(v)
+			d.At = time.Time{}
+			out = append(out, d)
+		}
+		return out
+	}
+	before := ask()
+	if !before[1].Allowed || before[0].Allowed || before[2].Allowed {
+		t.Fatalf("decided %+v", before)
+	}
+	for range 2 {
+		h.again()
+		if diff := cmp.Diff(before, ask()); diff != "" {
+			t.Errorf("reopened, it decides otherwise:\n%s", diff)
+		}
+	}
+}
+
+// TestADecisionTouchesNoDatabase decides on after the store is gone: the server
+// that is alone on its ledger knows all that was stated.
+func TestADecisionTouchesNoDatabase(t *testing.T) {
+	h := open(t)
+	h.live("1")
+	h.allowed("1")
+	t.Cleanup(must[func()](t)(h.reg.CutStore()))
+	h.allowed("1")
+	if allocs := testing.AllocsPerRun(50, func() { h.decide("1") }); allocs > 400 {
+		t.Errorf("a decision allocates %.0f times", allocs)
+	}
 }
