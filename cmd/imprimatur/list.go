@@ -14,24 +14,24 @@ type pager struct {
 }
 
 // each calls f with the records of a kind, newest first, until f says stop.
-func each[T record.Body](a *app, kind record.Kind, before int64, f func(record.Recorded[T]) (more bool)) (next int64, err error) {
+func each[T record.Body](a *app, kind record.Kind, before int64, f func(record.Recorded[T]) (more bool)) (stopped bool, err error) {
 	c := a.client()
 	for {
 		page, err := c.List(a.ctx, kind, before, wire.MaxPage)
 		if err != nil {
-			return 0, err
+			return false, err
 		}
 		for _, e := range page.Entries {
 			r, err := recordedOf[T](e)
 			if err != nil {
-				return 0, err
+				return false, err
 			}
 			if !f(r) {
-				return e.Index, nil
+				return true, nil
 			}
 		}
 		if page.Next == 0 {
-			return 0, nil
+			return false, nil
 		}
 		before = page.Next
 	}
@@ -69,7 +69,7 @@ type listed[T record.Body] struct {
 
 // list prints the statements of a kind.
 func list[T record.Body](a *app, kind record.Kind, pg pager, head []cell, row func(record.Recorded[T]) []cell) error {
-	return listSome(a, kind, pg, func(record.Recorded[T]) bool { return true }, head, row)
+	return listFrom(a, kind, pg.Before, pg, func(record.Recorded[T]) bool { return true }, head, row)
 }
 
 // listLatest prints the newest statement about each thing of a kind, which is
@@ -82,14 +82,18 @@ func listLatest[T record.Body](a *app, kind record.Kind, pg pager, head []cell, 
 		seen[name] = true
 		return !known
 	}
-	return listSome(a, kind, pg, first, head, row)
+	// A page further on is still read from the newest, or an older statement
+	// would pass for the state.
+	return listFrom(a, kind, 0, pg, first, head, row)
 }
 
-func listSome[T record.Body](a *app, kind record.Kind, pg pager, fits func(record.Recorded[T]) bool, head []cell, row func(record.Recorded[T]) []cell) error {
+// listFrom reads the statements before an index, newest first, and prints those
+// of the page that fit.
+func listFrom[T record.Body](a *app, kind record.Kind, from int64, pg pager, fits func(record.Recorded[T]) bool, head []cell, row func(record.Recorded[T]) []cell) error {
 	out := listed[T]{Entries: []record.Recorded[T]{}}
 	var last int64
-	next, err := each(a, kind, pg.Before, func(r record.Recorded[T]) bool {
-		if fits(r) {
+	more, err := each(a, kind, from, func(r record.Recorded[T]) bool {
+		if fits(r) && (pg.Before == 0 || r.Index < pg.Before) {
 			if len(out.Entries) == pg.Limit {
 				return false
 			}
@@ -101,7 +105,7 @@ func listSome[T record.Body](a *app, kind record.Kind, pg pager, fits func(recor
 	if err != nil {
 		return err
 	}
-	if next > 0 {
+	if more {
 		out.Next = last
 	}
 	return a.show(out, func(p *page) {

@@ -35,6 +35,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -51,7 +52,7 @@ func main() {
 // commands is every noun. The order and the groups are those of the help.
 type commands struct {
 	Demo  demoCmd  `cmd:"" group:"start" help:"Play a whole release story on this machine, in a minute."`
-	Serve serveCmd `cmd:"" group:"start" help:"Run the server: API, console and ledger in one data folder."`
+	Serve serveCmd `cmd:"" group:"start" help:"Run the server: API and ledger in one data folder."`
 
 	Release releaseCmd `cmd:"" group:"release" help:"Propose, check, approve, promote, roll back, stop."`
 	Policy  policyCmd  `cmd:"" group:"release" help:"Write, test, read and publish the rules for releases."`
@@ -71,7 +72,8 @@ type commands struct {
 	Sign   signCmd   `cmd:"" group:"files" help:"Sign a model folder by OpenSSF Model Signing."`
 	Verify verifyCmd `cmd:"" group:"files" help:"Check a model against its release's bundle, offline."`
 
-	JSON bool `name:"json" help:"Print one JSON value for programs."`
+	JSON    bool             `name:"json" help:"Print one JSON value for programs."`
+	Version kong.VersionFlag `hidden:"" help:"Print the version."`
 }
 
 var groups = []kong.Group{
@@ -118,6 +120,21 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	return exitYes
 }
 
+// version is what the build knows of itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "imprimatur, built without version information"
+	}
+	v := "imprimatur " + info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v += ", commit " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return v + ", " + info.GoVersion
+}
+
 // exited is how kong's exit function leaves the parser.
 type exited int
 
@@ -129,7 +146,7 @@ func newParser(cli *commands, a *app) (*kong.Kong, error) {
 		kong.ExplicitGroups(groups),
 		kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 100}),
-		kong.Vars{"dataDefault": "./imprimatur-data", "listenDefault": "127.0.0.1:8420"},
+		kong.Vars{"dataDefault": "./imprimatur-data", "listenDefault": "127.0.0.1:8420", "version": version()},
 	)
 }
 

@@ -73,13 +73,15 @@ func (p *page) dress(c cell) string {
 }
 
 // table prints rows aligned by column. The last column is wrapped at the
-// terminal's width, under its own beginning.
+// terminal's width under its own beginning or, where that leaves too little to
+// read in, on lines of its own.
 func (p *page) table(rows [][]cell) {
 	widths := columnWidths(rows)
 	indent := 0
 	for _, w := range widths {
 		indent += w + 2
 	}
+	const least, under = 24, 5
 	for _, row := range rows {
 		var b strings.Builder
 		for i, c := range row {
@@ -89,9 +91,16 @@ func (p *page) table(rows [][]cell) {
 				b.WriteString(p.dress(c) + pad)
 				continue
 			}
-			for j, part := range wrap(c.text, p.width-indent) {
+			at := indent
+			if p.width > 0 && p.width-indent < least && utf8.RuneCountInString(c.text) > p.width-indent {
+				at = under
+				so := strings.TrimRight(b.String(), " ")
+				b.Reset()
+				b.WriteString(so + "\n" + strings.Repeat(" ", at))
+			}
+			for j, part := range wrap(c.text, p.width-at) {
 				if j > 0 {
-					b.WriteString("\n" + strings.Repeat(" ", indent))
+					b.WriteString("\n" + strings.Repeat(" ", at))
 				}
 				b.WriteString(p.dress(cell{part, c.style}))
 			}
@@ -114,10 +123,9 @@ func columnWidths(rows [][]cell) []int {
 	return widths
 }
 
-// wrap breaks text at spaces into lines of at most width; a width too small to
-// read in does not break it.
+// wrap breaks text at spaces into lines of at most width, 0 or less for no end.
 func wrap(text string, width int) []string {
-	if width < 24 {
+	if width <= 0 {
 		return []string{text}
 	}
 	var lines []string

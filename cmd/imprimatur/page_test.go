@@ -42,6 +42,14 @@ func TestLastColumnWrapsUnderItself(t *testing.T) {
 	}
 }
 
+func TestLastColumnGoesBelowWhereThereIsNoRoom(t *testing.T) {
+	row := [][]cell{texts("a rather long name of a gate", "this is a long reason that goes on")}
+	want := "a rather long name of a gate\n     this is a long reason that goes\n     on\n"
+	if diff := cmp.Diff(want, drawn(false, 36, func(p *page) { p.table(row) })); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Whatever the text, a table has one line for each row and forges nothing.
 func TestTextFromElsewhereForgesNoLine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -183,7 +183,7 @@ func (c *principalTokensCmd) Run(a *app) error {
 		seen[r.Record.ID] = true
 		return !known && (c.Name == "" || r.Record.Principal == c.Name)
 	}
-	return listSome(a, record.KindToken, c.pager, fits, heading("ID", "PRINCIPAL", "SCOPES", "UNTIL", "", "NOTE"), func(r record.Recorded[record.Token]) []cell {
+	return listFrom(a, record.KindToken, 0, c.pager, fits, heading("ID", "PRINCIPAL", "SCOPES", "UNTIL", "", "NOTE"), func(r record.Recorded[record.Token]) []cell {
 		state := cell{"stands", good}
 		switch {
 		case r.Record.Revoked:
