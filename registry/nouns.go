@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
@@ -173,6 +174,8 @@ func (r *Registry) RecordEvaluation(ctx context.Context, who Caller, e record.Ev
 	if got := record.DigestOf(evidence); got != e.Evidence {
 		return record.Recorded[record.Evaluation]{}, refusef(wire.Invalid, "the evidence sent has the digest %s, but the evaluation names %s; send the bytes that it was read from", got, e.Evidence)
 	}
+	// Once is enough, however often the command runs again.
+	keep := sync.OnceValue(func() error { return r.keep(ctx, e.Evidence, evidence) })
 	return command[record.Evaluation](ctx, r, who, func(t *tx) error {
 		if err := e.Validate(); err != nil {
 			return err
@@ -189,9 +192,7 @@ func (r *Registry) RecordEvaluation(ctx context.Context, who Caller, e record.Ev
 		if e.Ran.After(t.now) {
 			return refusef(wire.Invalid, "the evaluation ran in the future, at %s; check the tool's clock", e.Ran)
 		}
-		if err := r.keep(ctx, e.Evidence, evidence); err != nil {
-			return err
-		}
+		t.before = keep
 		raw, err := record.CanonicalOf(e)
 		if err != nil {
 			return err

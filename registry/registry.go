@@ -166,6 +166,9 @@ type tx struct {
 	stated []staged
 	// answer is what stands already, where the command asks for just that.
 	answer []lineage.Entry
+	// before, where it is not nil, runs after the snapshot was given back and
+	// before anything is appended: it makes durable what the statements name.
+	before func() error
 }
 
 // Find implements lineage.Source. What the command has stated so far is found
@@ -250,6 +253,11 @@ func (r *Registry) write(ctx context.Context, who Caller, fn func(*tx) error) ([
 		}
 		if t.answer != nil {
 			return t.answer, nil
+		}
+		if t.before != nil {
+			if err := t.before(); err != nil {
+				return nil, err
+			}
 		}
 		entries, err := r.append(ctx, read, t.stated)
 		if !errors.Is(err, store.ErrConflict) {
