@@ -34,7 +34,7 @@ func doEvaluate(d *record.Dossier, e *Requirement) string {
 }
 
 func doRecordVersion(d *record.Dossier) string {
-	return fmt.Sprintf("imprimatur model register %s PATH", d.Release.Record.Behaviour.Model)
+	return fmt.Sprintf("imprimatur model register %s@VERSION PATH", d.Release.Record.Behaviour.Model)
 }
 
 func doReview(exception string) string {

@@ -40,17 +40,33 @@ func (r *Registry) ProposeRelease(ctx context.Context, who Caller, in wire.Propo
 		if err != nil || in.Incomplete {
 			return err
 		}
-		gaps := slices.ContainsFunc(c.Verdict.Blocking(), func(g record.Gate) bool { return !strings.HasPrefix(g.Name, "approval/") })
-		if gaps {
-			return refusedBy(t.named(c), "A release of "+in.Version)
-		}
-		return nil
+		return t.refuseGaps(c, in.Version)
 	})
 	if err != nil {
 		return wire.Case{}, err
 	}
 	return r.CheckRelease(ctx, who, record.ReleaseID(got.Digest))
 }
+
+// refuseGaps refuses a proposal that lacks more than approvals. What is refused
+// is not kept, so nobody is told to approve it yet.
+func (t *tx) refuseGaps(c *examined, version string) error {
+	gaps := false
+	for i, g := range c.Verdict.Gates {
+		if strings.HasPrefix(g.Name, approvalGate) {
+			c.Verdict.Gates[i].Do = ""
+		} else {
+			gaps = gaps || !g.Lets()
+		}
+	}
+	if !gaps {
+		return nil
+	}
+	return refusedBy(t.named(c), "A release of "+version)
+}
+
+// approvalGate begins the names of the gates that people pass by approving.
+const approvalGate = "approval/"
 
 // freeze builds the release record from what the ledger knows.
 func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
@@ -147,22 +163,25 @@ func (t *tx) examine(id string) (*examined, error) {
 	return c, nil
 }
 
-// named adds the people who could supply what is missing.
+// named adds the people who could supply what is missing. Whom the release's
+// lineage excludes from a seat is not asked to take one.
 func (t *tx) named(c *examined) *examined {
 	c.Approvers = map[record.RoleName][]string{}
-	team := teamOf(c.Line)
 	for _, g := range c.Verdict.Blocking() {
 		for _, role := range g.Who {
 			if _, done := c.Approvers[role]; done {
 				continue
 			}
-			people, err := t.roster(role, team)
+			people, err := t.roster(role, teamOf(c.Line))
 			if err != nil {
-				continue
+				continue // the names are a help; the refusal stands without them
 			}
 			c.Approvers[role] = []string{}
 			for _, p := range people {
-				c.Approvers[role] = append(c.Approvers[role], p.Principal.Name)
+				name := p.Principal.Name
+				if !strings.HasPrefix(g.Name, approvalGate) || c.policy.Excluded(c.dossier, name, t.now) == "" {
+					c.Approvers[role] = append(c.Approvers[role], name)
+				}
 			}
 		}
 	}
