@@ -122,6 +122,7 @@ type Store struct {
 	latest  atomic.Pointer[[]byte] // the last checkpoint committed by this store
 	keeping sync.WaitGroup
 	stop    chan struct{} // closed to end the keeper
+	closing sync.Once
 }
 
 // Open opens a log for writing, and makes it if it is not there. dsn is the
@@ -140,8 +141,7 @@ func Open(ctx context.Context, dsn string, options Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.start(ctx); err != nil {
-		s.engine.close()
-		return nil, err
+		return nil, errors.Join(err, s.release())
 	}
 	return s, nil
 }
@@ -158,8 +158,7 @@ func OpenReadOnly(ctx context.Context, dsn string, options Options) (*Store, err
 		return nil, err
 	}
 	if _, err := s.Checkpoint(ctx); err != nil {
-		s.engine.close()
-		return nil, err
+		return nil, errors.Join(err, s.release())
 	}
 	return s, nil
 }
@@ -225,18 +224,24 @@ func (s *Store) createHead(ctx context.Context) error {
 }
 
 // Close lets the appends that wait finish, keeps the last checkpoint and closes
-// the database.
-func (s *Store) Close() error {
-	var kept error
-	if s.queue != nil {
-		s.queue.close()
-		<-s.done
-		close(s.stop)
-		s.keeping.Wait()
-		kept = s.keepCheckpoint(*s.latest.Load())
-		if s.writer != nil {
-			s.writer.close()
+// the database. Closing again does nothing.
+func (s *Store) Close() (err error) {
+	s.closing.Do(func() {
+		var kept error
+		if s.queue != nil {
+			s.queue.close()
+			<-s.done
+			close(s.stop)
+			s.keeping.Wait()
+			kept = s.keepCheckpoint(*s.latest.Load())
 		}
-	}
-	return errors.Join(kept, s.reads.close(), s.engine.close())
+		err = errors.Join(kept, s.release())
+	})
+	return err
+}
+
+// release closes the database. Nothing else may use the store any more.
+func (s *Store) release() error {
+	s.forgetWriter()
+	return errors.Join(s.reads.close(), s.engine.close())
 }

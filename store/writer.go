@@ -21,6 +21,7 @@ type writer struct {
 	moveHead    *sql.Stmt
 	factSince   *sql.Stmt
 	prefixSince *sql.Stmt
+	all         []*sql.Stmt
 }
 
 func newWriter(ctx context.Context, e *engine) (_ *writer, err error) {
@@ -35,7 +36,9 @@ func newWriter(ctx context.Context, e *engine) (_ *writer, err error) {
 	}()
 	prepare := func(query string) (s *sql.Stmt) {
 		if err == nil {
-			s, err = w.conn.PrepareContext(ctx, query)
+			if s, err = w.conn.PrepareContext(ctx, query); err == nil {
+				w.all = append(w.all, s)
+			}
 		}
 		return s
 	}
@@ -66,9 +69,12 @@ func (w *writer) exec(ctx context.Context, query string) error {
 }
 
 // close gives the connection back, after a rollback in case a transaction was
-// left open.
+// left open. The statements are closed first: they would stay on the connection.
 func (w *writer) close() {
 	if w.conn != nil {
+		for _, s := range w.all {
+			s.Close()
+		}
 		w.conn.ExecContext(context.Background(), "ROLLBACK") //nolint:errcheck // there may be nothing to roll back
 		w.conn.Close()
 	}
