@@ -1,0 +1,4 @@
+package store_test
+
+func appendUntilKilled() error { return nil }
+func readWithoutRights() error { return nil }
