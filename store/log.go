@@ -131,9 +131,11 @@ func (v *View) Root(size int64) (tlog.Hash, error) {
 // when the log is not that long. A full tile never changes.
 func (s *Store) Tile(ctx context.Context, t tlog.Tile) (data []byte, err error) {
 	err = s.View(ctx, func(v *View) error {
-		covers := int64(1) << (ledger.TileHeight * max(t.L, 0))
-		if t.H != ledger.TileHeight || t.L > 7 || t.N > v.head.size/covers/ledger.TileWidth ||
-			t.N*ledger.TileWidth+int64(t.W) > v.head.size/covers {
+		if !isTile(t) {
+			return fmt.Errorf("%w: %+v is not a tile", ErrNotFound, t)
+		}
+		hashes := v.head.size >> (ledger.TileHeight * max(t.L, 0)) // on the tile's level
+		if t.N > hashes/ledger.TileWidth || t.N*ledger.TileWidth+int64(t.W) > hashes {
 			return fmt.Errorf("%w: %s is beyond a log of %d", ErrNotFound, ledger.TilePath(t), v.head.size)
 		}
 		if t.L == ledger.EntriesLevel {
@@ -146,6 +148,10 @@ func (s *Store) Tile(ctx context.Context, t tlog.Tile) (data []byte, err error) 
 		return err
 	})
 	return data, err
+}
+
+func isTile(t tlog.Tile) bool {
+	return t.H == ledger.TileHeight && t.L >= ledger.EntriesLevel && t.L < 8 && t.N >= 0 && t.W > 0 && t.W <= ledger.TileWidth
 }
 
 func (s *Store) bundle(v *View, t tlog.Tile) ([]byte, error) {
