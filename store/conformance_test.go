@@ -88,8 +88,14 @@ func TestFinding(t *testing.T) {
 	onEach(t, func(sc *scene) {
 		// In the order of bytes "B" < "a" < "b" < "ä"; a human order differs.
 		for _, s := range []said{
-			{"0", []string{"p/a", "x"}}, {"1", []string{"p/B"}}, {"2", []string{"p/a"}}, {"3", []string{"p"}},
-			{"4", []string{"p/ä", "p/b"}}, {"5", []string{"p0"}}, {"6", []string{"x", "x", "p/a"}}, {"7", []string{"P/a"}},
+			{"0", []string{"p/a", "x"}},
+			{"1", []string{"p/B"}},
+			{"2", []string{"p/a"}},
+			{"3", []string{"p"}},
+			{"4", []string{"p/ä", "p/b"}},
+			{"5", []string{"p0"}},
+			{"6", []string{"x", "x", "p/a"}},
+			{"7", []string{"P/a"}},
 		} {
 			sc.say(s.Text, s.Keys...)
 		}

@@ -221,7 +221,9 @@ func (sc *scene) opened(signed []byte) ledger.Checkpoint {
 }
 
 // check is how the log's signatures are checked.
-func (sc *scene) check() store.Check { return checkWith(sc.key.VerifierKey(), sc.key.ID(), sc.key.Name()) }
+func (sc *scene) check() store.Check {
+	return checkWith(sc.key.VerifierKey(), sc.key.ID(), sc.key.Name())
+}
 
 func checkWith(verifierKey, keyID, origin string) store.Check {
 	trust, err := attest.ParseTrust([]byte(verifierKey))
