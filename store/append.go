@@ -152,7 +152,9 @@ func cleanKeys(keys []string) ([]string, error) {
 	}
 	for i := 1; i < len(keys); i++ {
 		if keys[i-1] >= keys[i] {
-			return slices.Compact(slices.Sorted(slices.Values(keys))), nil
+			keys = slices.Clone(keys)
+			slices.Sort(keys)
+			return slices.Compact(keys), nil
 		}
 	}
 	return keys, nil

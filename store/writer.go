@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -43,11 +42,7 @@ func newWriter(ctx context.Context, e *engine) (_ *writer, err error) {
 		return s
 	}
 	insert := func(head string, columns int, tail string) *inserter {
-		in := &inserter{columns: columns}
-		for i, rows := range chunks {
-			in.stmts[i] = prepare(e.insert + head + " VALUES " + placeholders(e.mark, rows, columns) + tail)
-		}
-		return in
+		return &inserter{conn: w.conn, head: e.insert + head + " VALUES ", columns: columns, tail: tail, mark: e.mark}
 	}
 	w.lockHead = prepare("SELECT size, root FROM head WHERE id = 1" + e.forUpdate)
 	w.entries = insert("entries (idx, payload, sig)", 3, "")
@@ -80,29 +75,41 @@ func (w *writer) close() {
 	}
 }
 
-// chunks are the numbers of rows for which an INSERT is prepared, largest
-// first. One statement with many rows costs far less than many with one.
-var chunks = [...]int{64, 8, 1}
+// maxRows bounds the rows of one INSERT. One statement with many rows costs far
+// less than many with one.
+const maxRows = 64
 
-// An inserter inserts any number of rows with few statements.
+// An inserter inserts any number of rows with few statements, which it prepares
+// when they are first needed.
 type inserter struct {
-	columns int
-	stmts   [len(chunks)]*sql.Stmt
+	conn       *sql.Conn
+	head, tail string // what stands before and after the placeholders
+	columns    int
+	mark       func(n int) string
+	stmts      [maxRows + 1]*sql.Stmt // by number of rows
 }
 
 // insert inserts the rows whose values stand in values, row after row.
 func (in *inserter) insert(ctx context.Context, values []any) error {
-	for i, rows := range chunks {
-		for n := rows * in.columns; len(values) >= n; values = values[n:] {
-			if _, err := in.stmts[i].ExecContext(ctx, values[:n]...); err != nil {
-				return err
-			}
+	for len(values) > 0 {
+		rows := min(len(values)/in.columns, maxRows)
+		stmt, err := in.statement(ctx, rows)
+		if err != nil {
+			return err
 		}
-	}
-	if len(values) != 0 {
-		return errors.New("values do not fill a row: bug in package store")
+		if _, err := stmt.ExecContext(ctx, values[:rows*in.columns]...); err != nil {
+			return err
+		}
+		values = values[rows*in.columns:]
 	}
 	return nil
+}
+
+func (in *inserter) statement(ctx context.Context, rows int) (_ *sql.Stmt, err error) {
+	if in.stmts[rows] == nil {
+		in.stmts[rows], err = in.conn.PrepareContext(ctx, in.head+placeholders(in.mark, rows, in.columns)+in.tail)
+	}
+	return in.stmts[rows], err
 }
 
 // placeholders returns "($1,$2),($3,$4)" for two rows of two columns, with each
