@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -236,47 +235,6 @@ func (sc *scene) appendsOrConflicts(read store.ReadSet, key string) {
 	case key != "" && sc.size() != before:
 		sc.t.Errorf("the refused entry is in the log")
 	}
-}
-
-// TestConflictWithinBatch makes decisions that rest on the same thing wait
-// together, so that one transaction takes them all.
-func TestConflictWithinBatch(t *testing.T) {
-	const deciders = 20
-	onEach(t, func(sc *scene) {
-		held, release := make(chan struct{}), make(chan struct{})
-		sc.close()
-		options := sc.options()
-		var batches [][]store.Committed
-		options.AfterCommit = func(committed []store.Committed) {
-			if batches = append(batches, committed); len(batches) == 1 {
-				close(held)
-				<-release
-			}
-		}
-		sc.Store = sc.place.Open(options)
-		read := sc.view(find("seat"))
-		var wg sync.WaitGroup
-		wg.Go(func() { sc.say("holds the committer up", "other") })
-		<-held
-		errs := make([]error, deciders)
-		for i := range deciders {
-			wg.Go(func() { _, errs[i] = sc.Append(sc.t.Context(), read, sc.draft("takes the seat", "seat")) })
-		}
-		store.AwaitWaiting(sc.Store, deciders)
-		close(release)
-		wg.Wait()
-		won := 0
-		for _, err := range errs {
-			if err == nil {
-				won++
-			} else if !errors.Is(err, store.ErrConflict) {
-				sc.t.Errorf("losing: %v, want ErrConflict", err)
-			}
-		}
-		if won != 1 || sc.size() != 2 || len(batches) != 2 {
-			sc.t.Errorf("%d took the seat, %d entries in %d transactions; want 1, 2 and 2", won, sc.size(), len(batches))
-		}
-	})
 }
 
 // TestLongLog is a log whose tiles fill on the second level, and that is longer

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"runtime"
 )
 
@@ -18,13 +19,14 @@ func (q *queue) length() int {
 	return len(q.waiting)
 }
 
-// ExecOnWriter runs SQL on the connection that the committer writes with. No
-// append may be under way.
-func (s *Store) ExecOnWriter(query string, args ...any) error {
+// QueryOnWriter asks for one value on the connection that the committer writes
+// with. No append may be under way.
+func (s *Store) QueryOnWriter(query string, into any) error {
+	var row *sql.Row
 	if s.writer != nil {
-		_, err := s.writer.conn.ExecContext(context.Background(), query, args...)
-		return err
+		row = s.writer.conn.QueryRowContext(context.Background(), query)
+	} else {
+		row = s.engine.write.QueryRowContext(context.Background(), query)
 	}
-	_, err := s.engine.write.ExecContext(context.Background(), query, args...)
-	return err
+	return row.Scan(into)
 }

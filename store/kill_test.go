@@ -1,4 +1,3 @@
 package store_test
 
 func appendUntilKilled() error { return nil }
-func readWithoutRights() error { return nil }

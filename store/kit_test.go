@@ -81,13 +81,18 @@ func onEach(t *testing.T, play func(*scene)) {
 
 func newScene(t *testing.T, place storetest.Place) *scene {
 	t.Helper()
+	sc := &scene{t: t, place: place, key: logKey(t)}
+	sc.Store = place.Open(sc.options())
+	return sc
+}
+
+func logKey(t *testing.T) *attest.Key {
+	t.Helper()
 	key, err := attest.NewKey("example.org/log")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sc := &scene{t: t, place: place, key: key}
-	sc.Store = place.Open(sc.options())
-	return sc
+	return key
 }
 
 func (sc *scene) options() store.Options {
