@@ -111,6 +111,15 @@ func (w *world) rollback(from, to *modelled) wire.Code {
 // its own approvers, who have approved.
 func three(t *testing.T) (dir string, ids []string, at time.Time) {
 	h := open(t)
+	ids = h.three()
+	if err := h.reg.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return h.dir, ids, h.clock.now()
+}
+
+func (h *house) three() (ids []string) {
+	h.Helper()
 	h.enrol("ruth", record.Risk)
 	for i := range 3 {
 		v := fmt.Sprint(i + 1)
@@ -118,13 +127,10 @@ func three(t *testing.T) (dir string, ids []string, at time.Time) {
 		ids = append(ids, c.ID)
 		for _, role := range seats {
 			h.enrol(string(role)+v, role)
-			must[wire.Case](t)(h.approve(caller(string(role)+v), role, c))
+			must[wire.Case](h)(h.approve(approver(role, v), role, c))
 		}
 	}
-	if err := h.reg.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return h.dir, ids, h.clock.now()
+	return ids
 }
 
 // story is one random run against the registry and the model.

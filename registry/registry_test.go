@@ -67,6 +67,8 @@ type house struct {
 	reg   *registry.Registry
 	clock *clock
 	dir   string
+	// database is a PostgreSQL URL; empty for SQLite in dir.
+	database string
 }
 
 var (
@@ -95,8 +97,10 @@ func must[T any](t testing.TB) func(T, error) T {
 }
 
 // open opens an installation and enrols everybody.
-func open(t testing.TB) *house {
-	h := &house{TB: t, ctx: t.Context(), dir: t.TempDir(), clock: &clock{at: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC)}}
+func open(t testing.TB) *house { return openOn(t, "") }
+
+func openOn(t testing.TB, database string) *house {
+	h := &house{TB: t, database: database, ctx: t.Context(), dir: t.TempDir(), clock: &clock{at: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC)}}
 	h.reopen()
 	if secret := must[string](t)(h.reg.Begin(h.ctx)); !strings.HasPrefix(secret, "imp_") {
 		t.Fatalf("the first start gave the token %q", secret)
@@ -123,7 +127,7 @@ func open(t testing.TB) *house {
 
 func (h *house) reopen() {
 	h.Helper()
-	reg, err := registry.Open(h.ctx, registry.Config{Data: h.dir, Now: h.clock.now})
+	reg, err := registry.Open(h.ctx, registry.Config{Data: h.dir, Database: h.database, Now: h.clock.now})
 	if err != nil {
 		h.Fatal(err)
 	}
