@@ -20,7 +20,7 @@ type writer struct {
 	moveHead    *sql.Stmt
 	factSince   *sql.Stmt
 	prefixSince *sql.Stmt
-	all         []*sql.Stmt
+	all         []*sql.Stmt // that close closes
 }
 
 func newWriter(ctx context.Context, e *engine) (_ *writer, err error) {
@@ -35,14 +35,12 @@ func newWriter(ctx context.Context, e *engine) (_ *writer, err error) {
 	}()
 	prepare := func(query string) (s *sql.Stmt) {
 		if err == nil {
-			if s, err = w.conn.PrepareContext(ctx, query); err == nil {
-				w.all = append(w.all, s)
-			}
+			s, err = w.prepare(ctx, query)
 		}
 		return s
 	}
 	insert := func(head string, columns int, tail string) *inserter {
-		return &inserter{conn: w.conn, head: e.insert + head + " VALUES ", columns: columns, tail: tail, mark: e.mark}
+		return &inserter{writer: w, head: e.insert + head + " VALUES ", columns: columns, tail: tail, mark: e.mark}
 	}
 	w.lockHead = prepare("SELECT size, root FROM head WHERE id = 1" + e.forUpdate)
 	w.entries = insert("entries (idx, payload, sig)", 3, "")
@@ -58,13 +56,23 @@ func newWriter(ctx context.Context, e *engine) (_ *writer, err error) {
 	return w, nil
 }
 
+// prepare prepares a statement that lives as long as the writer.
+func (w *writer) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	s, err := w.conn.PrepareContext(ctx, query)
+	if err == nil {
+		w.all = append(w.all, s)
+	}
+	return s, err
+}
+
 func (w *writer) exec(ctx context.Context, query string) error {
 	_, err := w.conn.ExecContext(ctx, query)
 	return err
 }
 
 // close gives the connection back, after a rollback in case a transaction was
-// left open. The statements are closed first: they would stay on the connection.
+// left open. Nobody else closes the statements, and while one is open, SQLite
+// does not close the connection.
 func (w *writer) close() {
 	if w.conn != nil {
 		for _, s := range w.all {
@@ -82,7 +90,7 @@ const maxRows = 64
 // An inserter inserts any number of rows with few statements, which it prepares
 // when they are first needed.
 type inserter struct {
-	conn       *sql.Conn
+	writer     *writer
 	head, tail string // what stands before and after the placeholders
 	columns    int
 	mark       func(n int) string
@@ -107,7 +115,7 @@ func (in *inserter) insert(ctx context.Context, values []any) error {
 
 func (in *inserter) statement(ctx context.Context, rows int) (_ *sql.Stmt, err error) {
 	if in.stmts[rows] == nil {
-		in.stmts[rows], err = in.conn.PrepareContext(ctx, in.head+placeholders(in.mark, rows, in.columns)+in.tail)
+		in.stmts[rows], err = in.writer.prepare(ctx, in.head+placeholders(in.mark, rows, in.columns)+in.tail)
 	}
 	return in.stmts[rows], err
 }
