@@ -22,11 +22,10 @@ type lapse struct {
 
 // making says how a release is made ready.
 type making struct {
-	data    time.Time // until when its data is approved
-	words   map[record.RoleName]time.Time
-	skip    record.RoleName // does not approve
-	after   func(h *house, version string, c wire.Case)
-	steward registry.Caller
+	data  time.Time // until when its data is approved
+	words map[record.RoleName]time.Time
+	skip  record.RoleName // does not approve
+	after func(h *house, version string, c wire.Case)
 }
 
 func in20days(began time.Time) time.Time { return began.AddDate(0, 0, 20) }
@@ -195,9 +194,11 @@ func TestRule08TokensAndIdentitiesEndAtTheirInstant(t *testing.T) {
 	must[record.Recorded[record.Principal]](t)(h.reg.EnrolPrincipal(h.ctx, administrator, record.Principal{Name: "robot", Type: record.Workload, Owner: "ann", Purpose: "trains", Expires: soon}))
 	ends(ann, "robot", func(wire.IssuedToken) time.Time { return soon })
 	h.clock.set(soon)
-	_, err := h.reg.RecordRun(h.ctx, robot, record.Run{Team: "lab", ID: "late", Code: record.Code{Repository: "r", Commit: "abababababababababababababababababababab"},
+	_, err := h.reg.RecordRun(h.ctx, robot, record.Run{
+		Team: "lab", ID: "late", Code: record.Code{Repository: "r", Commit: "abababababababababababababababababababab"},
 		Inputs:  []record.Resource{{Type: record.ResourceDataset, Name: "d", Digest: digest("d")}},
-		Outputs: []record.Resource{{Type: record.ResourceModel, Name: "m", Digest: digest("m")}}, Started: soon.AddDate(0, 0, -1), Finished: soon.AddDate(0, 0, -1)})
+		Outputs: []record.Resource{{Type: record.ResourceModel, Name: "m", Digest: digest("m")}}, Started: soon.AddDate(0, 0, -1), Finished: soon.AddDate(0, 0, -1),
+	})
 	h.refused(err, wire.Forbidden, "robot is disabled or has expired", "imprimatur principal enrol robot")
 }
 

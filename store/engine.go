@@ -13,10 +13,12 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 )
 
@@ -94,9 +96,13 @@ func (e *engine) openSQLite(folder string, readOnly bool) (err error) {
 	e.mark = func(int) string { return "?" }
 	file := filepath.Join(folder, ledgerFile)
 	e.place = file
+	reading := []string{"mode=ro", "_pragma=cache_size(-16384)"}
 	if readOnly {
 		if _, err := os.Stat(file); err != nil {
 			return fmt.Errorf("there is no log in the folder %s: %w", folder, err)
+		}
+		if isAtRest(folder, file) {
+			reading = append(reading, "immutable=1")
 		}
 	} else {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -116,12 +122,20 @@ func (e *engine) openSQLite(folder string, readOnly bool) (err error) {
 		}
 		e.write.SetMaxOpenConns(1)
 	}
-	if e.read, err = sql.Open("sqlite", sqliteURL(file, "mode=ro", "_pragma=cache_size(-16384)")); err != nil {
+	if e.read, err = sql.Open("sqlite", sqliteURL(file, reading...)); err != nil {
 		return fmt.Errorf("opening %s: %w", file, err)
 	}
 	e.read.SetMaxOpenConns(4 * runtime.GOMAXPROCS(0))
 	e.read.SetMaxIdleConns(4 * runtime.GOMAXPROCS(0))
 	return nil
+}
+
+// isAtRest reports whether the log was closed and this process may not write
+// beside it. SQLite could then not make the files through which readers and a
+// writer meet, and reads only what it is told does not change.
+func isAtRest(folder, file string) bool {
+	_, err := os.Stat(file + "-wal")
+	return errors.Is(err, fs.ErrNotExist) && unix.Access(folder, unix.W_OK) != nil
 }
 
 func sqliteURL(file string, parameters ...string) string {
@@ -151,6 +165,9 @@ func (e *engine) migrate(ctx context.Context) error {
 	return err
 }
 
+// closeWithin bounds the last tidying of a database that is closed.
+const closeWithin = 10 * time.Second
+
 func (e *engine) close() error {
 	var errs []error
 	if e.read != nil && e.read != e.write {
@@ -160,7 +177,9 @@ func (e *engine) close() error {
 		// What is still in the write-ahead log goes into the file, so that a
 		// copy of the file alone is a whole backup. After the readers, who
 		// would hold it up; if it fails, the next start does it.
-		e.write.Exec("PRAGMA wal_checkpoint(TRUNCATE)") //nolint:errcheck // nothing is lost by it
+		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+		e.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)") //nolint:errcheck // nothing is lost by it
+		cancel()
 	}
 	if e.write != nil {
 		errs = append(errs, e.write.Close())
