@@ -371,3 +371,32 @@ func TestFullDisk(t *testing.T) {
 	sc.reopen()
 	sc.verified()
 }
+
+// TestCloseLetsGo leaves no connection behind, whatever happened before: SQLite
+// keeps one open as long as anything of it is in use.
+func TestCloseLetsGo(t *testing.T) {
+	sc := newSQLiteScene(t)
+	sc.grow(100)
+	sc.say("alone", "k")
+	sc.close()
+	other := sc.options()
+	other.Origin = "example.org/other"
+	if _, err := store.Open(t.Context(), sc.place.DSN, other); err == nil {
+		t.Error("opened under another name")
+	}
+	descriptors, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range descriptors {
+		// One that is gone by now, such as the listing's own, leads nowhere.
+		if file, _ := os.Readlink("/proc/self/fd/" + d.Name()); strings.HasPrefix(file, sc.place.DSN) {
+			t.Errorf("%s is still open", file)
+		}
+	}
+	for _, left := range []string{"ledger.db-wal", "ledger.db-shm"} {
+		if _, err := os.Stat(filepath.Join(sc.place.DSN, left)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s was left behind (%v), so the database is not one file", left, err)
+		}
+	}
+}
