@@ -20,6 +20,7 @@ import (
 	"imprimatur.dev/ledger"
 	"imprimatur.dev/record"
 	"imprimatur.dev/store"
+	"imprimatur.dev/store/storetest"
 )
 
 // The figures of these benchmarks are of the whole write path: a record is
@@ -79,12 +80,14 @@ func newKey(t testing.TB) *attest.Key {
 	return key
 }
 
+func optionsOf(key *attest.Key) store.Options {
+	return store.Options{Project: ledger.Project, Origin: key.Name(), Signers: []note.Signer{key.NoteSigner()}}
+}
+
 // openLog opens a log that b closes.
 func openLog(b *testing.B, dsn string, key *attest.Key) *store.Store {
 	b.Helper()
-	s, err := store.Open(context.Background(), dsn, store.Options{
-		Project: ledger.Project, Origin: key.Name(), Signers: []note.Signer{key.NoteSigner()},
-	})
+	s, err := store.Open(context.Background(), dsn, optionsOf(key))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -96,11 +99,15 @@ func openLog(b *testing.B, dsn string, key *attest.Key) *store.Store {
 	return s
 }
 
+// number makes each entry of a write path another one, apart from those that
+// fill a log.
+var number atomic.Int64
+
 // writePath returns the whole write path of one entry.
 func writePath(s *store.Store, key *attest.Key) func() error {
-	var number, size atomic.Int64
+	var size atomic.Int64
 	return func() error {
-		d, err := draft(key, number.Add(1))
+		d, err := draft(key, 1<<32+number.Add(1))
 		if err != nil {
 			return err
 		}
@@ -256,19 +263,22 @@ func bareCommit(b *testing.B) func() error {
 	}
 }
 
-// BenchmarkWriters is many writers on SQLite.
+// BenchmarkWriters is any number of writers on each database.
 func BenchmarkWriters(b *testing.B) {
-	for _, writers := range []int{1, 8, 64, 1024} {
-		b.Run(fmt.Sprint(writers), func(b *testing.B) {
-			key := newKey(b)
-			ours := writePath(openLog(b, b.TempDir(), key), key)
-			for b.Loop() {
-				var all []round
-				for range rounds {
-					all = append(all, measure(b, writers, ours))
+	for _, at := range []func(testing.TB) storetest.Place{storetest.SQLite, storetest.Postgres} {
+		for _, writers := range []int{1, 8, 64, 1024} {
+			place := at(b)
+			b.Run(fmt.Sprintf("%s/%d", place.Engine, writers), func(b *testing.B) {
+				key := newKey(b)
+				ours := writePath(openLog(b, place.DSN, key), key)
+				for b.Loop() {
+					var all []round
+					for range rounds {
+						all = append(all, measure(b, writers, ours))
+					}
+					median(all).report(b)
 				}
-				median(all).report(b)
-			}
-		})
+			})
+		}
 	}
 }

@@ -4,20 +4,22 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hdevalence/ed25519consensus"
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/errgroup"
 
 	"imprimatur.dev/attest"
 	"imprimatur.dev/ledger"
 	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
 	"imprimatur.dev/store"
 )
 
@@ -29,13 +31,70 @@ func sizes() []int64 {
 	return []int64{10_000, 100_000}
 }
 
-// fill appends entries, made on all cores, until the log has size of them.
-func fill(b *testing.B, s *store.Store, key *attest.Key, from, size int64) {
+// BenchmarkGrowth shows how the cost of everything grows with the log, which is
+// one registry's, filled from size to size.
+func BenchmarkGrowth(b *testing.B) {
+	folder := b.TempDir()
+	if err := openAndClose(folder); err != nil { // makes the key
+		b.Fatal(err)
+	}
+	key, err := attest.LoadKey(filepath.Join(folder, "keys", "server.key"), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, size := range sizes() {
+		fill(b, folder, key, size)
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			b.Run("open", func(b *testing.B) {
+				for b.Loop() {
+					if err := openAndClose(folder); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			s := openLog(b, folder, key)
+			benchmarkReads(b, s, size)
+			b.Run("verify", func(b *testing.B) { benchmarkVerify(b, s, key) })
+			appendOne := writePath(s, key)
+			b.Run("append", func(b *testing.B) {
+				for b.Loop() {
+					if err := appendOne(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// openAndClose opens a whole registry: key, tables, tree, the check against the
+// kept checkpoint, and the decision index.
+func openAndClose(folder string) error {
+	r, err := registry.Open(context.Background(), registry.Config{Data: folder})
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
+
+// fill appends entries, made on all cores, until the log has at least size.
+func fill(b *testing.B, folder string, key *attest.Key, size int64) {
 	b.Helper()
+	s, err := store.Open(context.Background(), folder, optionsOf(key))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var have int64
+	if err := s.View(context.Background(), func(v *store.View) error {
+		have = v.Size()
+		return nil
+	}); err != nil {
+		b.Fatal(err)
+	}
 	const batch = 2000
 	g, ctx := errgroup.WithContext(context.Background())
 	g.SetLimit(2 * runtime.GOMAXPROCS(0))
-	for first := from; first < size; first += batch {
+	for first := have; first < size; first += batch {
 		g.Go(func() error {
 			var drafts []store.Draft
 			for n := first; n < min(first+batch, size); n++ {
@@ -49,80 +108,52 @@ func fill(b *testing.B, s *store.Store, key *attest.Key, from, size int64) {
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
+	if err := errors.Join(g.Wait(), s.Close()); err != nil {
 		b.Fatal(err)
 	}
 }
 
-// BenchmarkGrowth shows how the cost of an operation grows with the log.
-func BenchmarkGrowth(b *testing.B) {
-	key, folder := newKey(b), b.TempDir()
-	s := openLog(b, folder, key)
-	appendOne := writePath(s, key)
-	var have int64
-	for _, size := range sizes() {
-		fill(b, s, key, have, size)
-		have = size
-		ask := func(f func(v *store.View, n int64) (int, error)) func(n int64) error {
-			return func(n int64) error {
-				return s.View(context.Background(), func(v *store.View) error {
-					got, err := f(v, n*7919%size)
+// benchmarkReads asks a log of a size for what is known to be in it.
+func benchmarkReads(b *testing.B, s *store.Store, size int64) {
+	number := func(entries []store.Entry, err error) (int, error) { return len(entries), err }
+	for _, question := range []struct {
+		name string
+		ask  func(v *store.View, n int64) (int, error)
+	}{
+		{"find", func(v *store.View, n int64) (int, error) {
+			return number(v.Find("evaluations/" + string(digestOf("artifact", n/8))))
+		}},
+		{"page", func(v *store.View, n int64) (int, error) {
+			return number(v.Page(record.KeyKind(record.KindEvaluation), n+1, 50))
+		}},
+		{"lastOfEach", func(v *store.View, _ int64) (int, error) { return number(v.LastOfEach("uses/")) }},
+		{"proof", func(v *store.View, n int64) (int, error) {
+			p, err := v.Proof(n)
+			return len(p.Hashes), err
+		}},
+	} {
+		b.Run(question.name, func(b *testing.B) {
+			var n int64
+			for b.Loop() {
+				n = (n + 7919) % size
+				err := s.View(context.Background(), func(v *store.View) error {
+					got, err := question.ask(v, n)
 					if err == nil && got == 0 {
-						return fmt.Errorf("nothing found for entry %d", n)
+						return fmt.Errorf("nothing found of entry %d", n)
 					}
 					return err
 				})
-			}
-		}
-		count := func(entries []store.Entry, err error) (int, error) { return len(entries), err }
-		for _, op := range []struct {
-			name string
-			run  func(n int64) error
-		}{
-			{"append", func(int64) error { return appendOne() }},
-			{"find", ask(func(v *store.View, n int64) (int, error) {
-				return count(v.Find(record.KeyEvaluations(digestOf("artifact", n/8))))
-			})},
-			{"page", ask(func(v *store.View, n int64) (int, error) {
-				return count(v.Page(record.KeyKind(record.KindEvaluation), n+1, 50))
-			})},
-			{"lastOfEach", ask(func(v *store.View, _ int64) (int, error) { return count(v.LastOfEach("uses/")) })},
-			{"proof", ask(func(v *store.View, n int64) (int, error) {
-				p, err := v.Proof(n)
-				return len(p.Hashes), err
-			})},
-			{"open", func(int64) error { return openAndClose(folder, key) }},
-		} {
-			b.Run(fmt.Sprintf("%s/%d", op.name, size), func(b *testing.B) {
-				var n int64
-				for b.Loop() {
-					n++
-					if err := op.run(n); err != nil {
-						b.Fatal(err)
-					}
+				if err != nil {
+					b.Fatal(err)
 				}
-			})
-		}
+			}
+		})
 	}
 }
 
-// openAndClose opens the log beside the server that holds it.
-func openAndClose(folder string, key *attest.Key) error {
-	s, err := store.OpenReadOnly(context.Background(), folder, store.Options{Project: ledger.Project, Origin: key.Name()})
-	if err != nil {
-		return err
-	}
-	return s.Close()
-}
-
-// BenchmarkVerify holds the verification of a whole log against the checking of
+// benchmarkVerify holds the verification of a whole log against the checking of
 // its signatures alone, in batches of 256 on all cores, within one run.
-func BenchmarkVerify(b *testing.B) {
-	all := sizes()
-	size := all[len(all)-1]
-	key, folder := newKey(b), b.TempDir()
-	s := openLog(b, folder, key)
-	fill(b, s, key, 0, size)
+func benchmarkVerify(b *testing.B, s *store.Store, key *attest.Key) {
 	trust, err := attest.ParseTrust([]byte(key.VerifierKey() + "\n"))
 	if err != nil {
 		b.Fatal(err)
@@ -136,11 +167,11 @@ func BenchmarkVerify(b *testing.B) {
 			return trust.VerifyBatch(batch)
 		},
 		Checkpoint: func(signed []byte) (ledger.Checkpoint, error) {
-			verifier, err := note.NewVerifier(key.VerifierKey())
+			n, err := trust.VerifyNote(signed)
 			if err != nil {
 				return ledger.Checkpoint{}, err
 			}
-			return ledger.OpenCheckpoint(signed, key.Name(), note.VerifierList(verifier))
+			return ledger.ParseCheckpoint(n.Text)
 		},
 	}
 	for b.Loop() {
@@ -185,7 +216,7 @@ func signaturesPerSecond(b *testing.B, key *attest.Key) float64 {
 					v.Add(verifier, attest.PAE(attest.PayloadType, d.Payload), d.Signature)
 				}
 				if !v.Verify() {
-					return fmt.Errorf("a good batch was refused")
+					return errors.New("a good batch was refused")
 				}
 				done[core] += len(batch)
 			}
