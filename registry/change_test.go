@@ -41,8 +41,10 @@ func TestRule06AChangeVoidsOnlyWhatCoversIt(t *testing.T) {
 		ask    record.Authority
 		want   map[record.RoleName]record.Result
 	}{
-		{record.PartBehaviour, func(h *house, m record.Digest) { h.evaluate(m, 951) }, tools("mail", "search"),
-			map[record.RoleName]record.Result{record.ModelOwner: missing, record.Risk: missing, record.Security: missing}},
+		{
+			record.PartBehaviour, func(h *house, m record.Digest) { h.evaluate(m, 951) }, tools("mail", "search"),
+			map[record.RoleName]record.Result{record.ModelOwner: missing, record.Risk: missing, record.Security: missing},
+		},
 		{record.PartData, func(h *house, m record.Digest) {
 			other := digest("more data")
 			must[record.Recorded[record.Dataset]](h)(h.reg.RegisterDataset(h.ctx, ann, record.Dataset{Team: "lab", Name: "more", Version: "1", Digest: other, Source: "s3://lab/more", Classification: "internal", Owner: "bob"}))
@@ -57,8 +59,10 @@ func TestRule06AChangeVoidsOnlyWhatCoversIt(t *testing.T) {
 		{record.PartContext, func(h *house, _ record.Digest) {
 			must[wire.Published](h)(h.reg.PublishPolicy(h.ctx, rita, []byte(rules+"# again\n"), "a remark"))
 		}, tools("mail", "search"), map[record.RoleName]record.Result{record.ModelOwner: missing, record.Risk: missing, record.Security: pass}},
-		{record.PartAuthority, func(*house, record.Digest) {}, tools("mail", "search", "write"),
-			map[record.RoleName]record.Result{record.ModelOwner: pass, record.Risk: pass, record.Security: missing}},
+		{
+			record.PartAuthority, func(*house, record.Digest) {}, tools("mail", "search", "write"),
+			map[record.RoleName]record.Result{record.ModelOwner: pass, record.Risk: pass, record.Security: missing},
+		},
 	} {
 		t.Run(string(x.part), func(t *testing.T) {
 			h := open(t)

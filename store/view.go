@@ -43,8 +43,13 @@ func prepareReads(ctx context.Context, db *sql.DB) (*reads, error) {
 		stmt  **sql.Stmt
 		query string
 	}{
-		{&r.head, selectHead}, {&r.tile, selectTile}, {&r.entry, selectEntry}, {&r.since, selectSince},
-		{&r.find, selectFind}, {&r.newest, selectNewest}, {&r.lastOfEach, selectLastOfEach},
+		{&r.head, selectHead},
+		{&r.tile, selectTile},
+		{&r.entry, selectEntry},
+		{&r.since, selectSince},
+		{&r.find, selectFind},
+		{&r.newest, selectNewest},
+		{&r.lastOfEach, selectLastOfEach},
 	} {
 		var err error
 		if *p.stmt, err = db.PrepareContext(ctx, p.query); err != nil {

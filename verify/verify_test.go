@@ -191,8 +191,11 @@ func TestRule01WhatIsNotInTheLedgerIsRefused(t *testing.T) {
 	}{
 		"an older checkpoint": {func(b *verify.Bundle) { b.Checkpoint = s.Checkpoint(size - 1) }, verify.Options{}, []string{"not proved to be in the ledger"}},
 		"an older bundle":     {func(b *verify.Bundle) { *b = *s.BundleOf(s.Second, entries[:len(entries)-2], size-2) }, verify.Options{Size: size}, []string{"old", "ask for a new bundle"}},
-		"a checkpoint too small for an entry": {func(b *verify.Bundle) { *b = *s.BundleOf(s.Second, entries, size-1) }, verify.Options{},
-			[]string{"the checkpoint has only"}},
+		"a checkpoint too small for an entry": {
+			func(b *verify.Bundle) { *b = *s.BundleOf(s.Second, entries, size-1) },
+			verify.Options{},
+			[]string{"the checkpoint has only"},
+		},
 		"a checkpoint of another log": {func(b *verify.Bundle) { b.Checkpoint = other.Checkpoint(size) }, verify.Options{}, []string{"checkpoint", "not trusted"}},
 		"another origin":              {func(b *verify.Bundle) { b.Origin = "elsewhere" }, verify.Options{}, []string{"elsewhere"}},
 		"an unexpected origin":        {func(*verify.Bundle) {}, verify.Options{Origin: "ours.example"}, []string{"ours.example"}},
