@@ -42,8 +42,8 @@ type Report struct {
 // Verify reads the whole log again: every signature; every leaf, from the
 // payload; every tile and the head's root, from the leaves; every kept
 // checkpoint, its signature and its root; and the projection, rebuilt from the
-// payloads and compared fact by fact. The first fault ends it with an error that
-// wraps [ErrLedger] and names what differs.
+// payloads and compared fact by fact. There must be no other rows. The first
+// fault ends it with an error that wraps [ErrLedger] and names what differs.
 //
 // The projection is compared through a sum for each entry of its keys' hashes,
 // seeded anew for each run, so that nobody can choose rows that cancel out.
@@ -92,7 +92,7 @@ func (a *audit) run(ctx context.Context) error {
 	a.tree, a.edge = new(ledger.Tree), map[[2]int64][]byte{}
 	facts := factSums{seed: a.seed, sums: make([]uint64, len(a.sums)), counts: make([]int32, len(a.sums))}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return facts.read(ctx, a.store) })
+	g.Go(func() error { return a.store.View(ctx, facts.read) })
 	g.Go(func() error { return a.entries(ctx) })
 	if err := g.Wait(); err != nil {
 		return err
@@ -103,10 +103,28 @@ func (a *audit) run(ctx context.Context) error {
 		}
 		a.report.Facts += int64(a.counts[i])
 	}
-	if facts.beyond != "" {
-		return fmt.Errorf("%w: %s", ErrLedger, facts.beyond)
+	if err := a.nothingElse(); err != nil {
+		return err
 	}
 	return a.checkpoints()
+}
+
+// nothingElse looks for rows that the log does not account for. An entry beyond
+// the head would be read, and one below the first found by its index.
+func (a *audit) nothingElse() error {
+	var entries, tiles int64
+	err := a.view.tx.QueryRowContext(a.view.ctx, "SELECT (SELECT count(*) FROM entries WHERE idx < 0)"+
+		" + (SELECT count(*) FROM entries WHERE idx >= $1), (SELECT count(*) FROM tiles)", a.view.Size()).Scan(&entries, &tiles)
+	if err != nil {
+		return fmt.Errorf("looking for rows outside the log: %w", err)
+	}
+	if entries != 0 {
+		return fmt.Errorf("%w: there are %d entries outside the log of %d", ErrLedger, entries, a.view.Size())
+	}
+	if tiles != a.report.Tiles {
+		return fmt.Errorf("%w: there are %d tiles, a log of %d entries has %d", ErrLedger, tiles, a.view.Size(), a.report.Tiles)
+	}
+	return nil
 }
 
 // entries sends the log through the workers and takes it up again in order.
@@ -275,7 +293,7 @@ func (a *audit) checkpoint(signed []byte, size int64) error {
 }
 
 func (a *audit) checkpoints() error {
-	rows, err := a.view.tx.QueryContext(a.view.ctx, "SELECT size, note FROM checkpoints WHERE size <= $1 ORDER BY size", a.view.Size())
+	rows, err := a.view.tx.QueryContext(a.view.ctx, "SELECT size, note FROM checkpoints ORDER BY size")
 	if err != nil {
 		return fmt.Errorf("reading the checkpoints: %w", err)
 	}
@@ -307,13 +325,14 @@ type factSums struct {
 	seed   maphash.Seed
 	sums   []uint64
 	counts []int32
-	beyond string
 }
 
-func (f *factSums) read(ctx context.Context, s *Store) error {
-	rows, err := s.engine.read.QueryContext(ctx, "SELECT key, idx FROM facts")
+// read reads it in a view of its own, beside the entries. That view may be a
+// little longer than the one that is verified.
+func (f *factSums) read(v *View) error {
+	rows, err := v.tx.QueryContext(v.ctx, "SELECT key, idx FROM facts")
 	if err != nil {
-		return fmt.Errorf("reading the projection: %w", s.engine.explain(err))
+		return fmt.Errorf("reading the projection: %w", err)
 	}
 	defer rows.Close()
 	var key sql.RawBytes
@@ -323,8 +342,8 @@ func (f *factSums) read(ctx context.Context, s *Store) error {
 			return fmt.Errorf("reading the projection: %w", err)
 		}
 		switch {
-		case idx < 0:
-			f.beyond = fmt.Sprintf("the projection has the key %q for entry %d, which cannot be", key, idx)
+		case idx < 0 || idx >= v.Size():
+			return fmt.Errorf("%w: the projection has the key %q for entry %d of a log of %d", ErrLedger, key, idx, v.Size())
 		case idx < int64(len(f.sums)):
 			f.sums[idx] += maphash.Bytes(f.seed, key)
 			f.counts[idx]++
