@@ -63,6 +63,10 @@ func TestRule03EvidenceIsTheBytesItNames(t *testing.T) {
 	if h.size() != size {
 		t.Error("the evaluation was kept")
 	}
+	if f, err := h.reg.Evidence(h.ctx, eve, digest("these bytes")); err == nil {
+		f.Close()
+		t.Error("the bytes were kept")
+	}
 }
 
 // TestRule04UndecidedIsNo asks when there is no way to know, and of all that may
