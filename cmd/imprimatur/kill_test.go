@@ -37,6 +37,8 @@ type victim struct {
 	// kept are the digests that the server said it has kept.
 	mu   sync.Mutex
 	kept []record.Digest
+	// acknowledged has one for each answer, as far as anybody waits for it.
+	acknowledged chan struct{}
 }
 
 // The server is killed at random moments under concurrent writers. After each
@@ -46,7 +48,7 @@ func TestRule01KilledServersKeepWhatTheyAcknowledged(t *testing.T) {
 	total := 0
 	for i := range kills {
 		if i%killsAFolder == 0 {
-			v := &victim{T: t, data: filepath.Join(t.TempDir(), "data")}
+			v := &victim{T: t, data: filepath.Join(t.TempDir(), "data"), acknowledged: make(chan struct{}, 1)}
 			for round := range killsAFolder {
 				v.round(round)
 			}
@@ -69,7 +71,12 @@ func (v *victim) round(n int) {
 	for w := range killWriters {
 		writers.Go(func() { v.writeUntilKilled(client.New(says.URL, v.token), fmt.Sprintf("%d-%d", n, w)) })
 	}
-	<-time.After(time.Duration(rand.IntN(40)) * time.Millisecond)
+	// The moment is random in what was acknowledged and in time, so that a slow
+	// machine is killed at its work too.
+	for range 1 + rand.IntN(12) {
+		<-v.acknowledged
+	}
+	<-time.After(time.Duration(rand.IntN(5000)) * time.Microsecond)
 	if err := server.Process.Kill(); err != nil {
 		v.Fatal(err)
 	}
@@ -127,6 +134,10 @@ func (v *victim) writeUntilKilled(c *client.Client, name string) {
 		v.mu.Lock()
 		v.kept = append(v.kept, d.Digest)
 		v.mu.Unlock()
+		select {
+		case v.acknowledged <- struct{}{}:
+		default:
+		}
 	}
 }
 
