@@ -129,6 +129,13 @@ func TestImpactReachesAllThatUsesAThing(t *testing.T) {
 			t.Errorf("the releases reached by %s, and whether they are live:\n%s", thing, diff)
 		}
 	}
+	words := map[string]int{}
+	for _, r := range must[[]wire.Reached](t)(h.reg.Impact(h.ctx, rita, "lab/data-1@1")) {
+		words[r.Word]++
+	}
+	if diff := cmp.Diff(map[string]int{"training run": 2, "model version": 2, "release": 2}, words); diff != "" {
+		t.Errorf("what the first data reaches:\n%s", diff)
+	}
 	must[wire.Case](t)(h.reg.Suspend(h.ctx, sam, c.ID, "r", false))
 	if got := reached("lab/data-1@1"); got[c.ID] {
 		t.Error("a suspended release is shown as live")

@@ -122,7 +122,7 @@ func TestTheSameNameAtOnceStandsForOneThing(t *testing.T) {
 // stands, and what stands must be possible one after the other.
 func TestConcurrentCommandsNeitherLoseNorDouble(t *testing.T) {
 	h := open(t)
-	atTheSameTime([]*house{h}, h.three(), 25)
+	atTheSameTime([]*house{h}, h.three(), 15)
 }
 
 // atTheSameTime has sixteen goroutines, spread over the servers of one ledger,

@@ -300,7 +300,7 @@ func fewer(t *testing.T, checks string) {
 
 func TestStagesFollowTheModel(t *testing.T) {
 	dir, ids, at := three(t)
-	fewer(t, "12")
+	fewer(t, "8")
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
