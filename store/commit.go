@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -100,7 +101,7 @@ func (s *Store) write(ctx context.Context, batch []*request) (accepted []*reques
 		return accepted, nil, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	committed = number(accepted, s.tree.Size())
-	s.tree = next
+	s.tree, s.known = next, next
 	s.latest.Store(&signed)
 	return accepted, committed, nil
 }
@@ -116,7 +117,7 @@ func (s *Store) lockHead(ctx context.Context) error {
 	if size == s.tree.Size() && tlog.Hash(root) == s.tree.Root() {
 		return nil
 	}
-	tree, err := restoreTree(ctx, s.writer.conn)
+	tree, err := s.takeUp(ctx, s.writer.conn)
 	if err != nil {
 		return err
 	}
@@ -125,11 +126,44 @@ func (s *Store) lockHead(ctx context.Context) error {
 	return err
 }
 
+// takeUp reads the tree from the database. It must extend the one that was last
+// known here, or signing on would contradict checkpoints that have been given
+// out: a backup restored, or another log put in its place, under a running
+// server. What was known is kept over errors, so the refusal lasts.
+func (s *Store) takeUp(ctx context.Context, db querier) (*ledger.Tree, error) {
+	tree, err := restoreTree(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if s.known != nil {
+		if tree.Size() < s.known.Size() {
+			return nil, fmt.Errorf("%w: it has %d entries and had %d; a backup was restored under a running server, and writing to it would fork the log",
+				ErrForked, tree.Size(), s.known.Size())
+		}
+		root, err := tlog.TreeHash(s.known.Size(), ledger.NewHashReader(func(level int, number int64) ([]byte, error) {
+			return scanTile(db.QueryRowContext(ctx, selectTile, level, number))
+		}))
+		if err != nil {
+			return nil, err
+		}
+		if root != s.known.Root() {
+			return nil, fmt.Errorf("%w: its first %d entries hash to %v and hashed to %v; another log was put in its place under a running server",
+				ErrForked, s.known.Size(), root, s.known.Root())
+		}
+	}
+	s.known = tree
+	return tree, nil
+}
+
 // accept refuses the requests whose read set has been overtaken, by the log or
 // by an earlier request of the batch, and returns the others.
 func (s *Store) accept(ctx context.Context, batch []*request) ([]*request, error) {
 	accepted := make([]*request, 0, len(batch))
 	for _, r := range batch {
+		if r.read.Size > s.tree.Size() {
+			r.err = fmt.Errorf("%w: the decision was read from a log of %d entries, this one has %d", ErrConflict, r.read.Size, s.tree.Size())
+			continue
+		}
 		key, found, known := s.recent.conflict(r.read)
 		if !found && !known {
 			var err error
@@ -204,8 +238,10 @@ func (s *Store) insert(ctx context.Context, accepted []*request) (*ledger.Tree, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if n, err := moved.RowsAffected(); err != nil || n != 1 {
-		return nil, nil, fmt.Errorf("the head of the log moved while it was locked (%d rows, %w)", n, err)
+	if n, err := moved.RowsAffected(); err != nil {
+		return nil, nil, err
+	} else if n != 1 {
+		return nil, nil, errors.New("the head of the log moved while it was locked")
 	}
 	return next, signed, nil
 }
@@ -230,7 +266,7 @@ func (s *Store) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tree, err := restoreTree(ctx, w.conn)
+	tree, err := s.takeUp(ctx, w.conn)
 	if err != nil {
 		w.close()
 		return err
@@ -243,12 +279,15 @@ func (s *Store) restore(ctx context.Context) error {
 // to size: the keys of its entries too, unless they are too many.
 func (s *Store) catchUp(ctx context.Context, size int64) (*recent, error) {
 	from := s.tree.Size()
-	if from > size || size-from > recentWindow {
+	if size-from > recentWindow {
 		return newRecent(size), nil
 	}
 	entries, err := queryEntries(ctx, s.writer.conn, selectSince, from, size-from)
 	if err != nil {
 		return nil, err
+	}
+	if int64(len(entries)) != size-from {
+		return nil, fmt.Errorf("%w: entries from number %d on are missing", ErrLedger, from+int64(len(entries)))
 	}
 	for _, e := range entries {
 		_, keys, err := s.options.Project(e.Payload)

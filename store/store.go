@@ -114,9 +114,11 @@ type Store struct {
 
 	// Owned by the committer. writer and tree are nil when they must be made
 	// anew, after an error.
-	writer   *writer
-	tree     *ledger.Tree
-	recent   *recent
+	writer *writer
+	tree   *ledger.Tree
+	recent *recent
+	// known is the last tree that was taken up; unlike tree it outlives errors.
+	known    *ledger.Tree
 	recorded time.Time // when a row of checkpoints was last written
 
 	latest  atomic.Pointer[[]byte] // the last checkpoint committed by this store

@@ -15,7 +15,7 @@ const (
 	selectHead   = "SELECT size, root, note FROM head WHERE id = 1"
 	selectTile   = "SELECT data FROM tiles WHERE level = $1 AND num = $2"
 	selectEntry  = "SELECT idx, payload, sig FROM entries WHERE idx = $1"
-	selectSince  = "SELECT idx, payload, sig FROM entries WHERE idx >= $1 ORDER BY idx LIMIT $2"
+	selectSince  = "SELECT idx, payload, sig FROM entries WHERE idx >= $1 AND idx < (SELECT size FROM head) ORDER BY idx LIMIT $2"
 	selectFind   = "SELECT e.idx, e.payload, e.sig FROM facts f JOIN entries e ON e.idx = f.idx WHERE f.key = $1 ORDER BY f.idx"
 	selectNewest = "SELECT e.idx, e.payload, e.sig FROM facts f JOIN entries e ON e.idx = f.idx" +
 		" WHERE f.key = $1 AND f.idx < $2 ORDER BY f.idx DESC LIMIT $3"
