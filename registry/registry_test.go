@@ -348,3 +348,14 @@ func TestRule07WordsOnALaterReleaseTakeNothingBack(t *testing.T) {
 		t.Error("a standing request for changes on the live release does not stop it")
 	}
 }
+
+func TestUseCaseOfAnotherTeamIsRefused(t *testing.T) {
+	h := open(t)
+	h.evaluate(h.train("1", true), 950)
+	must[record.Recorded[record.Team]](t)(h.reg.CreateTeam(h.ctx, administrator, record.Team{Name: "play"}))
+	must[record.Recorded[record.UseCase]](t)(h.reg.RegisterUseCase(h.ctx, rita, record.UseCase{
+		Team: "play", Name: "toy", Title: "Toy", Purpose: "triage", Owner: "rita", Tier: "high", Environments: []string{"production"},
+	}))
+	_, err := h.reg.ProposeRelease(h.ctx, ann, wire.Proposal{Version: "lab/net@1", UseCase: "play/toy", Environment: "production"})
+	h.refused(err, wire.Invalid, "another team")
+}

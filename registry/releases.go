@@ -82,6 +82,10 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 	if err != nil {
 		return none, err
 	}
+	if teamOf(in.UseCase) != teamOf(version.Record.Model) {
+		return none, refusef(wire.Invalid, "the use case %s is of another team than the model %s, and another team's tier is no measure of this one's risk; register a use case of team %s: imprimatur usecase register",
+			in.UseCase, version.Record.Model, teamOf(version.Record.Model))
+	}
 	env, err := need[record.Environment](t, record.KeyEnvironment(in.Environment), "the environment "+in.Environment, "an administrator can set it up: imprimatur principal environment "+in.Environment)
 	if err != nil {
 		return none, err

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 )
@@ -84,16 +85,25 @@ func (s *server) run() error {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("making a PostgreSQL cluster: %w\n%s", err, out)
 	}
-	postgres := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", s.folder, "-c", "listen_addresses=",
-		"-c", "port=5432", "-c", "max_connections=200", "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "log_min_messages=log")
-	// The server must not outlive a test process that is killed.
-	postgres.Dir, postgres.SysProcAttr = s.folder, &syscall.SysProcAttr{Credential: owner, Pdeathsig: syscall.SIGQUIT}
-	if err := s.serve(postgres); err != nil {
+	// A start that hangs, as one did on a crowded machine, is given up once.
+	for range 2 {
+		postgres := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", s.folder, "-c", "listen_addresses=",
+			"-c", "port=5432", "-c", "max_connections=200", "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "log_min_messages=log")
+		// The server must not outlive a test process that is killed.
+		postgres.Dir, postgres.SysProcAttr = s.folder, &syscall.SysProcAttr{Credential: owner, Pdeathsig: syscall.SIGQUIT}
+		if err = s.serve(postgres); err == nil {
+			break
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.admin, err = sql.Open("pgx", s.url("postgres"))
 	return err
 }
+
+// startWithin bounds the start of the server.
+const startWithin = 60 * time.Second
 
 // serve starts the server and returns when it says that it is ready.
 func (s *server) serve(postgres *exec.Cmd) error {
@@ -120,6 +130,8 @@ func (s *server) serve(postgres *exec.Cmd) error {
 		return fmt.Errorf("starting PostgreSQL: %w", err)
 	}
 	s.process = postgres.Process
+	giveUp := time.AfterFunc(startWithin, func() { s.process.Kill() }) //nolint:errcheck // its end is waited for
+	defer giveUp.Stop()
 	lines := bufio.NewScanner(log)
 	var said strings.Builder
 	for lines.Scan() {
