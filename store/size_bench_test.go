@@ -120,8 +120,9 @@ func benchmarkReads(b *testing.B, s *store.Store, size int64) {
 		name string
 		ask  func(v *store.View, n int64) (int, error)
 	}{
+		// Those of the first filling are numbered without gaps.
 		{"find", func(v *store.View, n int64) (int, error) {
-			return number(v.Find("evaluations/" + string(digestOf("artifact", n/8))))
+			return number(v.Find(record.KeyEvaluations(digestOf("artifact", n%sizes()[0]/8))))
 		}},
 		{"page", func(v *store.View, n int64) (int, error) {
 			return number(v.Page(record.KeyKind(record.KindEvaluation), n+1, 50))

@@ -124,25 +124,33 @@ func openOurs(b *testing.B) func(n int64) error {
 	ctx := context.Background()
 	var size atomic.Int64 // as a decision would have seen it just now
 	return func(n int64) error {
-		statement, err := record.New("evaluator-7", time.Now(), evaluation(n))
+		draft, err := draftOf(key, n)
 		if err != nil {
 			return err
 		}
-		payload, err := attest.EncodeStatement(statement)
-		if err != nil {
-			return err
-		}
-		leaf, err := ledger.LeafOf(statement, payload)
-		if err != nil {
-			return err
-		}
-		draft := store.Draft{Payload: payload, Signature: key.Sign(payload), Leaf: leaf, Keys: statement.Keys()}
 		indices, err := s.Append(ctx, store.ReadSet{Size: size.Load(), Keys: draft.Keys[:1]}, draft)
 		if err == nil {
 			size.Store(indices[0])
 		}
 		return err
 	}
+}
+
+// draftOf is everything that comes before the append.
+func draftOf(key *attest.Key, n int64) (store.Draft, error) {
+	statement, err := record.New("evaluator-7", time.Now(), evaluation(n))
+	if err != nil {
+		return store.Draft{}, err
+	}
+	payload, err := attest.EncodeStatement(statement)
+	if err != nil {
+		return store.Draft{}, err
+	}
+	leaf, err := ledger.LeafOf(statement, payload)
+	if err != nil {
+		return store.Draft{}, err
+	}
+	return store.Draft{Payload: payload, Signature: key.Sign(payload), Leaf: leaf, Keys: statement.Keys()}, nil
 }
 
 func openStore(t testing.TB) (*attest.Key, *store.Store) {
