@@ -191,6 +191,7 @@ func TestConflicts(t *testing.T) {
 		{"a key that had no entry", find("none"), []string{"none"}, "none"},
 		{"the last of a key", func(v *store.View) error { _, _, err := v.Last("k"); return err }, []string{"k"}, "k"},
 		{"the newest page", func(v *store.View) error { _, err := v.Page("k", 0, 1); return err }, []string{"k"}, "k"},
+		{"a page from beyond the end", func(v *store.View) error { _, err := v.Page("k", 99, 1); return err }, []string{"k"}, "k"},
 		{"an older page", func(v *store.View) error { _, err := v.Page("k", 1, 1); return err }, []string{"k"}, ""},
 		{"a prefix", each("p/"), []string{"p/a"}, "p/a"},
 		{"a phantom under a prefix", each("q/"), []string{"q/ä"}, "q/ä"},
