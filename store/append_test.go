@@ -361,3 +361,32 @@ func TestReplicasStartTogether(t *testing.T) {
 	}
 	scenes[0].verified()
 }
+
+// TestLostConnection has the server end every connection, as a restart does.
+// Appends may fail over it, one for each connection in the pool at most, but
+// they say so, leave nothing behind, and then connect anew.
+func TestLostConnection(t *testing.T) {
+	sc := newScene(t, storetest.Postgres(t))
+	sc.grow(3)
+	for range 3 {
+		before := sc.texts()
+		sc.tamper("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		failures := 0
+		for ; failures < 5; failures++ {
+			_, err := sc.Append(t.Context(), store.ReadSet{}, sc.draft("connected anew"))
+			if err == nil {
+				break
+			}
+			if errors.Is(err, store.ErrUnknown) || !strings.Contains(err.Error(), "writing to the log") {
+				t.Errorf("appending over a dead connection: %v", err)
+			}
+		}
+		if failures == 0 || failures == 5 {
+			t.Errorf("%d appends failed", failures)
+		}
+		if diff := cmp.Diff(append(before, "connected anew"), sc.texts()); diff != "" {
+			t.Errorf("the log (-want +got):\n%s", diff)
+		}
+	}
+	sc.verified()
+}
