@@ -46,7 +46,8 @@
 //
 // SQLite in a folder, for one process at a time, and PostgreSQL, for any number
 // of replicas: the head row is locked while a batch is written, and a replica
-// that finds it moved reads the new edge first. Both run the same SQL text.
+// that finds it moved reads the new edge first. Both run the same hand-written
+// SQL but for how an INSERT names its parameters.
 package store
 
 import (
