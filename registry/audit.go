@@ -20,19 +20,14 @@ func (r *Registry) Live(ctx context.Context, who Caller, at time.Time) ([]wire.L
 		if err := t.mayReadAny(); err != nil {
 			return err
 		}
-		newest, err := t.view.LastOfEach(record.KeyLive(""))
-		if err != nil {
-			return err
-		}
-		entries, err := t.decode(newest)
+		lines, err := t.lines()
 		if err != nil {
 			return err
 		}
 		if at.IsZero() {
 			at = t.now
 		}
-		for _, e := range entries {
-			line := lineOf(e.Statement.Body)
+		for _, line := range lines {
 			if t.may(actRead, teamOf(line)) != nil {
 				continue
 			}
@@ -47,6 +42,21 @@ func (r *Registry) Live(ctx context.Context, who Caller, at time.Time) ([]wire.L
 		return nil
 	})
 	return out, err
+}
+
+// lines returns every line in which something was ever promoted, suspended or
+// retired.
+func (t *tx) lines() ([]string, error) {
+	newest, err := t.view.LastOfEach(record.KeyLive(""))
+	if err != nil {
+		return nil, err
+	}
+	entries, err := t.decode(newest)
+	lines := make([]string, len(entries))
+	for i, e := range entries {
+		lines[i] = lineOf(e.Statement.Body)
+	}
+	return lines, err
 }
 
 func lineOf(body record.Body) string {

@@ -111,16 +111,11 @@ func (x *index) put(line string, fresh standing, from int64) bool {
 // dossiers follow when they are first asked for.
 func (r *Registry) loadIndex(ctx context.Context) error {
 	return r.read(ctx, Caller{}, func(t *tx) error {
-		newest, err := t.view.LastOfEach(record.KeyLive(""))
+		lines, err := t.lines()
 		if err != nil {
 			return err
 		}
-		entries, err := t.decode(newest)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			line := lineOf(e.Statement.Body)
+		for _, line := range lines {
 			history, err := lineage.History(t, line)
 			if err != nil {
 				return err
