@@ -245,7 +245,7 @@ func (t *teller) evaluate(s subject, d Data) ([]string, error) {
 	for _, r := range results {
 		e := record.Evaluation{
 			Team: team, Artifact: s.digest, Category: r.Category, Suite: r.Suite, Dataset: t.splitNamed(r.Dataset).Digest(),
-			Tool: record.Tool{Name: "imprimatur-demo", Version: "1"}, Evidence: record.DigestOf(r.Items),
+			Tool: record.Tool{Name: "imprimatur-demo", Version: "1"}, Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", r.Items)},
 			Metrics: r.Metrics, Assurance: record.Imported, Ran: record.Millis(time.Now().Add(-time.Millisecond)),
 		}
 		if _, err := t.people[assessor].RecordEvaluation(t.ctx, e, r.Items); err != nil {

@@ -198,7 +198,7 @@ func proportion(name string, items []Item, outcome string) record.Metric {
 }
 
 func measured(name string, value float64, n int, stdErr float64) record.Metric {
-	return record.Metric{Name: name, Value: value, N: n, StdErr: &stdErr}
+	return record.Metric{Name: name, Value: value, N: n, Reported: &record.Uncertainty{Method: "demo", StdErr: &stdErr}}
 }
 
 func bySlice(items []Item, slice string) []Item {

@@ -164,8 +164,8 @@ func TestMetricsAgreeWithScikitLearn(t *testing.T) {
 		if !near(m.Value, want[c.reference], 1e-6) {
 			t.Errorf("%s %s is %v, the reference %v", c.suite, c.metric, m.Value, want[c.reference])
 		}
-		if se, known := want[c.reference+"_stderr"]; known && !near(*m.StdErr, se, 1e-6) {
-			t.Errorf("%s %s has the error %v, the reference %v", c.suite, c.metric, *m.StdErr, se)
+		if se, known := want[c.reference+"_stderr"]; known && !near(*m.Reported.StdErr, se, 1e-6) {
+			t.Errorf("%s %s has the error %v, the reference %v", c.suite, c.metric, *m.Reported.StdErr, se)
 		}
 	}
 }

@@ -132,7 +132,7 @@ func (e *Requirement) metric(production bool) record.Metric {
 		step = -1
 	}
 	stdErr := 1e-6
-	m.Value, m.StdErr = limit+step, &stdErr
+	m.Value, m.Reported = limit+step, &record.Uncertainty{Method: "example", StdErr: &stdErr}
 	return m
 }
 
@@ -151,7 +151,7 @@ func (x *example) evaluate(of string, artifact record.Digest, ran time.Time) (ou
 			k = len(out)
 			out = append(out, recorded(x, "ed", of+"evaluation "+e.Gate, record.Evaluation{
 				Team: exampleTeam, Artifact: artifact, Category: e.Category, Suite: e.Suite, Dataset: exampleDigest("held-out set"),
-				Tool: record.Tool{Name: "example", Version: "1"}, Evidence: exampleDigest(of + "evidence " + e.Gate), Assurance: record.SignedRun, Ran: ran,
+				Tool: record.Tool{Name: "example", Version: "1"}, Evidence: []record.RawFile{{Name: "evidence", Digest: exampleDigest(of + "evidence " + e.Gate), Format: "example"}}, Assurance: record.SignedRun, Ran: ran,
 			}))
 		}
 		have := out[k].Record.Metrics

@@ -60,19 +60,24 @@ const (
 	methodNone     = "none"
 )
 
-// interval returns a metric's 95 % interval from the best ground there is: its
-// counts, then its standard error, then the tool's own word. A standard error
-// of 0 is no ground: tools report it where all items agree.
+// interval returns a metric's 95 % interval from the best ground there is: what
+// we computed from its items, its counts, then the tool's standard error, then
+// the tool's interval. A standard error of 0 is no ground: tools report it where
+// all items agree.
 func interval(m record.Metric) (lower, upper float64, method string) {
 	switch {
+	case m.Computed != nil && m.Computed.Lower95 != nil:
+		return *m.Computed.Lower95, *m.Computed.Upper95, m.Computed.Method
 	case m.Successes != nil && m.N > 0:
 		lower, upper = Wilson(*m.Successes, m.N)
 		return lower, upper, methodWilson
-	case m.StdErr != nil && *m.StdErr > 0:
-		half := float64(z * *m.StdErr)
+	case m.Reported == nil:
+		return 0, 0, methodNone
+	case m.Reported.StdErr != nil && *m.Reported.StdErr > 0:
+		half := float64(z * *m.Reported.StdErr)
 		return m.Value - half, m.Value + half, methodStdErr
-	case m.Lower95 != nil && m.Upper95 != nil:
-		return *m.Lower95, *m.Upper95, methodTool
+	case m.Reported.Lower95 != nil:
+		return *m.Reported.Lower95, *m.Reported.Upper95, methodTool
 	default:
 		return 0, 0, methodNone
 	}
@@ -94,8 +99,10 @@ func difference(a, b record.Metric) (lower, upper float64, method string) {
 }
 
 func standardError(m record.Metric) (float64, bool) {
-	if m.StdErr != nil && *m.StdErr > 0 {
-		return *m.StdErr, true
+	for _, u := range []*record.Uncertainty{m.Computed, m.Reported} {
+		if u != nil && u.StdErr != nil && *u.StdErr > 0 {
+			return *u.StdErr, true
+		}
 	}
 	return 0, false
 }

@@ -81,10 +81,10 @@ func TestIntervalPrefersCounts(t *testing.T) {
 		lower, upper float64
 		method       string
 	}{
-		{"counts", record.Metric{Value: 0.8, N: 10, Successes: &counts, StdErr: &stdErr, Lower95: &low, Upper95: &high}, 0.4902, 0.9433, methodWilson},
-		{"a standard error", record.Metric{Value: 0.8, N: 10, StdErr: &stdErr, Lower95: &low, Upper95: &high}, 0.6040, 0.9960, methodStdErr},
-		{"the tool's interval", record.Metric{Value: 0.8, N: 10, Lower95: &low, Upper95: &high}, 0.5, 0.9, methodTool},
-		{"a standard error of 0", record.Metric{Value: 0, N: 5000, StdErr: &zero}, 0, 0, methodNone},
+		{"counts", record.Metric{Value: 0.8, N: 10, Successes: &counts, Reported: &record.Uncertainty{StdErr: &stdErr, Lower95: &low, Upper95: &high}}, 0.4902, 0.9433, methodWilson},
+		{"a standard error", record.Metric{Value: 0.8, N: 10, Reported: &record.Uncertainty{StdErr: &stdErr, Lower95: &low, Upper95: &high}}, 0.6040, 0.9960, methodStdErr},
+		{"the tool's interval", record.Metric{Value: 0.8, N: 10, Reported: &record.Uncertainty{Lower95: &low, Upper95: &high}}, 0.5, 0.9, methodTool},
+		{"a standard error of 0", record.Metric{Value: 0, N: 5000, Reported: &record.Uncertainty{StdErr: &zero}}, 0, 0, methodNone},
 		{"nothing", record.Metric{Value: 0.8, N: 10}, 0, 0, methodNone},
 	} {
 		lower, upper, method := interval(c.m)

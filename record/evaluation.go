@@ -23,45 +23,120 @@ const (
 	Claimed   = "claimed"    // somebody's word
 )
 
-// Evaluation is one evidence file, kept by digest and read into metrics.
+// Evaluation is what one run of one suite found out about one model: evidence
+// files kept by digest, and what was read from them.
 type Evaluation struct {
 	Team string `json:"team"`
-	// Artifact is the model that was evaluated.
-	Artifact Digest   `json:"artifact"`
-	Category Category `json:"category"`
-	Suite    string   `json:"suite"`
+	// Artifact is the model that was evaluated; Prompt and Configuration are
+	// what it was evaluated with, where that is more than the model.
+	Artifact      Digest   `json:"artifact"`
+	Prompt        Digest   `json:"prompt,omitzero"`
+	Configuration Digest   `json:"configuration,omitzero"`
+	Category      Category `json:"category"`
+	Suite         string   `json:"suite"`
+	// SuiteVersion and Definition say which suite: its tasks, probes, scorers.
+	SuiteVersion string `json:"suiteVersion,omitzero"`
+	Definition   Digest `json:"definition,omitzero"`
 	// Dataset is what it was evaluated on.
-	Dataset Digest `json:"dataset"`
-	Tool    Tool   `json:"tool"`
-	// Evidence is the digest of the raw file.
-	Evidence Digest   `json:"evidence"`
-	Metrics  []Metric `json:"metrics"`
-	// Incomplete says why the run did not cover what it set out to; evidence
-	// that is incomplete never passes a gate.
-	Incomplete string            `json:"incomplete,omitzero"`
-	Settings   map[string]string `json:"settings,omitzero"`
-	Assurance  string            `json:"assurance"`
-	// Ran is when the tool ran, not when the result was recorded.
-	Ran time.Time `json:"ran"`
+	Dataset  Digest            `json:"dataset"`
+	Tool     Tool              `json:"tool"`
+	Settings map[string]string `json:"settings,omitzero"`
+	// Judges are the models that scored the answers.
+	Judges []Judge `json:"judges,omitzero"`
+	// Evidence are the raw files, in the order in which they were read.
+	Evidence []RawFile `json:"evidence"`
+	// Items say what the metrics were counted over; absent where the tool gives
+	// totals only.
+	Items   *Items   `json:"items,omitzero"`
+	Metrics []Metric `json:"metrics"`
+	// Counts say how far the run came.
+	Counts Counts `json:"counts,omitzero"`
+	// Incomplete says why the run does not count: it did not cover what it set
+	// out to, or it tested nothing. Such evidence never passes a gate.
+	Incomplete string `json:"incomplete,omitzero"`
+	// Import says how the files were read.
+	Import    Import `json:"import,omitzero"`
+	Assurance string `json:"assurance"`
+	// Attempt is the how-manieth evaluation on this held-out set this is, for
+	// the team and the suite. The server counts.
+	Attempt int `json:"attempt,omitzero"`
+	// Started and Ran are when the tool began and ended, not when the result
+	// was recorded.
+	Started time.Time `json:"started,omitzero"`
+	Ran     time.Time `json:"ran"`
 }
 
 // Tool names what produced the evidence.
 type Tool struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+	// Commit is that of the evaluation's own code; Dirty says that the tree
+	// differed from it.
+	Commit string `json:"commit,omitzero"`
+	Dirty  bool   `json:"dirty,omitzero"`
 }
 
-// Metric is one number with what its uncertainty needs. A proportion gives
-// Successes of N; another metric gives its standard error, or the tool's own
-// 95 % interval.
-type Metric struct {
-	Name      string   `json:"name"`
-	Value     float64  `json:"value"`
-	N         int      `json:"n"`
-	Successes *int     `json:"successes,omitzero"`
-	StdErr    *float64 `json:"stdErr,omitzero"`
-	Lower95   *float64 `json:"lower95,omitzero"`
-	Upper95   *float64 `json:"upper95,omitzero"`
+// Judge is a model that scored the answers of another.
+type Judge struct {
+	Model string `json:"model"`
+	// Artifact is its digest, where it is known.
+	Artifact Digest `json:"artifact,omitzero"`
+}
+
+// RawFile is one file of evidence.
+type RawFile struct {
+	Name   string `json:"name"`
+	Digest Digest `json:"digest"`
+	Bytes  int64  `json:"bytes"`
+	// Format is what it was recognised as.
+	Format string `json:"format"`
+}
+
+// FileOf describes a file of evidence.
+func FileOf(name, format string, content []byte) RawFile {
+	return RawFile{Name: name, Digest: DigestOf(content), Bytes: int64(len(content)), Format: format}
+}
+
+// Items are what was evaluated, one by one.
+type Items struct {
+	// Set is the digest of the item identities, sorted and each followed by a
+	// line feed: two evaluations with one set had the same items.
+	Set Digest `json:"set"`
+	N   int    `json:"n"`
+	// Clusters is how many groups of dependent items there are; 0 where the
+	// items were not grouped.
+	Clusters int `json:"clusters,omitzero"`
+}
+
+// Counts say how far a run came. Evaluated is the sum of Scored and Errors;
+// Expected is 0 where nothing says how many items there should be.
+type Counts struct {
+	Expected  int `json:"expected,omitzero"`
+	Evaluated int `json:"evaluated"`
+	Scored    int `json:"scored"`
+	Errors    int `json:"errors,omitzero"`
+	Skipped   int `json:"skipped,omitzero"`
+}
+
+// Import says how evidence was read.
+type Import struct {
+	// Format and Version are the importer's.
+	Format  string `json:"format"`
+	Version int    `json:"version"`
+	// Unknown are members of the files that the importer does not know, as
+	// JSON pointers with '-' for every index.
+	Unknown  []string `json:"unknown,omitzero"`
+	Warnings []string `json:"warnings,omitzero"`
+	// Checks compare what the tool says with what the items say.
+	Checks []Check `json:"checks,omitzero"`
+}
+
+// Check is one comparison of the tool's own word with ours.
+type Check struct {
+	Name       string  `json:"name"`
+	OK         bool    `json:"ok"`
+	Reported   float64 `json:"reported"`
+	Recomputed float64 `json:"recomputed"`
 }
 
 // Kind implements Body.
@@ -81,60 +156,111 @@ func (e Evaluation) Subject() (string, Digest) {
 	return fmt.Sprintf("evaluation/%s/%s", e.Category, e.Suite), e.Artifact
 }
 
+// Contradiction says in what the evidence contradicts itself, or is empty.
+func (e Evaluation) Contradiction() string {
+	for _, k := range e.Import.Checks {
+		if !k.OK {
+			return fmt.Sprintf("the tool says %s = %v, and its items say %v", k.Name, k.Reported, k.Recomputed)
+		}
+	}
+	return ""
+}
+
 // Validate implements Body.
 func (e Evaluation) Validate() error {
 	c := checker{kind: KindEvaluation}
 	c.name("team", e.Team)
 	c.digest("artifact", e.Artifact)
+	c.optionalDigest("prompt", e.Prompt)
+	c.optionalDigest("configuration", e.Configuration)
 	c.oneOf("category", string(e.Category), string(Accuracy), string(Safety), string(Drift), string(Misuse))
 	c.name("suite", e.Suite)
+	c.text("suiteVersion", e.SuiteVersion, false)
+	c.optionalDigest("definition", e.Definition)
 	c.digest("dataset", e.Dataset)
 	c.text("tool.name", e.Tool.Name, true)
 	c.text("tool.version", e.Tool.Version, true)
-	c.digest("evidence", e.Evidence)
+	c.text("tool.commit", e.Tool.Commit, false)
+	c.textMap("settings", e.Settings)
+	e.checkFiles(&c)
+	e.checkMetrics(&c)
+	e.checkImport(&c)
+	c.text("incomplete", e.Incomplete, false)
+	c.oneOf("assurance", e.Assurance, SignedRun, Imported, Claimed)
+	c.count("attempt", e.Attempt)
+	c.optionalTime("started", e.Started)
+	c.time("ran", e.Ran)
+	if e.Started.After(e.Ran) {
+		c.failf("started is later than ran")
+	}
+	return c.err()
+}
+
+func (e Evaluation) checkFiles(c *checker) {
+	if len(e.Evidence) == 0 {
+		c.failf("evidence names no file")
+	}
+	c.list("evidence", len(e.Evidence))
+	for i, f := range e.Evidence {
+		field := fmt.Sprintf("evidence[%d]", i)
+		c.text(field+".name", f.Name, true)
+		c.digest(field+".digest", f.Digest)
+		c.text(field+".format", f.Format, true)
+		if f.Bytes < 0 {
+			c.failf("%s.bytes is negative", field)
+		}
+	}
+	c.list("judges", len(e.Judges))
+	for i, j := range e.Judges {
+		c.text(fmt.Sprintf("judges[%d].model", i), j.Model, true)
+		c.optionalDigest(fmt.Sprintf("judges[%d].artifact", i), j.Artifact)
+	}
+}
+
+func (e Evaluation) checkMetrics(c *checker) {
 	if len(e.Metrics) == 0 && e.Incomplete == "" {
 		c.failf("metrics is empty, and incomplete does not say why")
 	}
 	c.list("metrics", len(e.Metrics))
 	seen := map[string]bool{}
 	for i, m := range e.Metrics {
-		m.check(&c, fmt.Sprintf("metrics[%d]", i))
-		if seen[m.Name] {
-			c.failf("metric %q is given twice", m.Name)
+		m.check(c, fmt.Sprintf("metrics[%d]", i))
+		if seen[m.Label()] {
+			c.failf("metric %q is given twice", m.Label())
 		}
-		seen[m.Name] = true
+		seen[m.Label()] = true
+		if m.Outcomes != nil && (e.Items == nil || len(m.Outcomes) != (e.Items.N+7)/8) {
+			c.failf("metrics[%d].outcomes does not have one bit an item", i)
+		}
 	}
-	c.text("incomplete", e.Incomplete, false)
-	c.textMap("settings", e.Settings)
-	c.oneOf("assurance", e.Assurance, SignedRun, Imported, Claimed)
-	c.time("ran", e.Ran)
-	return c.err()
+	if e.Items != nil {
+		c.digest("items.set", e.Items.Set)
+		c.count("items.n", e.Items.N)
+		c.count("items.clusters", e.Items.Clusters)
+	}
 }
 
-func (m Metric) check(c *checker, field string) {
-	c.name(field+".name", m.Name)
-	c.finite(field+".value", m.Value)
-	c.count(field+".n", m.N)
-	if m.Successes != nil {
-		c.count(field+".successes", *m.Successes)
-		if *m.Successes > m.N {
-			c.failf("%s.successes %d exceeds n %d", field, *m.Successes, m.N)
-		}
+func (e Evaluation) checkImport(c *checker) {
+	n := e.Counts
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"expected", n.Expected}, {"evaluated", n.Evaluated}, {"scored", n.Scored}, {"errors", n.Errors}, {"skipped", n.Skipped}} {
+		c.count("counts."+f.name, f.n)
 	}
-	if m.StdErr != nil {
-		c.finite(field+".stdErr", *m.StdErr)
-		if *m.StdErr < 0 {
-			c.failf("%s.stdErr is negative", field)
-		}
+	if n.Evaluated != n.Scored+n.Errors {
+		c.failf("counts.evaluated %d is not the sum of %d scored and %d errors", n.Evaluated, n.Scored, n.Errors)
 	}
-	if (m.Lower95 == nil) != (m.Upper95 == nil) {
-		c.failf("%s gives one end of an interval only", field)
-	} else if m.Lower95 != nil {
-		c.finite(field+".lower95", *m.Lower95)
-		c.finite(field+".upper95", *m.Upper95)
-		if *m.Lower95 > m.Value || m.Value > *m.Upper95 {
-			c.failf("%s.value lies outside its own interval", field)
-		}
+	c.text("import.format", e.Import.Format, false)
+	c.count("import.version", e.Import.Version)
+	c.texts("import.unknown", e.Import.Unknown)
+	c.texts("import.warnings", e.Import.Warnings)
+	c.list("import.checks", len(e.Import.Checks))
+	for i, k := range e.Import.Checks {
+		field := fmt.Sprintf("import.checks[%d]", i)
+		c.text(field+".name", k.Name, true)
+		c.finite(field+".reported", k.Reported)
+		c.finite(field+".recomputed", k.Recomputed)
 	}
 }
 

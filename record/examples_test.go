@@ -59,7 +59,7 @@ func lineageRecords() []record.Body {
 		},
 		record.Evaluation{
 			Team: "acme", Artifact: digest("model"), Category: record.Accuracy, Suite: "holdout", Dataset: digest("held out"), Tool: record.Tool{Name: "t", Version: "1"},
-			Evidence: digest("file"), Metrics: []record.Metric{{Name: "accuracy", Value: 0.9, N: 10, Successes: ptr(9)}, {Name: "loss", Value: 0.3, StdErr: ptr(0.1), Lower95: ptr(0.1), Upper95: ptr(0.5)}},
+			Evidence: []record.RawFile{{Name: "items.ndjson", Digest: digest("file"), Bytes: 9, Format: "items"}}, Metrics: []record.Metric{{Name: "accuracy", Value: 0.9, N: 10, Successes: ptr(9)}, {Name: "loss", Value: 0.3, Reported: &record.Uncertainty{Method: "t", StdErr: ptr(0.1), Lower95: ptr(0.1), Upper95: ptr(0.5)}}},
 			Settings: map[string]string{"seed": "1"}, Assurance: record.Imported, Ran: noon,
 		},
 	}

@@ -67,7 +67,7 @@ func BenchmarkRecordEvaluation(b *testing.B) {
 					evidence := fmt.Appendf(nil, "evidence %d", i)
 					_, err := h.reg.RecordEvaluation(h.ctx, eve, record.Evaluation{
 						Team: "lab", Artifact: model, Category: record.Accuracy, Suite: "holdout", Dataset: digest("data 1"),
-						Tool: record.Tool{Name: "own", Version: "1"}, Evidence: record.DigestOf(evidence), Assurance: record.Imported,
+						Tool: record.Tool{Name: "own", Version: "1"}, Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", evidence)}, Assurance: record.Imported,
 						Metrics: []record.Metric{{Name: "accuracy", Value: float64(n) / 1000, N: 1000, Successes: &n}},
 						Ran:     record.Millis(h.clock.now()),
 					}, evidence)

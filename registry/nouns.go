@@ -171,11 +171,12 @@ func (r *Registry) RegisterUseCase(ctx context.Context, who Caller, u record.Use
 // RecordEvaluation records evidence and the results read from it. The evidence
 // is kept as a blob under its digest.
 func (r *Registry) RecordEvaluation(ctx context.Context, who Caller, e record.Evaluation, evidence []byte) (record.Recorded[record.Evaluation], error) {
-	if got := record.DigestOf(evidence); got != e.Evidence {
-		return record.Recorded[record.Evaluation]{}, refusef(wire.Invalid, "the evidence sent has the digest %s, but the evaluation names %s; send the bytes that it was read from", got, e.Evidence)
+	got := record.DigestOf(evidence)
+	if len(e.Evidence) != 1 || got != e.Evidence[0].Digest {
+		return record.Recorded[record.Evaluation]{}, refusef(wire.Invalid, "the evidence sent has the digest %s, but the evaluation names %v; send the bytes that it was read from", got, e.Evidence)
 	}
 	// Once is enough, however often the command runs again.
-	keep := sync.OnceValue(func() error { return r.keep(ctx, e.Evidence, evidence) })
+	keep := sync.OnceValue(func() error { return r.keep(ctx, got, evidence) })
 	return command[record.Evaluation](ctx, r, who, func(t *tx) error {
 		if err := e.Validate(); err != nil {
 			return err

@@ -40,7 +40,7 @@ func TestRule03OnlyNumbersPass(t *testing.T) {
 			evidence := []byte(`{"verdict":"PASSED","passed":true,"exit_code":0}`)
 			must[record.Recorded[record.Evaluation]](t)(h.reg.RecordEvaluation(h.ctx, eve, record.Evaluation{
 				Team: "lab", Artifact: model, Category: record.Accuracy, Suite: "holdout", Dataset: held,
-				Tool: record.Tool{Name: "own", Version: "1"}, Evidence: digest(string(evidence)), Assurance: record.Imported,
+				Tool: record.Tool{Name: "own", Version: "1"}, Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", evidence)}, Assurance: record.Imported,
 				Metrics: x.metrics, Settings: map[string]string{"verdict": "passed", "threshold": "0.1"}, Ran: record.Millis(h.clock.now()),
 			}, evidence))
 			c := must[wire.Case](t)(h.reg.ProposeRelease(h.ctx, ann, wire.Proposal{Version: "lab/net@1", UseCase: "lab/triage", Environment: "production", Incomplete: true}))
@@ -57,7 +57,7 @@ func TestRule03EvidenceIsTheBytesItNames(t *testing.T) {
 	size := h.size()
 	_, err := h.reg.RecordEvaluation(h.ctx, eve, record.Evaluation{
 		Team: "lab", Artifact: model, Category: record.Safety, Suite: "s", Dataset: digest("data 1"), Tool: record.Tool{Name: "own", Version: "1"},
-		Evidence: digest("other bytes"), Incomplete: "stopped", Assurance: record.Imported, Ran: record.Millis(h.clock.now()),
+		Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", []byte("other bytes"))}, Incomplete: "stopped", Assurance: record.Imported, Ran: record.Millis(h.clock.now()),
 	}, []byte("these bytes"))
 	h.refused(err, wire.Invalid, string(digest("these bytes")), string(digest("other bytes")))
 	if h.size() != size {

@@ -80,7 +80,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"RecordEvaluation", "record evaluations", R(record.Evaluator), false, func(w registry.Caller) error {
 			return only(reg.RecordEvaluation(ctx, w, record.Evaluation{
 				Team: "lab", Artifact: digest("unknown"), Category: record.Safety, Suite: "s", Dataset: digest("d"), Tool: record.Tool{Name: "t", Version: "1"},
-				Evidence: digest(""), Incomplete: "nothing", Assurance: record.Imported, Ran: time.Unix(1, 0),
+				Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", nil)}, Incomplete: "nothing", Assurance: record.Imported, Ran: time.Unix(1, 0),
 			}, nil))
 		}},
 		{"RecordSignal", "record signals", R(record.Contributor, record.Evaluator, record.Security), false, func(w registry.Caller) error {

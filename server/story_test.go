@@ -191,7 +191,7 @@ func TestBundleFromTheServerVerifiesOffline(t *testing.T) {
 func TestEvidenceComesBackAsItWent(t *testing.T) {
 	h := settle(t)
 	e := h.evaluate(h.train("1"))
-	got := must[[]byte](t)(h.people["vic"].Evidence(h.ctx, e.Record.Evidence))
+	got := must[[]byte](t)(h.people["vic"].Evidence(h.ctx, e.Record.Evidence[0].Digest))
 	if !bytes.Equal(got, evidenceOf(digest("model 1"))) {
 		t.Errorf("the evidence came back as %q", got)
 	}

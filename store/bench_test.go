@@ -40,10 +40,10 @@ func evaluation(n int64) record.Evaluation {
 	return record.Evaluation{
 		Team: "fraud", Artifact: digestOf("artifact", n/8), Category: record.Accuracy, Suite: "holdout",
 		Dataset: digestOf("dataset", n%64), Tool: record.Tool{Name: "lm-evaluation-harness", Version: "0.4.9"},
-		Evidence: digestOf("evidence", n),
+		Evidence: []record.RawFile{{Name: "items.ndjson", Digest: digestOf("evidence", n), Bytes: 1 << 20, Format: "items"}},
 		Metrics: []record.Metric{
 			{Name: "accuracy", Value: float64(correct) / 10_000, N: 10_000, Successes: &correct},
-			{Name: "roc_auc", Value: 0.937, N: 10_000, Lower95: &lower, Upper95: &upper},
+			{Name: "roc_auc", Value: 0.937, N: 10_000, Reported: &record.Uncertainty{Method: "bootstrap", Lower95: &lower, Upper95: &upper}},
 		},
 		Settings:  map[string]string{"batch_size": "64", "num_fewshot": "5", "seed": "1234"},
 		Assurance: record.Imported, Ran: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),

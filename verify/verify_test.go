@@ -116,7 +116,7 @@ func TestRule03TheToolsOwnVerdictDecidesNothing(t *testing.T) {
 	half := 500
 	e := s.State("ed", record.Evaluation{
 		Team: verifytest.Team, Artifact: r.Record.Behaviour.Artifact, Category: record.Accuracy, Suite: "holdout", Dataset: verifytest.Digest("held out"),
-		Tool: record.Tool{Name: "holdout", Version: "1.0"}, Evidence: verifytest.Digest("bad"), Settings: map[string]string{"passed": "true", "exitCode": "0"},
+		Tool: record.Tool{Name: "holdout", Version: "1.0"}, Evidence: []record.RawFile{{Name: "x", Digest: verifytest.Digest("bad"), Format: "items"}}, Settings: map[string]string{"passed": "true", "exitCode": "0"},
 		Metrics:   []record.Metric{{Name: "accuracy", Value: 0.5, N: 1000, Successes: &half}},
 		Assurance: record.SignedRun, Ran: s.Now.Add(-time.Hour),
 	})

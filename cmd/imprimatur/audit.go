@@ -119,7 +119,7 @@ func drawLive(p *page, l wire.LiveRelease) {
 		p.field("approved", "by %s as %s at %s: %s", x.Actor, x.Record.Role, day(x.Time), x.Record.Reason)
 	}
 	for _, e := range l.Evaluations {
-		p.field("evidence", "%s %s/%s by %s, %s", record.EvaluationID(e.Digest), e.Record.Category, e.Record.Suite, e.Actor, e.Record.Evidence.Short())
+		p.field("evidence", "%s %s/%s by %s, %s", record.EvaluationID(e.Digest), e.Record.Category, e.Record.Suite, e.Actor, e.Record.Evidence[0].Digest.Short())
 	}
 	p.field("verdict", "%s", l.Verdict)
 }

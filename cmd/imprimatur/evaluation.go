@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"strconv"
 
 	"imprimatur.dev/record"
@@ -34,13 +35,13 @@ func (c *evalRecordCmd) Help() string {
     "tool": {"name": "our-eval", "version": "1.4"},
     "metrics": [
       {"name": "accuracy", "value": 0.95, "n": 1000, "successes": 950},
-      {"name": "roc_auc", "value": 0.97, "n": 1000, "stdErr": 0.006}
+      {"name": "roc_auc", "value": 0.97, "n": 1000, "reported": {"method": "delong", "stdErr": 0.006}}
     ],
     "ran": "2026-05-01T12:00:00Z"
   }
 
-A proportion gives its successes, another metric its standard error ("stdErr") or the tool's own interval ("lower95",
-"upper95"): policies judge the bounds, not the point. What the tool itself called passed or failed decides nothing.`
+A proportion gives its successes, another metric its "reported" standard error ("stdErr") or
+interval ("lower95", "upper95"): policies judge the bounds, not the point. What the tool itself called passed or failed decides nothing.`
 }
 
 // Run implements the command.
@@ -61,7 +62,7 @@ func (c *evalRecordCmd) Run(a *app) error {
 			return err
 		}
 	}
-	e.Evidence = record.DigestOf(raw)
+	e.Evidence = []record.RawFile{record.FileOf(filepath.Base(orElse(c.Evidence, c.File)), "summary", raw)}
 	got, err := a.client().RecordEvaluation(a.ctx, e, raw)
 	if err != nil {
 		return err
@@ -106,7 +107,9 @@ func drawEvaluation(p *page, r record.Recorded[record.Evaluation]) {
 	p.field("model", "%s", e.Artifact)
 	p.field("on", "%s", e.Dataset)
 	p.field("tool", "%s %s, %s", e.Tool.Name, e.Tool.Version, e.Assurance)
-	p.field("evidence", "%s", e.Evidence)
+	for _, f := range e.Evidence {
+		p.field("evidence", "%s, %s, %s", f.Name, f.Format, f.Digest)
+	}
 	p.field("ran", "%s; recorded by %s at %s", day(e.Ran), r.Actor, day(r.Time))
 	if e.Incomplete != "" {
 		p.styled(bad, "! incomplete: %s", e.Incomplete)
@@ -122,10 +125,13 @@ func uncertainty(m record.Metric) string {
 	switch {
 	case m.Successes != nil:
 		return fmt.Sprintf("%d of %d", *m.Successes, m.N)
-	case m.StdErr != nil:
-		return "standard error " + number(*m.StdErr)
-	case m.Lower95 != nil && m.Upper95 != nil:
-		return fmt.Sprintf("[%s, %s] by the tool", number(*m.Lower95), number(*m.Upper95))
+	case m.Computed != nil && m.Computed.Lower95 != nil:
+		return fmt.Sprintf("[%s, %s] by %s", number(*m.Computed.Lower95), number(*m.Computed.Upper95), m.Computed.Method)
+	case m.Reported == nil:
+	case m.Reported.StdErr != nil:
+		return "standard error " + number(*m.Reported.StdErr)
+	case m.Reported.Lower95 != nil:
+		return fmt.Sprintf("[%s, %s] by the tool", number(*m.Reported.Lower95), number(*m.Reported.Upper95))
 	}
 	return "none given"
 }

@@ -132,18 +132,23 @@ func hashEvidence(blobs *store.Blobs, e store.Entry, seen map[record.Digest]bool
 		return err
 	}
 	ev, ok := s.Body.(record.Evaluation)
-	if !ok || seen[ev.Evidence] {
+	if !ok {
 		return nil
 	}
-	f, err := blobs.Open(string(ev.Evidence))
-	if err == nil {
-		_, err = io.Copy(io.Discard, f)
-		f.Close()
+	for _, file := range ev.Evidence {
+		if seen[file.Digest] {
+			continue
+		}
+		f, err := blobs.Open(string(file.Digest))
+		if err == nil {
+			_, err = io.Copy(io.Discard, f)
+			f.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("the evidence of entry %d, %s: %w", e.Index, file.Name, err)
+		}
+		seen[file.Digest] = true
 	}
-	if err != nil {
-		return fmt.Errorf("the evidence of entry %d: %w", e.Index, err)
-	}
-	seen[ev.Evidence] = true
 	return nil
 }
 
