@@ -27,34 +27,36 @@ const module = "imprimatur.dev"
 // import. Within a room, sub-packages may import each other. Tests are free:
 // an external test may drive a lower room from above.
 var mayImport = map[string][]string{
-	"record":    {},
-	"drift":     {"record"},
-	"authority": {"record"},
-	"lineage":   {"record"},
-	"policy":    {"record", "authority", "lineage"},
-	"wire":      {"record", "authority"},
-	"evidence":  {"record"},
-	"artifact":  {"record"},
-	"attest":    {"record", "artifact"},
-	"ledger":    {"record", "attest"},
-	"verify":    {"record", "authority", "lineage", "policy", "attest", "ledger", "artifact"},
-	"store":     {"record", "attest", "ledger"},
-	"registry":  belowRegistry,
-	"gateway":   append([]string{"registry"}, belowRegistry...),
-	"server":    append([]string{"registry"}, belowRegistry...),
-	"client":    {"record", "policy", "wire"},
-	"demo":      append([]string{"client", "server", "gateway", "registry"}, belowRegistry...),
-	"cmd":       append([]string{"demo", "client", "server", "gateway", "registry"}, belowRegistry...),
+	"record":     {},
+	"statistics": {},
+	"catalogue":  {},
+	"drift":      {"record", "statistics"},
+	"authority":  {"record"},
+	"lineage":    {"record"},
+	"policy":     {"record", "authority", "lineage", "statistics", "catalogue"},
+	"wire":       {"record", "authority"},
+	"evidence":   {"record", "statistics", "catalogue", "drift"},
+	"artifact":   {"record"},
+	"attest":     {"record", "artifact"},
+	"ledger":     {"record", "attest"},
+	"verify":     {"record", "authority", "lineage", "policy", "attest", "ledger", "artifact"},
+	"store":      {"record", "attest", "ledger"},
+	"registry":   belowRegistry,
+	"gateway":    append([]string{"registry"}, belowRegistry...),
+	"server":     append([]string{"registry"}, belowRegistry...),
+	"client":     {"record", "policy", "wire"},
+	"demo":       append([]string{"client", "server", "gateway", "registry"}, belowRegistry...),
+	"cmd":        append([]string{"demo", "client", "server", "gateway", "registry"}, belowRegistry...),
 }
 
 var belowRegistry = []string{
-	"record", "drift", "authority", "lineage", "policy", "wire",
+	"record", "statistics", "catalogue", "drift", "authority", "lineage", "policy", "wire",
 	"evidence", "artifact", "attest", "ledger", "verify", "store",
 }
 
 // Rooms that do no I/O and know no clock: the same input gives the same answer
 // on a server today and on an auditor's laptop years later.
-var pureRooms = []string{"record", "drift", "authority", "lineage", "policy"}
+var pureRooms = []string{"record", "statistics", "catalogue", "drift", "authority", "lineage", "policy"}
 
 // Files that may import encoding/json, each with its reason.
 var mayUseEncodingJSON = map[string]string{}

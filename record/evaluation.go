@@ -99,8 +99,9 @@ func FileOf(name, format string, content []byte) RawFile {
 
 // Items are what was evaluated, one by one.
 type Items struct {
-	// Set is the digest of the item identities, sorted and each followed by a
-	// line feed: two evaluations with one set had the same items.
+	// Set is the SHA-256 of the first 16 bytes of the SHA-256 of every item's
+	// identity, these sorted and put end to end: two evaluations with one set
+	// had the same items.
 	Set Digest `json:"set"`
 	N   int    `json:"n"`
 	// Clusters is how many groups of dependent items there are; 0 where the

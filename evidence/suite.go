@@ -1,0 +1,355 @@
+package evidence
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"imprimatur.dev/record"
+)
+
+// suite gathers what the files say about one suite. Importers fill the
+// exported members of the evaluation themselves and report items and totals
+// through the methods; finish computes the metrics.
+type suite struct {
+	record.Evaluation
+	in    *input
+	items itemTable
+	// series are the outcomes by metric, in the order in which they came up.
+	series []*series
+	byName map[string]*series
+	// reported are the tool's own metrics.
+	reported []record.Metric
+	// slicings are the distinct combinations of slices; ofItem says which one
+	// each item has. Both are empty while no item has a slice.
+	slicings []map[string]string
+	bySlices map[string]uint32
+	ofItem   []uint32
+	// clusters says to which cluster each item belongs.
+	clusters     map[string]uint32
+	clusterOf    []uint32
+	errors, skip int
+	broken       []string
+}
+
+// suite begins a suite or returns the one with the name. The name is made fit
+// for a record.
+func (in *input) suite(name string, c record.Category) *suite {
+	name = nameOf(name)
+	for _, s := range in.suites {
+		if s.Suite == name && s.Category == c {
+			return s
+		}
+	}
+	s := &suite{in: in, byName: map[string]*series{}}
+	s.Suite, s.Category, s.Settings = name, c, map[string]string{}
+	in.suites = append(in.suites, s)
+	return s
+}
+
+// series are the outcomes of one metric, one for each item that has it.
+type series struct {
+	metric record.Metric
+	// marks are the outcomes of a proportion by item: see the constants. values
+	// are those of a score, NaN where the item has none. One of them is used.
+	marks  []int8
+	values []float64
+	scored int
+	none   int
+	// low and high are the ends of the scale, where they are known.
+	low, high float64
+}
+
+const (
+	markAbsent int8 = iota // the metric is not of this item
+	markNo
+	markYes
+	markNone // asked, and no answer
+)
+
+// item returns the ordinal of the item with an identity, making it if it is
+// new. Past [MaxItems] it returns -1, and finish refuses.
+func (s *suite) item(id string) int {
+	i, _ := s.items.add(id)
+	if i < 0 {
+		s.refuse("it has more than %d items", MaxItems)
+	}
+	return i
+}
+
+// newItem is item for formats in which every item comes once: a repeated
+// identity is refused.
+func (s *suite) newItem(id string) int {
+	i, fresh := s.items.add(id)
+	if i < 0 {
+		s.refuse("it has more than %d items", MaxItems)
+	} else if !fresh {
+		s.refuse("the item %q comes twice", clip(id))
+	}
+	return i
+}
+
+// refuse makes finish fail.
+func (s *suite) refuse(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); len(s.broken) == 0 {
+		s.broken = append(s.broken, text)
+	}
+}
+
+// incomplete says why the run does not count; the first reason is kept.
+func (s *suite) incomplete(format string, args ...any) {
+	if s.Incomplete == "" {
+		s.Incomplete = fmt.Sprintf(format, args...)
+	}
+}
+
+// describe sets what is known of a metric beside its outcomes: direction, case,
+// unit. Low and high are the ends of its scale; NaN is not known.
+func (s *suite) describe(m record.Metric, low, high float64) {
+	x := s.of(m.Name)
+	name := x.metric.Name
+	x.metric, x.low, x.high = m, low, high
+	x.metric.Name = name
+}
+
+func (s *suite) of(metric string) *series {
+	if x := s.byName[metric]; x != nil {
+		return x
+	}
+	x := &series{metric: record.Metric{Name: nameOf(metric)}, low: math.NaN(), high: math.NaN()}
+	s.byName[metric] = x
+	s.series = append(s.series, x)
+	return x
+}
+
+// outcome records that an item succeeded or not.
+func (s *suite) outcome(item int, metric string, ok bool) {
+	mark := markNo
+	if ok {
+		mark = markYes
+	}
+	s.mark(item, metric, mark)
+}
+
+// none records that an item was asked and gave no answer.
+func (s *suite) none(item int, metric string) {
+	if x := s.of(metric); x.values != nil {
+		s.score(item, metric, math.NaN())
+	} else {
+		s.mark(item, metric, markNone)
+	}
+}
+
+func (s *suite) mark(item int, metric string, mark int8) {
+	x := s.of(metric)
+	if item < 0 {
+		return
+	}
+	if x.values != nil {
+		s.score(item, metric, map[int8]float64{markNo: 0, markYes: 1, markNone: math.NaN()}[mark])
+		return
+	}
+	x.marks = grow(x.marks, item, markAbsent)
+	if x.marks[item] != markAbsent {
+		s.refuse("an item has the metric %q twice", x.metric.Name)
+	}
+	x.marks[item] = mark
+	x.count(mark != markNone)
+}
+
+// absent stands in values for an item that does not have the metric. NaN is an
+// item that was asked and gave no answer.
+var absent = math.Inf(-1)
+
+// score records the score of an item; NaN is no answer.
+func (s *suite) score(item int, metric string, v float64) {
+	x := s.of(metric)
+	if item < 0 {
+		return
+	}
+	if x.marks != nil {
+		x.toScores()
+	}
+	if math.IsInf(v, 0) {
+		v = math.NaN()
+	}
+	x.values = grow(x.values, item, absent)
+	if x.values[item] != absent {
+		s.refuse("an item has the metric %q twice", x.metric.Name)
+	}
+	x.values[item] = v
+	x.count(!math.IsNaN(v))
+}
+
+// toScores turns outcomes into scores of 0 and 1, when a metric that began as
+// a proportion turns out to be none.
+func (x *series) toScores() {
+	x.values = make([]float64, len(x.marks))
+	for i, m := range x.marks {
+		x.values[i] = [...]float64{absent, 0, 1, math.NaN()}[m]
+	}
+	x.marks = nil
+}
+
+func (x *series) count(scored bool) {
+	if scored {
+		x.scored++
+	} else {
+		x.none++
+	}
+}
+
+func grow[T any](s []T, i int, fill T) []T {
+	for len(s) <= i {
+		s = append(s, fill)
+	}
+	return s
+}
+
+// slice says which slices an item is in.
+func (s *suite) slice(item int, slices map[string]string) {
+	if item < 0 || len(slices) == 0 {
+		return
+	}
+	key := (record.Metric{Slice: slices}).Label()
+	n, ok := s.bySlices[key]
+	if !ok {
+		if s.bySlices == nil {
+			s.bySlices, s.slicings = map[string]uint32{}, []map[string]string{nil}
+		}
+		n = uint32(len(s.slicings))
+		s.bySlices[key], s.slicings = n, append(s.slicings, maps.Clone(slices))
+	}
+	s.ofItem = grow(s.ofItem, item, 0)
+	s.ofItem[item] = n
+}
+
+// cluster says to which group of dependent items an item belongs.
+func (s *suite) cluster(item int, name string) {
+	if item < 0 || name == "" {
+		return
+	}
+	if s.clusters == nil {
+		s.clusters = map[string]uint32{}
+	}
+	n, ok := s.clusters[name]
+	if !ok {
+		n = uint32(len(s.clusters)) + 1
+		s.clusters[strings.Clone(name)] = n
+	}
+	s.clusterOf = grow(s.clusterOf, item, 0)
+	s.clusterOf[item] = n
+}
+
+// report records a metric as the tool totals it. Where items give the same
+// metric, the two are compared.
+func (s *suite) report(m record.Metric) {
+	m.Name = nameOf(m.Name)
+	if math.IsNaN(m.Value) || math.IsInf(m.Value, 0) {
+		s.in.warn("%s of %s is no number and left out", m.Label(), s.Suite)
+		return
+	}
+	s.reported = append(s.reported, m)
+}
+
+// check compares a total of the tool with ours; they must agree within 1e-9,
+// or within the rounding that the caller allows.
+func (s *suite) check(name string, reported, recomputed, tolerance float64) {
+	ok := math.Abs(reported-recomputed) <= max(tolerance, 1e-9)
+	s.Import.Checks = append(s.Import.Checks, record.Check{Name: name, OK: ok, Reported: reported, Recomputed: recomputed})
+}
+
+var notOfName = regexp.MustCompile(`[^a-z0-9._-]+`)
+
+// nameOf makes a tool's name fit for a record: lower case, with '-' for runs of
+// what a record does not take. What was cut off is kept as a digest.
+func nameOf(s string) string {
+	n := strings.Trim(notOfName.ReplaceAllString(strings.ToLower(s), "-"), "-._")
+	if n == "" {
+		n = "unnamed"
+	}
+	if len(n) > record.MaxNames {
+		sum := sha256.Sum256([]byte(s))
+		n = n[:record.MaxNames-9] + "-" + hex.EncodeToString(sum[:4])
+	}
+	return n
+}
+
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "…"
+	}
+	return s
+}
+
+// itemTable gives every item identity an ordinal. It keeps 128 bits of each
+// identity's SHA-256, in a hash table of ordinals with open addressing: a map
+// of strings would take several times the memory.
+type itemTable struct {
+	ids   [][16]byte
+	slots []uint32 // ordinal+1, 0 for free
+}
+
+// add returns the ordinal of an identity, and whether it is new; -1 when the
+// table is full.
+func (t *itemTable) add(id string) (int, bool) {
+	if len(t.ids)*4 >= len(t.slots)*3 {
+		t.rehash()
+	}
+	sum := sha256.Sum256([]byte(id))
+	key := [16]byte(sum[:16])
+	slot := t.find(key)
+	if n := t.slots[slot]; n != 0 {
+		return int(n - 1), false
+	}
+	if len(t.ids) >= MaxItems {
+		return -1, false
+	}
+	t.ids = append(t.ids, key)
+	t.slots[slot] = uint32(len(t.ids))
+	return len(t.ids) - 1, true
+}
+
+func (t *itemTable) find(key [16]byte) int {
+	mask := len(t.slots) - 1
+	slot := int(uint32(key[0])|uint32(key[1])<<8|uint32(key[2])<<16|uint32(key[3])<<24) & mask
+	for t.slots[slot] != 0 && t.ids[t.slots[slot]-1] != key {
+		slot = (slot + 1) & mask
+	}
+	return slot
+}
+
+func (t *itemTable) rehash() {
+	t.slots = make([]uint32, max(64, 2*len(t.slots)))
+	for i, id := range t.ids {
+		t.slots[t.find(id)] = uint32(i + 1)
+	}
+}
+
+// order returns the items' ordinals in the order of their identities, and the
+// digest of the set.
+func (t *itemTable) order() ([]uint32, record.Digest) {
+	order := make([]uint32, len(t.ids))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int {
+		return slices.Compare(t.ids[a][:], t.ids[b][:])
+	})
+	h := sha256.New()
+	for _, i := range order {
+		h.Write(t.ids[i][:])
+	}
+	return order, record.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))
+}
+
+// compareMetrics orders metrics: totals before slices, then by label.
+func compareMetrics(a, b record.Metric) int {
+	return cmp.Or(cmp.Compare(len(a.Slice), len(b.Slice)), strings.Compare(a.Label(), b.Label()))
+}
