@@ -118,6 +118,7 @@ type importer struct {
 // one defines its row.
 var importers = []*importer{
 	&itemsFormat,
+	&lmEvalFormat,
 }
 
 // input is what an importer works on.

@@ -98,6 +98,7 @@ func (s *suite) fromItems(n int) {
 		if x.scored+x.none == 0 {
 			continue
 		}
+		x.toMarks()
 		m, ok := s.metric(x, nil)
 		if !ok {
 			continue
@@ -127,6 +128,30 @@ func (x *series) at(i int) (float64, bool) {
 		return x.values[i], true
 	}
 	return 0, false
+}
+
+// toMarks turns scores that are all 0 or 1 into outcomes: tools write a
+// proportion's items as numbers.
+func (x *series) toMarks() {
+	for _, v := range x.values {
+		if v != 0 && v != 1 && v != absent && !math.IsNaN(v) {
+			return
+		}
+	}
+	if x.values == nil {
+		return
+	}
+	x.marks = make([]int8, len(x.values))
+	for i, v := range x.values {
+		switch {
+		case v == absent:
+		case math.IsNaN(v):
+			x.marks[i] = markNone
+		default:
+			x.marks[i] = markNo + int8(v)
+		}
+	}
+	x.values = nil
 }
 
 // bits packs the outcomes in the order of the items' identities.
