@@ -213,7 +213,7 @@ func (s *suite) within(item int, slice map[string]string) bool {
 // evaluation is incomplete.
 func (s *suite) metric(x *series, slice map[string]string) (record.Metric, bool) {
 	m := x.metric
-	m.Slice = slice
+	m.Slice, m.Case = slice, cmp0(slice[caseDimension], m.Case)
 	worst := x.worst()
 	var p points
 	missing := 0

@@ -1,0 +1,8 @@
+package evidence
+
+// caseDimension is the slice dimension that names a misuse case; a metric over
+// such a slice carries the case.
+const caseDimension = "case"
+
+// caseOfProbe returns the misuse case that a garak probe tries, or "".
+func caseOfProbe(string) string { return "" }
