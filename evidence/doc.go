@@ -15,11 +15,13 @@ import (
 // do nothing and return zero values, so that importers read as the format does;
 // the loop that drives it looks at err.
 type doc struct {
-	part  part
-	dec   *jsontext.Decoder
-	notes *notes
-	names map[string]string
-	err   error
+	part part
+	// member is the member of an archive that is read; empty for the file.
+	member string
+	dec    *jsontext.Decoder
+	notes  *notes
+	names  map[string]string
+	err    error
 }
 
 // json opens a part as JSON.
@@ -57,15 +59,31 @@ func (d *doc) end() error {
 
 func (d *doc) fail(err error) {
 	if d.err == nil && err != nil {
-		d.err = at(d.part.Name, d.dec, d.part.File, err)
+		d.err = at(d.file(), d.dec, d.lines(), err)
 	}
 }
 
 // refuse refuses the file at the present place.
 func (d *doc) refuse(format string, args ...any) {
 	if d.err == nil {
-		d.err = &Refusal{d.part.Name, place(d.dec, d.part.File), fmt.Sprintf(format, args...)}
+		d.err = &Refusal{d.file(), place(d.dec, d.lines()), fmt.Sprintf(format, args...)}
 	}
+}
+
+// file names what is read.
+func (d *doc) file() string {
+	if d.member != "" {
+		return d.part.Name + ": " + d.member
+	}
+	return d.part.Name
+}
+
+// lines is where lines can be counted in: nothing within an archive.
+func (d *doc) lines() File {
+	if d.member != "" {
+		return File{}
+	}
+	return d.part.File
 }
 
 // at says where and why JSON cannot be read.
@@ -98,11 +116,14 @@ func place(dec *jsontext.Decoder, f File) string {
 			break
 		}
 	}
-	where := "line " + strconv.Itoa(line)
-	if p := string(dec.StackPointer()); p != "" {
-		where += ", " + p
+	pointer := string(dec.StackPointer())
+	switch {
+	case f.ReaderAt == nil:
+		return pointer
+	case pointer == "":
+		return "line " + strconv.Itoa(line)
 	}
-	return where
+	return "line " + strconv.Itoa(line) + ", " + pointer
 }
 
 // object reads an object; each is called for every member and reads its value,

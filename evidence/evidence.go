@@ -119,6 +119,7 @@ type importer struct {
 var importers = []*importer{
 	&itemsFormat,
 	&lmEvalFormat,
+	&inspectFormat,
 	&garakFormat,
 }
 
