@@ -6,3 +6,6 @@ const caseDimension = "case"
 
 // caseOfProbe returns the misuse case that a garak probe tries, or "".
 func caseOfProbe(string) string { return "" }
+
+// caseOfPlugin returns the misuse case that a promptfoo plugin tries, or "".
+func caseOfPlugin(string) string { return "" }

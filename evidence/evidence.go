@@ -18,7 +18,7 @@
 //     formats whose tools write them, where they are an answer that is missing.
 //   - Members of a file that an importer does not know are listed, and
 //     otherwise passed over.
-//   - A time without a zone is a setting of the run, not a time.
+//   - A time without a zone is a label of the run, not a time.
 //   - Memory is bounded whatever the size of a file; items are at most [MaxItems].
 //
 // Read is a pure function of the files and what is said of them: anybody who
@@ -121,6 +121,7 @@ var importers = []*importer{
 	&lmEvalFormat,
 	&inspectFormat,
 	&garakFormat,
+	&promptfooFormat,
 }
 
 // input is what an importer works on.

@@ -35,6 +35,9 @@ func (s *suite) finish(raw []record.RawFile) (record.Evaluation, error) {
 	if len(s.Settings) == 0 {
 		s.Settings = nil
 	}
+	if len(s.Labels) == 0 {
+		s.Labels = nil
+	}
 	return s.Evaluation, nil
 }
 
@@ -67,6 +70,9 @@ func (s *suite) said() {
 			continue
 		}
 		s.Settings[k] = v
+	}
+	for k, v := range r.Labels {
+		s.Labels[k] = cmp0(s.Labels[k], v)
 	}
 	if len(s.Judges) == 0 {
 		s.Judges = r.Judges

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"imprimatur.dev/record"
 )
@@ -160,7 +161,11 @@ func (r *garakRun) take() {
 	switch l.kind {
 	case "start_run setup":
 		for k, v := range l.setup {
-			r.s.Settings[k] = v
+			if strings.HasPrefix(k, "run.") || strings.HasSuffix(k, "_spec") {
+				r.s.Settings[k] = v
+			} else {
+				r.s.Labels[k] = v
+			}
 		}
 		if t, err := strconv.ParseFloat(l.setup["run.eval_threshold"], 64); err == nil {
 			r.threshold = t

@@ -49,8 +49,8 @@ type inspectLog struct {
 	d      *doc
 	status string
 	// s is a suite without a name until the whole log is read.
-	s           *suite
-	task, model string
+	s    *suite
+	task string
 	// total is the size of the data set, ran how many samples of it were run.
 	total, epochs    int
 	invalidated      bool
@@ -67,7 +67,7 @@ type inspectScorer struct {
 
 func readInspect(in *input, p part) error {
 	l := &inspectLog{in: in, s: &suite{in: in, byName: map[string]*series{}}, epochs: 1}
-	l.s.Settings = map[string]string{}
+	l.s.Settings, l.s.Labels = map[string]string{}, map[string]string{}
 	var err error
 	if p.role == "archive" {
 		err = l.archive(p)
@@ -199,12 +199,11 @@ func (l *inspectLog) eval() {
 		case "task_version":
 			s.SuiteVersion = d.scalar()
 		case "model":
-			l.model = d.text()
-			s.Settings["model"] = l.model
+			s.Labels["model"] = d.text()
 		case "task_args":
 			d.settings(s.Settings, "task.")
 		case "model_args":
-			d.settings(s.Settings, "model.")
+			d.settings(s.Labels, "model.")
 		case "model_generate_config":
 			d.settings(s.Settings, "generate.")
 		case "model_roles":

@@ -36,6 +36,7 @@ var lmEvalFormat = importer{
 type lmEval struct {
 	tasks    map[string]*lmTask
 	settings map[string]string
+	labels   map[string]string
 	tool     record.Tool
 	started  time.Time
 	seconds  float64
@@ -69,7 +70,7 @@ func readLMEval(in *input) error {
 	if len(results) > 1 {
 		return results[1].refuse("", "it is a second file of results; record one run at a time")
 	}
-	l := lmEval{tasks: map[string]*lmTask{}, settings: map[string]string{}}
+	l := lmEval{tasks: map[string]*lmTask{}, settings: map[string]string{}, labels: map[string]string{}}
 	for _, p := range results {
 		if err := l.results(in.json(p)); err != nil {
 			return err
@@ -138,7 +139,15 @@ func (l *lmEval) results(d *doc) error {
 				return true
 			})
 		case "config":
-			d.settings(l.settings, "")
+			all := map[string]string{}
+			d.settings(all, "")
+			for k, v := range all {
+				if strings.HasPrefix(k, "model") || k == "device" {
+					l.labels[k] = v
+				} else if !strings.HasPrefix(k, "batch_size") {
+					l.settings[k] = v
+				}
+			}
 		case "lm_eval_version":
 			l.tool.Version = d.text()
 		case "git_hash":
@@ -149,7 +158,11 @@ func (l *lmEval) results(d *doc) error {
 			}
 		case "total_evaluation_time_seconds":
 			l.seconds, _ = strconv.ParseFloat(d.scalar(), 64)
-		case "model_name", "model_source", "chat_template_sha", "system_instruction_sha", "transformers_version":
+		case "model_name", "model_source":
+			if v := d.scalar(); v != "" {
+				l.labels[name] = v
+			}
+		case "chat_template_sha", "system_instruction_sha", "transformers_version":
 			if v := d.scalar(); v != "" {
 				l.settings[name] = v
 			}
@@ -258,6 +271,9 @@ func (l *lmEval) suite(in *input, name string, t *lmTask) {
 		for k, v := range from {
 			s.Settings[k] = v
 		}
+	}
+	for k, v := range l.labels {
+		s.Labels[k] = v
 	}
 	s.Started = l.started
 	if !l.started.IsZero() {

@@ -48,7 +48,7 @@ func (in *input) suite(name string, c record.Category) *suite {
 		}
 	}
 	s := &suite{in: in, byName: map[string]*series{}}
-	s.Suite, s.Category, s.Settings = name, c, map[string]string{}
+	s.Suite, s.Category, s.Settings, s.Labels = name, c, map[string]string{}, map[string]string{}
 	in.suites = append(in.suites, s)
 	return s
 }

@@ -38,9 +38,13 @@ type Evaluation struct {
 	SuiteVersion string `json:"suiteVersion,omitzero"`
 	Definition   Digest `json:"definition,omitzero"`
 	// Dataset is what it was evaluated on.
-	Dataset  Digest            `json:"dataset"`
-	Tool     Tool              `json:"tool"`
+	Dataset Digest `json:"dataset"`
+	Tool    Tool   `json:"tool"`
+	// Settings are those that two evaluations must share to be compared.
 	Settings map[string]string `json:"settings,omitzero"`
+	// Labels are the tool's own names of the run and the model, which differ
+	// from run to run and prove nothing.
+	Labels map[string]string `json:"labels,omitzero"`
 	// Judges are the models that scored the answers.
 	Judges []Judge `json:"judges,omitzero"`
 	// Evidence are the raw files, in the order in which they were read.
@@ -183,6 +187,7 @@ func (e Evaluation) Validate() error {
 	c.text("tool.version", e.Tool.Version, true)
 	c.text("tool.commit", e.Tool.Commit, false)
 	c.textMap("settings", e.Settings)
+	c.textMap("labels", e.Labels)
 	e.checkFiles(&c)
 	e.checkMetrics(&c)
 	e.checkImport(&c)

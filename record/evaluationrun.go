@@ -18,6 +18,7 @@ type EvaluationRun struct {
 	Dataset       Digest            `json:"dataset,omitzero"`
 	Tool          Tool              `json:"tool,omitzero"`
 	Settings      map[string]string `json:"settings,omitzero"`
+	Labels        map[string]string `json:"labels,omitzero"`
 	Judges        []Judge           `json:"judges,omitzero"`
 	// Subject chooses one model where a file has results of several, by the
 	// name that the tool gives it.
