@@ -105,9 +105,12 @@ func (f *promptfoo) file() {
 				switch {
 				case name == "description" && d.kind() == '"':
 					f.s.Settings["description"] = d.text()
-				case name == "env":
-					f.in.warn("the file holds the member config.env, in which secrets may stand; it is kept as it is")
-					d.skip()
+				case name == "env" && d.kind() == '{':
+					d.object(func(string) bool {
+						f.in.warn("the file holds the member config.env, in which secrets may stand; it is kept as it is")
+						d.skip()
+						return true
+					})
 				default:
 					d.skip()
 				}
