@@ -122,6 +122,7 @@ var importers = []*importer{
 	&inspectFormat,
 	&garakFormat,
 	&promptfooFormat,
+	&junitFormat,
 }
 
 // input is what an importer works on.

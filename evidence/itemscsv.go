@@ -19,7 +19,7 @@ const maxRow = 1 << 20
 // table reads comma-separated values with a header (RFC 4180), row by row. Each
 // is given the row's line and its fields; they are valid until the next row.
 func (p part) table(each func(line int, row []string) error) (header []string, err error) {
-	r := csv.NewReader(&longRows{in: io.NewSectionReader(p, 0, p.Size)})
+	r := csv.NewReader(&longRows{in: io.NewSectionReader(p, 0, p.Size), most: maxRow})
 	r.ReuseRecord = true
 	for n := 0; ; n++ {
 		row, err := r.Read()
@@ -72,6 +72,7 @@ func contains(in []string, s string) bool {
 // longRows stops at a row that is too long to keep.
 type longRows struct {
 	in    io.Reader
+	most  int
 	since int
 }
 
@@ -82,8 +83,8 @@ func (l *longRows) Read(p []byte) (int, error) {
 	} else {
 		l.since += n
 	}
-	if l.since > maxRow {
-		return 0, limit(fmt.Sprintf("it has a row longer than %d bytes", maxRow))
+	if l.since > l.most {
+		return 0, limit(fmt.Sprintf("it has a line longer than %d bytes", l.most))
 	}
 	return n, err
 }
