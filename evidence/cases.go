@@ -9,3 +9,6 @@ func caseOfProbe(string) string { return "" }
 
 // caseOfPlugin returns the misuse case that a promptfoo plugin tries, or "".
 func caseOfPlugin(string) string { return "" }
+
+// caseOfHazard returns the misuse case of an MLCommons hazard, or "".
+func caseOfHazard(string) string { return "" }

@@ -123,6 +123,12 @@ var importers = []*importer{
 	&garakFormat,
 	&promptfooFormat,
 	&junitFormat,
+	&intotoFormat,
+	&ailuminateFormat,
+	&deepevalFormat,
+	&helmFormat,
+	&ragasFormat,
+	&openaiEvalsFormat,
 }
 
 // input is what an importer works on.

@@ -66,8 +66,7 @@ type inspectScorer struct {
 }
 
 func readInspect(in *input, p part) error {
-	l := &inspectLog{in: in, s: &suite{in: in, byName: map[string]*series{}}, epochs: 1}
-	l.s.Settings, l.s.Labels = map[string]string{}, map[string]string{}
+	l := &inspectLog{in: in, s: newSuite(in), epochs: 1}
 	var err error
 	if p.role == "archive" {
 		err = l.archive(p)
@@ -459,12 +458,11 @@ func grade(s string) float64 {
 
 // finish names the suite and its metrics, now that all is read.
 func (l *inspectLog) finish(p part) error {
-	s := l.in.suite(l.task, record.Accuracy)
-	if len(s.items.ids) > 0 || len(s.reported) > 0 {
-		return p.refuse("", "a file before it is of the task %s too; record one after the other", l.task)
+	s, err := l.in.adopt(p, l.s, l.task, record.Accuracy)
+	if err != nil {
+		return err
 	}
-	l.s.Suite, l.s.Category, l.s.Tool.Name = s.Suite, s.Category, "inspect"
-	*s = *l.s
+	s.Tool.Name = "inspect"
 	switch {
 	case l.status != "success":
 		s.incomplete("the run's status is %s", l.status)

@@ -307,7 +307,7 @@ type sampleLine struct {
 // when their hash is known, so that the lines are first given to a suite of
 // their own.
 func (l *lmEval) samples(in *input, p part) error {
-	s := &suite{in: in, byName: map[string]*series{}}
+	s := newSuite(in)
 	h := sha256.New()
 	lines := 0
 	d := in.json(p)

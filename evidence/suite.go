@@ -47,10 +47,30 @@ func (in *input) suite(name string, c record.Category) *suite {
 			return s
 		}
 	}
-	s := &suite{in: in, byName: map[string]*series{}}
-	s.Suite, s.Category, s.Settings, s.Labels = name, c, map[string]string{}, map[string]string{}
+	s := newSuite(in)
+	s.Suite, s.Category = name, c
 	in.suites = append(in.suites, s)
 	return s
+}
+
+// newSuite makes a suite that has no name yet; [input.adopt] gives it one.
+func newSuite(in *input) *suite {
+	s := &suite{in: in, byName: map[string]*series{}}
+	s.Settings, s.Labels = map[string]string{}, map[string]string{}
+	return s
+}
+
+// adopt takes in a suite whose name is known only after all of it was read. Two
+// files with results of one suite are refused.
+func (in *input) adopt(p part, s *suite, name string, c record.Category) (*suite, error) {
+	s.Suite, s.Category = nameOf(name), c
+	for _, have := range in.suites {
+		if have.Suite == s.Suite && have.Category == c {
+			return nil, p.refuse("", "a file before it has results of %s too; record one run at a time", s.Suite)
+		}
+	}
+	in.suites = append(in.suites, s)
+	return s, nil
 }
 
 // series are the outcomes of one metric, one for each item that has it.
@@ -162,6 +182,9 @@ func (s *suite) mark(item int, metric string, mark int8) {
 	x.marks[item] = mark
 	x.count(mark != markNone)
 }
+
+// missing is the score of an item that was asked and gave no answer.
+var missing = math.NaN()
 
 // absent stands in values for an item that does not have the metric. NaN is an
 // item that was asked and gave no answer.
