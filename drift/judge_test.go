@@ -1,0 +1,140 @@
+package drift
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// A stream draws rows of four features: a bell, a heavy tail with many zeros, a
+// count, and a category with a long tail of rare values; some values are missing.
+type stream struct {
+	rng   *rand.Rand
+	shift float64 // of the first feature, in standard deviations
+}
+
+func newStream(seed uint64) *stream {
+	return &stream{rng: rand.New(rand.NewPCG(seed, 7))}
+}
+
+func (s *stream) numbers(feature, n int) []float64 {
+	values := make([]float64, n)
+	for i := range values {
+		switch {
+		case s.rng.IntN(50) == 0:
+			values[i] = math.NaN()
+		case feature == 0:
+			values[i] = s.rng.NormFloat64() + s.shift
+		case feature == 1:
+			if s.rng.IntN(3) > 0 {
+				values[i] = math.Exp(2 * s.rng.NormFloat64())
+			}
+		default:
+			values[i] = math.Floor(s.rng.ExpFloat64() * 4)
+		}
+	}
+	return values
+}
+
+func (s *stream) labels(n int) []string {
+	values := make([]string, n)
+	for i := range values {
+		if s.rng.IntN(50) > 0 {
+			values[i] = fmt.Sprint("c", math.Floor(s.rng.ExpFloat64()*3))
+		}
+	}
+	return values
+}
+
+func (s *stream) frame(t testing.TB, n int) *Frame {
+	return frameOf(t,
+		numbers(t, "f0", s.numbers(0, n)), numbers(t, "f1", s.numbers(1, n)), numbers(t, "f2", s.numbers(2, n)),
+		labels(t, "f3", s.labels(n)))
+}
+
+func (s *stream) window(f *Frame, n int) *Sketch {
+	w := f.NewSketch()
+	for i := range 3 {
+		w.AddBatch(i, s.numbers(i, n))
+	}
+	w.AddCategories(3, s.labels(n))
+	return w
+}
+
+// judge is Judge where nothing can go wrong.
+func judge(t testing.TB, f *Frame, w *Sketch, s Settings) Report {
+	t.Helper()
+	r, err := Judge(f, w, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func long() bool { return os.Getenv("IMPRIMATUR_LONG") == "1" }
+
+// Without drift at most Alpha of windows may breach, whatever their size and
+// the reference's. Materiality is off here: it would only help. Each stream has
+// a reference of its own, since a reference errs in the same way for all its
+// windows. The numbers beside it are what the defaults see of a shift by a
+// quarter of a standard deviation in one of the four features.
+func TestFalseAlarmsAndDetection(t *testing.T) {
+	streams, sizes := 150, []int{50, 100, 1000, 5000}
+	if long() {
+		streams, sizes = 1000, []int{50, 100, 200, 500, 1000, 5000, 20_000, 100_000}
+	}
+	strict := Defaults()
+	strict.Alpha = 0.05
+	strict.PSILimit, strict.MissingLimit, strict.UnseenLimit, strict.OutsideLimit = 0, 0, 0, 0
+	for _, reference := range []int{500, 5000} {
+		for _, n := range sizes {
+			const windows = 3
+			breaches, defaults, alarms, detected := 0, 0, 0, 0
+			for seed := range streams {
+				s := newStream(uint64(seed))
+				f := s.frame(t, reference)
+				state := State{}
+				for range windows {
+					w := s.window(f, n)
+					if judge(t, f, w, strict).Outcome == Breach {
+						breaches++
+					}
+					outcome := judge(t, f, w, Defaults()).Outcome
+					if outcome == Breach {
+						defaults++
+					}
+					state = state.Next(outcome, Defaults())
+				}
+				if state.Alarm {
+					alarms++
+				}
+				s.shift = 0.25
+				if judge(t, f, s.window(f, n), Defaults()).Features[0].Outcome == Breach {
+					detected++
+				}
+			}
+			t.Logf("reference %5d, window %6d: breaches at 0.05 without limits %.3f; with the defaults %.4f, alarms %d of %d; a quarter sd seen in %.2f",
+				reference, n, rate(breaches, windows*streams), rate(defaults, windows*streams), alarms, streams, rate(detected, streams))
+			mostOf(t, breaches, windows*streams, 0.05)
+			mostOf(t, defaults, windows*streams, 0.01)
+			if n >= 1000 && reference >= 5000 && rate(detected, streams) < 0.8 {
+				t.Errorf("a quarter sd is seen in %d of %d windows of %d, want 0.8", detected, streams, n)
+			}
+		}
+	}
+}
+
+func rate(k, n int) float64 { return float64(k) / float64(n) }
+
+// mostOf fails the test if so many of n would be a chance of less than one in
+// ten thousand at the rate.
+func mostOf(t *testing.T, k, n int, most float64) {
+	t.Helper()
+	if p := 1 - (distuv.Binomial{N: float64(n), P: most}).CDF(float64(k-1)); k > 0 && p < 1e-4 {
+		t.Errorf("%d of %d breach without drift, more than a rate of %v would give (P = %.1g)", k, n, most, p)
+	}
+}
