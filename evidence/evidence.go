@@ -122,11 +122,13 @@ var importers = []*importer{
 	&inspectFormat,
 	&garakFormat,
 	&promptfooFormat,
+	&evidentlyFormat,
 	&junitFormat,
 	&intotoFormat,
 	&ailuminateFormat,
 	&deepevalFormat,
 	&helmFormat,
+	&eeeFormat,
 	&ragasFormat,
 	&openaiEvalsFormat,
 }
