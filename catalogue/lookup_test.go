@@ -118,8 +118,14 @@ func TestForTag(t *testing.T) {
 
 func TestForTagRefuses(t *testing.T) {
 	for _, c := range [][2]string{
-		{"LLM04", "2024"}, {"LLM04:2025", "2026"}, {"LLM11", "2025"}, {"owasp:api:01", ""},
-		{"AML.T9999", ""}, {"cwe:79", ""}, {"", ""}, {"", "2025"},
+		{"LLM04", "2024"},
+		{"LLM04:2025", "2026"},
+		{"LLM11", "2025"},
+		{"owasp:api:01", ""},
+		{"AML.T9999", ""},
+		{"cwe:79", ""},
+		{"", ""},
+		{"", "2025"},
 	} {
 		if got, err := catalogue.ForTag(c[0], c[1]); got != nil || !errors.Is(err, catalogue.ErrUnknownTag) {
 			t.Errorf("%q in edition %q: got %v and %v, want an unknown tag", c[0], c[1], ids(got), err)
