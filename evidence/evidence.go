@@ -125,12 +125,14 @@ var importers = []*importer{
 	&evidentlyFormat,
 	&junitFormat,
 	&intotoFormat,
+	&mlflowFormat,
 	&ailuminateFormat,
 	&deepevalFormat,
 	&helmFormat,
 	&eeeFormat,
 	&ragasFormat,
 	&openaiEvalsFormat,
+	&huggingFaceFormat,
 }
 
 // input is what an importer works on.
