@@ -122,6 +122,7 @@ var importers = []*importer{
 	&inspectFormat,
 	&garakFormat,
 	&promptfooFormat,
+	&sklearnFormat,
 	&evidentlyFormat,
 	&junitFormat,
 	&intotoFormat,

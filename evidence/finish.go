@@ -109,12 +109,17 @@ func (s *suite) fromItems(n int) {
 		if !ok {
 			continue
 		}
-		if n <= maxOutcomes && x.marks != nil && x.scored == n {
+		if n <= maxOutcomes && !s.nameless && x.marks != nil && x.scored == n {
 			m.Outcomes = x.bits(order)
 		}
 		s.Metrics = append(s.Metrics, m)
-		s.sliced(x)
+		for _, slice := range s.singleSlices() {
+			if m, ok := s.metric(x, slice); ok {
+				s.Metrics = append(s.Metrics, m)
+			}
+		}
 	}
+	s.classified()
 }
 
 // at returns the value of an item, NaN for no answer, and whether the series
@@ -171,8 +176,8 @@ func (x *series) bits(order []uint32) []byte {
 	return out
 }
 
-// sliced adds a metric for each slice of each dimension.
-func (s *suite) sliced(x *series) {
+// singleSlices returns each slice of each dimension by itself.
+func (s *suite) singleSlices() (out []map[string]string) {
 	dims := map[string]map[string]bool{}
 	for _, c := range s.slicings {
 		for d, v := range c {
@@ -188,11 +193,10 @@ func (s *suite) sliced(x *series) {
 			continue
 		}
 		for _, v := range keys(dims[d]) {
-			if m, ok := s.metric(x, map[string]string{d: v}); ok {
-				s.Metrics = append(s.Metrics, m)
-			}
+			out = append(out, map[string]string{d: v})
 		}
 	}
+	return out
 }
 
 func keys[V any](m map[string]V) []string {

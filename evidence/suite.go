@@ -32,10 +32,14 @@ type suite struct {
 	bySlices map[string]uint32
 	ofItem   []uint32
 	// clusters says to which cluster each item belongs.
-	clusters     map[string]uint32
-	clusterOf    []uint32
-	errors, skip int
-	broken       []string
+	clusters  map[string]uint32
+	clusterOf []uint32
+	classes   *classes
+	// nameless says that the items have no identities of their own, and so
+	// cannot be paired with those of another evaluation.
+	nameless bool
+	skip     int
+	broken   []string
 }
 
 // suite begins a suite or returns the one with the name. The name is made fit
