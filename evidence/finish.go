@@ -225,7 +225,7 @@ func (s *suite) metric(x *series, slice map[string]string) (record.Metric, bool)
 	m := x.metric
 	m.Slice, m.Case = slice, cmp0(slice[caseDimension], m.Case)
 	worst := x.worst()
-	var p points
+	p := points{values: make([]float64, 0, s.sizeOf(x, slice))}
 	missing := 0
 	for i := range s.items.ids {
 		v, has := x.at(i)
@@ -252,6 +252,20 @@ func (s *suite) metric(x *series, slice map[string]string) (record.Metric, bool)
 	}
 	p.summarise(&m, x.marks != nil, s.seed(m))
 	return m, true
+}
+
+// sizeOf returns how many values a metric may have over a slice. To know it
+// beforehand saves half of the memory of a large file.
+func (s *suite) sizeOf(x *series, slice map[string]string) (n int) {
+	if slice == nil {
+		return x.scored + x.none
+	}
+	for i := range s.items.ids {
+		if s.within(i, slice) {
+			n++
+		}
+	}
+	return n
 }
 
 // worst is what an item without an answer counts as.

@@ -51,7 +51,9 @@ type garakRun struct {
 	evals           []garakEval
 	// found are our own counts by probe and detector.
 	found map[[2]string]*garakCount
-	line  garakLine
+	// slices are by probe.
+	slices map[string]map[string]string
+	line   garakLine
 }
 
 type garakCount struct{ evaluated, fails, nones int }
@@ -82,7 +84,7 @@ func readGarak(in *input) error {
 	if len(reports) != 1 {
 		return in.refuse("", "there are %d reports; record one run at a time", len(reports))
 	}
-	r := &garakRun{in: in, d: in.json(reports[0]), s: in.suite("garak", record.Misuse), threshold: 0.5, found: map[[2]string]*garakCount{}}
+	r := &garakRun{in: in, d: in.json(reports[0]), s: in.suite("garak", record.Misuse), threshold: 0.5, found: map[[2]string]*garakCount{}, slices: map[string]map[string]string{}}
 	r.s.describe(record.Metric{Name: attackSuccess, Direction: record.Lower}, 0, 1)
 	for r.d.more() {
 		r.read()
@@ -205,9 +207,13 @@ func (r *garakRun) attempt() {
 	for _, scores := range l.detectors {
 		outputs = max(outputs, len(scores))
 	}
-	slice := map[string]string{"probe": l.probe}
-	if c := caseOfProbe(l.probe); c != "" {
-		slice[caseDimension] = c
+	slice := r.slices[l.probe]
+	if slice == nil {
+		slice = map[string]string{"probe": l.probe}
+		if c := caseOfProbe(l.probe); c != "" {
+			slice[caseDimension] = c
+		}
+		r.slices[l.probe] = slice
 	}
 	for k := range outputs {
 		hit, answered := false, false
