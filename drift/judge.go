@@ -149,7 +149,8 @@ func (f *Frame) compare(i int, reference, window []int64, s Settings) FeatureRep
 		r.Distances = numericDistances(feature, reference, window)
 	} else {
 		// A category seen once is one that the rest of the reference has not seen:
-		// their rate estimates that of unseen ones (Good 1953, Turing's estimate).
+		// their rate estimates that of unseen ones (Good 1953, Turing's estimate), and
+		// one more allows for an estimate that is nothing by chance.
 		once := feature.Unseen + 1
 		for _, c := range feature.Categories {
 			if c.Count == 1 {
@@ -175,9 +176,10 @@ func rateCheck(measure Measure, a, n, b, m int64, p, limit float64, s Settings) 
 }
 
 // smoothing is added to each group's count, on both sides, so that no group is
-// empty. With it and at least minExpected values to a group, the PSI of two
-// samples of one distribution passes its floor no more often than the floor
-// says, also far out in the tail where a correction over many checks looks.
+// empty, and so that the PSI of two samples of one distribution passes its floor
+// no more often than the floor says, also far out in the tail where a correction
+// over many checks looks. It hides less of a true shift the more values a group
+// has: each has at least minExpected.
 const (
 	smoothing   = 1
 	minExpected = 10

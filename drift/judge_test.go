@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -136,5 +137,85 @@ func mostOf(t *testing.T, k, n int, most float64) {
 	t.Helper()
 	if p := 1 - (distuv.Binomial{N: float64(n), P: most}).CDF(float64(k-1)); k > 0 && p < 1e-4 {
 		t.Errorf("%d of %d breach without drift, more than a rate of %v would give (P = %.1g)", k, n, most, p)
+	}
+}
+
+// Without drift each P is at most alpha no more often than alpha, also where it
+// is small, as a correction over many checks needs, and in windows so small that
+// the approximations are strained.
+func TestProbabilitiesHoldTheirLevel(t *testing.T) {
+	trials := 20_000
+	if long() {
+		trials = 500_000
+	}
+	rng := rand.New(rand.NewPCG(3, 3))
+	draw := func(n, bins int) []int64 {
+		counts := make([]int64, bins)
+		for range n {
+			counts[rng.IntN(bins)]++
+		}
+		return counts
+	}
+	psi := func(n, m, bins int) func() float64 {
+		reference := slices.Repeat([]int64{int64(m / bins)}, bins)
+		return func() float64 { return psiCheck(reference, draw(n, bins), Defaults(), poolBins).P }
+	}
+	judged := func(feature func() (Feature, func(*Sketch)), measure int) func() float64 {
+		settings := Defaults()
+		settings.MinCount = 20
+		return func() float64 {
+			reference, fill := feature()
+			f := frameOf(t, reference)
+			w := f.NewSketch()
+			fill(w)
+			return judge(t, f, w, settings).Features[0].Checks[measure].P
+		}
+	}
+	uniform := func(n int) []float64 {
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = rng.Float64()
+		}
+		return values
+	}
+	rare := func(n int) []string {
+		values := make([]string, n)
+		for i := range values {
+			values[i] = fmt.Sprint(int(math.Pow(rng.Float64(), -1)))
+		}
+		return values
+	}
+	outside := func() (Feature, func(*Sketch)) {
+		return numbers(t, "x", uniform(60)), func(w *Sketch) { w.AddBatch(0, uniform(60)) }
+	}
+	unseen := func() (Feature, func(*Sketch)) {
+		return labels(t, "x", rare(60)), func(w *Sketch) { w.AddCategories(0, rare(60)) }
+	}
+	for _, c := range []struct {
+		name   string
+		trials int
+		p      func() float64
+	}{
+		{"psi of 50 in 5 bins", trials, psi(50, 5000, 5)},
+		{"psi of 100 in 10 bins", trials, psi(100, 10_000, 10)},
+		{"psi of 100 in 32 bins", trials, psi(100, 9600, 32)},
+		{"psi of 1,000 in 10 bins", trials / 10, psi(1000, 10_000, 10)},
+		{"outside of 60", trials / 5, judged(outside, 2)},
+		{"unseen of 60", trials / 5, judged(unseen, 2)},
+	} {
+		levels := []float64{0.05, 0.01, 0.001}
+		passed := make([]int, len(levels))
+		for range c.trials {
+			p := c.p()
+			for i, level := range levels {
+				if p <= level {
+					passed[i]++
+				}
+			}
+		}
+		t.Logf("%s: %v of %d at %v", c.name, passed, c.trials, levels)
+		for i, level := range levels {
+			mostOf(t, passed[i], c.trials, level)
+		}
 	}
 }

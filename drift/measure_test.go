@@ -70,19 +70,36 @@ func TestRateTest(t *testing.T) {
 	if upper, _ := RateTest(0, 500, 5, 0); upper < 0 || upper > 1 {
 		t.Errorf("an empty window has P %v", upper)
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		n, m := rapid.Int64Range(1, 60).Draw(t, "n"), rapid.Int64Range(1, 60).Draw(t, "m")
-		a, b := rapid.Int64Range(0, n).Draw(t, "a"), rapid.Int64Range(0, m).Draw(t, "b")
-		want := 0.0
-		for x := b; x <= min(a+b, m); x++ {
-			if a+b-x <= n {
-				want += math.Exp(logChoose(float64(m), float64(x)) + logChoose(float64(n), float64(a+b-x)) - logChoose(float64(n+m), float64(a+b)))
+	sizes := []int64{1, 2, 7, 30, 61}
+	for _, n := range sizes {
+		for _, m := range sizes {
+			for a := range n + 1 {
+				for b := range m + 1 {
+					sameAsSum(t, a, n, b, m)
+				}
 			}
 		}
-		if got, _ := RateTest(a, n, b, m); math.Abs(got-want) > 1e-9 {
-			t.Fatalf("RateTest(%d, %d, %d, %d) is %v, the sum of all terms %v", a, n, b, m, got, want)
+	}
+}
+
+// sameAsSum holds RateTest to the sum of all terms of both tails.
+func sameAsSum(t *testing.T, a, n, b, m int64) {
+	t.Helper()
+	wantUpper, wantLower := 0.0, 0.0
+	for x := max(0, a+b-n); x <= min(a+b, m); x++ {
+		term := math.Exp(logChoose(float64(m), float64(x)) + logChoose(float64(n), float64(a+b-x)) - logChoose(float64(n+m), float64(a+b)))
+		if x >= b {
+			wantUpper += term
 		}
-	})
+		if x <= b {
+			wantLower += term
+		}
+	}
+	upper, two := RateTest(a, n, b, m)
+	wantTwo := min(1, 2*min(wantUpper, wantLower))
+	if math.Abs(upper-wantUpper) > 1e-9 || math.Abs(two-wantTwo) > 1e-9 {
+		t.Fatalf("RateTest(%d, %d, %d, %d) is %v and %v, the sums %v and %v", a, n, b, m, upper, two, wantUpper, wantTwo)
+	}
 }
 
 // The bounds from bins hold the statistic of the values, and the estimate of the
@@ -139,5 +156,15 @@ func TestPooling(t *testing.T) {
 	r, _ := poolBins(even, even, 10)
 	if len(r) != 10 || slices.Min(r) != 300 || slices.Max(r) != 400 {
 		t.Errorf("32 equal bins are pooled to %v, want ten groups of three or four", r)
+	}
+}
+
+// What is out of range is in the outer bins, so that nothing moves out of sight.
+func TestFolded(t *testing.T) {
+	if got := folded([]int64{9, 1, 2, 3, 4}); !slices.Equal(got, []int64{3, 7}) {
+		t.Errorf("two bins with 1 below and 4 above are folded to %v, want [3 7]", got)
+	}
+	if got := folded([]int64{9, 1, 2, 4}); !slices.Equal(got, []int64{7}) {
+		t.Errorf("one bin with 1 below and 4 above is folded to %v, want [7]", got)
 	}
 }

@@ -86,7 +86,7 @@ func TestBothFloorAndLimit(t *testing.T) {
 	above := 0
 	for range 50 {
 		c := check(60, 0)
-		if c.Outcome != Steady || c.Value > c.Floor {
+		if c.Outcome != Steady || c.Value > c.Floor || c.Groups < 4 || c.Groups > 6 {
 			t.Errorf("chance in 60 rows is %+v", c)
 		}
 		if c.Value > c.Limit {
@@ -133,6 +133,9 @@ func TestNearlyConstantFeatures(t *testing.T) {
 		if psi.Outcome != c.want || !psi.Exact || psi.Groups != 2 || psi.Floor != 0 {
 			t.Errorf("%d values of 300 that are not 0: %+v, want %s by an exact test", c.ones, psi, c.want)
 		}
+		if c.ones < 2 && psi.P < 0.05 {
+			t.Errorf("%d values of 300 against 3 of 5,000 have P %v", c.ones, psi.P)
+		}
 		if constant := r.Features[0]; constant.Outcome != Steady {
 			t.Errorf("a constant that stays is %+v", constant)
 		}
@@ -142,6 +145,31 @@ func TestNearlyConstantFeatures(t *testing.T) {
 	if r := judge(t, f, w, Defaults()); r.Features[0].Checks[2].Outcome != Breach {
 		t.Errorf("a constant that moves is %+v", r.Features[0])
 	}
+}
+
+// The floor counts the values that the PSI is of: neither missing nor unseen.
+// Of unlisted categories one more is expected than were seen once.
+func TestChecksOfCategories(t *testing.T) {
+	words := func(a, b, missing, z int) []string {
+		return slices.Concat(slices.Repeat([]string{"a"}, a), slices.Repeat([]string{"b"}, b),
+			slices.Repeat([]string{""}, missing), slices.Repeat([]string{"z"}, z))
+	}
+	f := frameOf(t, labels(t, "x", words(300, 100, 77, 0)))
+	w := f.NewSketch()
+	w.AddCategories(0, words(80, 20, 20, 3))
+	checks := judge(t, f, w, Defaults()).Features[0].Checks
+	near := func(name string, got, want float64) {
+		t.Helper()
+		if math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	near("PSI", checks[0].Value, (301./402-81./102)*math.Log(301./402/(81./102))+(101./402-21./102)*math.Log(101./402/(21./102)))
+	near("floor", checks[0].Floor, PSIFloor(2, 400, 100, 0.01/3))
+	near("rate of missing", checks[1].Value, 20./123-77./477)
+	near("rate of unseen", checks[2].Value, 3./103)
+	upper, _ := RateTest(1, 400, 3, 103)
+	near("P of unseen", checks[2].P, upper)
 }
 
 func TestCorrections(t *testing.T) {
@@ -234,6 +262,17 @@ func TestState(t *testing.T) {
 		if err := json.Unmarshal(raw, &state); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Two futures of one state do not write over each other.
+func TestStateBranches(t *testing.T) {
+	now := State{Recent: append(make([]Outcome, 0, 8), Steady)}
+	settings := Defaults()
+	breach := now.Next(Breach, settings)
+	now.Next(Steady, settings)
+	if diff := cmp.Diff([]Outcome{Steady, Breach}, breach.Recent); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -96,6 +96,27 @@ func TestSensitivityIsReproducible(t *testing.T) {
 	}
 }
 
+// Windows differ, so a drift at the edge of what can be seen is seen in some of
+// them; and what another feature does is no detection.
+func TestDetectionsAreOfTheShiftedFeature(t *testing.T) {
+	column := func(name string, seed uint64, n int, shift float64) Column {
+		return Column{Name: name, Source: Input, Numbers: normals(seed, n, shift, 1)}
+	}
+	reference := Sample{Columns: []Column{column("drifted", 1, 5000, 0), column("steady", 2, 5000, 0)}}
+	heldback := Sample{Columns: []Column{column("drifted", 3, 4000, 0.31), column("steady", 4, 4000, 0)}}
+	shifts := []Shift{{Kind: ShiftMean, Feature: "steady", Size: 0.001}}
+	got, err := Sensitivity(reference, heldback, Defaults(), shifts, Replay{Window: 200, Repeats: 20, Seed: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := got.FalseAlarms.Breaches; !got.Disjoint || b < 3 || b > 17 {
+		t.Errorf("a drift at the edge of sight is seen in %d of 20 windows", b)
+	}
+	if got.Detections[0].Trials.Breaches > 0 {
+		t.Errorf("the feature that hardly moved is seen in %d windows", got.Detections[0].Trials.Breaches)
+	}
+}
+
 func TestApply(t *testing.T) {
 	f := Feature{Name: "x", Kind: Numeric, Mean: 10, SD: 2}
 	values := Column{Name: "x", Numbers: []float64{8, 10, math.NaN()}}
@@ -119,6 +140,11 @@ func TestApply(t *testing.T) {
 	}
 	if values.Numbers[0] != 8 || words.Labels[0] != "a" {
 		t.Error("a shift changed the sample it was given")
+	}
+	half := Shift{Kind: ShiftMissing, Size: 0.5}
+	many := Column{Labels: slices.Repeat([]string{"a"}, 64)}
+	if cmp.Equal(half.Apply(f, many, "seed"), half.Apply(f, many, "another")) {
+		t.Error("two seeds hit the same rows")
 	}
 	missing := 0
 	for _, v := range (Shift{Kind: ShiftMissing, Size: 0.05}).Apply(f, Column{Numbers: make([]float64, 10_000)}, "seed").Numbers {
