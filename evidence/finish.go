@@ -149,7 +149,7 @@ func (x *series) toMarks() {
 			return
 		}
 	}
-	if x.scored == 0 {
+	if x.values == nil || x.scored == 0 {
 		return
 	}
 	x.marks = make([]int8, len(x.values))
