@@ -17,7 +17,8 @@ const (
 	MaxBins       = 254  // bins of a numeric feature
 	MaxCategories = 1000 // categories listed; the rarer ones count as unseen
 	MaxFeatures   = 10_000
-	maxCount      = 1 << 53 // RFC 8785 numbers are exact below
+	maxCount      = 1 << 53 // of all values; RFC 8785 numbers are exact below
+	maxSlot       = 1 << 43 // of one count of a sketch, so that all of a feature stay below maxCount
 )
 
 // Kind is how the values of a feature are compared.

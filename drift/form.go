@@ -69,8 +69,8 @@ func (s *Sketch) fill(i int, t Tally) error {
 		}
 	}
 	for _, n := range counts {
-		if n < 0 || n > maxCount {
-			return fmt.Errorf("has a count of %d, not 0 to 2^53", n)
+		if n < 0 || n > maxSlot {
+			return fmt.Errorf("has a count of %d, not 0 to 2^43", n)
 		}
 	}
 	copy(s.counts[c.at:], counts)
@@ -112,8 +112,8 @@ func (f *Frame) DecodeSketch(raw []byte) (*Sketch, error) {
 	s := f.NewSketch()
 	for i := range s.counts {
 		n, size := binary.Uvarint(rest)
-		if size <= 0 || n > maxCount || size > 1 && rest[size-1] == 0 {
-			return nil, fmt.Errorf("%w: count %d of %d is cut off, above 2^53 or written too long", ErrSketch, i+1, len(s.counts))
+		if size <= 0 || n > maxSlot || size > 1 && rest[size-1] == 0 {
+			return nil, fmt.Errorf("%w: count %d of %d is cut off, above 2^43 or written too long", ErrSketch, i+1, len(s.counts))
 		}
 		s.counts[i] = int64(n)
 		rest = rest[size:]

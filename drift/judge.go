@@ -218,6 +218,9 @@ func numericDistances(feature *Feature, reference, window []int64) Distances {
 	d := Distances{JensenShannon: JensenShannon(reference[1:], window[1:], math.E)}
 	d.KSLeast, d.KSGreatest = KolmogorovSmirnov(reference[1:], window[1:])
 	d.Wasserstein = Wasserstein(feature.Edges, folded(reference), folded(window), feature.SD)
+	if !finite(d.Wasserstein) { // edges as far apart as floats go; JSON has no infinity
+		d.Wasserstein = math.MaxFloat64
+	}
 	return d
 }
 

@@ -140,6 +140,43 @@ func mostOf(t *testing.T, k, n int, most float64) {
 	}
 }
 
+// lottery draws windows without drift.
+type lottery struct{ *rand.Rand }
+
+func (l lottery) uniform(n int) []float64 {
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = l.Float64()
+	}
+	return values
+}
+
+// rare has categories of which there are always more.
+func (l lottery) rare(n int) []string {
+	values := make([]string, n)
+	for i := range values {
+		values[i] = fmt.Sprint(int(1 / l.Float64()))
+	}
+	return values
+}
+
+// psi returns the P of a window of n values in bins that are equally likely.
+func (l lottery) psi(n, m, bins int) float64 {
+	window := make([]int64, bins)
+	for range n {
+		window[l.IntN(bins)]++
+	}
+	return psiCheck(slices.Repeat([]int64{int64(m / bins)}, bins), window, Defaults(), poolBins).P
+}
+
+// newcomers returns the P of what the baseline has not seen.
+func (l lottery) newcomers(t *testing.T, reference Feature, fill func(*Sketch)) float64 {
+	f := frameOf(t, reference)
+	w := f.NewSketch()
+	fill(w)
+	return judge(t, f, w, Defaults()).Features[0].Checks[2].P
+}
+
 // Without drift each P is at most alpha no more often than alpha, also where it
 // is small, as a correction over many checks needs, and in windows so small that
 // the approximations are strained.
@@ -148,60 +185,22 @@ func TestProbabilitiesHoldTheirLevel(t *testing.T) {
 	if long() {
 		trials = 500_000
 	}
-	rng := rand.New(rand.NewPCG(3, 3))
-	draw := func(n, bins int) []int64 {
-		counts := make([]int64, bins)
-		for range n {
-			counts[rng.IntN(bins)]++
-		}
-		return counts
-	}
-	psi := func(n, m, bins int) func() float64 {
-		reference := slices.Repeat([]int64{int64(m / bins)}, bins)
-		return func() float64 { return psiCheck(reference, draw(n, bins), Defaults(), poolBins).P }
-	}
-	judged := func(feature func() (Feature, func(*Sketch)), measure int) func() float64 {
-		settings := Defaults()
-		settings.MinCount = 20
-		return func() float64 {
-			reference, fill := feature()
-			f := frameOf(t, reference)
-			w := f.NewSketch()
-			fill(w)
-			return judge(t, f, w, settings).Features[0].Checks[measure].P
-		}
-	}
-	uniform := func(n int) []float64 {
-		values := make([]float64, n)
-		for i := range values {
-			values[i] = rng.Float64()
-		}
-		return values
-	}
-	rare := func(n int) []string {
-		values := make([]string, n)
-		for i := range values {
-			values[i] = fmt.Sprint(int(math.Pow(rng.Float64(), -1)))
-		}
-		return values
-	}
-	outside := func() (Feature, func(*Sketch)) {
-		return numbers(t, "x", uniform(60)), func(w *Sketch) { w.AddBatch(0, uniform(60)) }
-	}
-	unseen := func() (Feature, func(*Sketch)) {
-		return labels(t, "x", rare(60)), func(w *Sketch) { w.AddCategories(0, rare(60)) }
-	}
+	l := lottery{rand.New(rand.NewPCG(3, 3))}
 	for _, c := range []struct {
 		name   string
 		trials int
 		p      func() float64
 	}{
-		{"psi of 50 in 5 bins", trials, psi(50, 5000, 5)},
-		{"psi of 100 in 10 bins", trials, psi(100, 10_000, 10)},
-		{"psi of 100 in 32 bins", trials, psi(100, 9600, 32)},
-		{"psi of 1,000 in 10 bins", trials / 10, psi(1000, 10_000, 10)},
-		{"outside of 60", trials / 5, judged(outside, 2)},
-		{"unseen of 60", trials / 5, judged(unseen, 2)},
+		{"psi of 50 in 5 bins", trials, func() float64 { return l.psi(50, 5000, 5) }},
+		{"psi of 100 in 10 bins", trials, func() float64 { return l.psi(100, 10_000, 10) }},
+		{"psi of 100 in 32 bins", trials, func() float64 { return l.psi(100, 9600, 32) }},
+		{"psi of 1,000 in 10 bins", trials / 10, func() float64 { return l.psi(1000, 10_000, 10) }},
+		{"outside of 60", trials / 5, func() float64 {
+			return l.newcomers(t, numbers(t, "x", l.uniform(60)), func(w *Sketch) { w.AddBatch(0, l.uniform(60)) })
+		}},
+		{"unseen of 60", trials / 5, func() float64 {
+			return l.newcomers(t, labels(t, "x", l.rare(60)), func(w *Sketch) { w.AddCategories(0, l.rare(60)) })
+		}},
 	} {
 		levels := []float64{0.05, 0.01, 0.001}
 		passed := make([]int, len(levels))

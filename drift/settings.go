@@ -58,14 +58,18 @@ func Defaults() Settings {
 	}
 }
 
+// leastAlpha leaves a level above the precision of 1 - alpha for each of the
+// checks of MaxFeatures.
+const leastAlpha = 1e-9
+
 // ErrSettings marks settings that make no sense.
 var ErrSettings = errors.New("unusable drift settings")
 
 // Validate reports the first thing that is wrong, as an error that matches
 // ErrSettings.
 func (s Settings) Validate() error {
-	if !(s.Alpha > 0 && s.Alpha < 1) {
-		return fmt.Errorf("%w: alpha is %v; it must be between 0 and 1", ErrSettings, s.Alpha)
+	if !(s.Alpha >= leastAlpha && s.Alpha < 1) {
+		return fmt.Errorf("%w: alpha is %v; it must be at least %v and below 1", ErrSettings, s.Alpha, leastAlpha)
 	}
 	if s.Correction != Holm && s.Correction != BenjaminiHochberg {
 		return fmt.Errorf("%w: correction is %q, neither %q nor %q", ErrSettings, s.Correction, Holm, BenjaminiHochberg)

@@ -131,7 +131,7 @@ func (s *Sketch) AddMissing(feature int, n int64) {
 var ErrMerge = errors.New("sketches do not merge")
 
 // Merge adds what another sketch has counted. It fails with ErrMerge if that was
-// counted against another baseline, or if a count would pass 2^53.
+// counted against another baseline, or if a count would pass 2^43.
 func (s *Sketch) Merge(other *Sketch) error {
 	if s.frame != other.frame && s.frame.digest != other.frame.digest {
 		return fmt.Errorf("%w: one counts against baseline %s, the other against %s", ErrMerge, s.frame.digest.Short(), other.frame.digest.Short())
@@ -141,8 +141,8 @@ func (s *Sketch) Merge(other *Sketch) error {
 	for i, n := range from {
 		all |= to[i] + n
 	}
-	if all < 0 || all > maxCount {
-		return fmt.Errorf("%w: a count would pass 2^53", ErrMerge)
+	if all < 0 || all > maxSlot {
+		return fmt.Errorf("%w: a count would pass 2^43", ErrMerge)
 	}
 	for i, n := range from {
 		to[i] += n

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -211,7 +213,7 @@ func badSketches(t *testing.T, f *Frame, good, compact string) {
 	for name, bad := range map[string]string{
 		"empty": "", "cut off": compact[:len(compact)-1], "longer": compact + "\x00", "another magic": "IDS2" + compact[4:],
 		"another baseline": compact[:10] + "!" + compact[11:], "written too long": compact[:36] + "\x82\x00" + compact[37:],
-		"above 2^53": compact[:36] + "\x81\x80\x80\x80\x80\x80\x80\x10" + compact[37:],
+		"above 2^43": compact[:36] + "\x81\x80\x80\x80\x80\x80\x02" + compact[37:],
 	} {
 		if _, err := f.DecodeSketch([]byte(bad)); !errors.Is(err, ErrSketch) {
 			t.Errorf("%s: error %v, want ErrSketch", name, err)
@@ -262,10 +264,10 @@ func TestMergeRefuses(t *testing.T) {
 	if err := s.Merge(other); !errors.Is(err, ErrMerge) {
 		t.Errorf("a sketch of another baseline: error %v, want ErrMerge", err)
 	}
-	s.AddMissing(0, maxCount)
+	s.AddMissing(0, maxSlot)
 	before := s.Clone()
 	if err := s.Merge(before); !errors.Is(err, ErrMerge) {
-		t.Errorf("counts past 2^53: error %v, want ErrMerge", err)
+		t.Errorf("counts past 2^43: error %v, want ErrMerge", err)
 	}
 	if !cmp.Equal(before.counts, s.counts) {
 		t.Error("a refused merge changed the counts")
@@ -282,6 +284,8 @@ func FuzzParseBaseline(f *testing.F) {
 	}
 	f.Add(raw)
 	f.Add([]byte(`{"features":[{"name":"x","source":"input","kind":"numeric","edges":[1,1],"bins":[1],"missing":0}]}`))
+	f.Add([]byte(`{"features":[{"name":"x","source":"input","kind":"numeric","edges":[-1e308,-1,1e308],"bins":[100,70],"missing":0}]}`))
+	f.Add([]byte(`{"features":[{"name":"x","source":"input","kind":"categorical","categories":[{"name":"a","count":9007199254740000},{"name":"b","count":1}],"missing":0}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		b, err := ParseBaseline(raw)
 		if err != nil {
@@ -291,6 +295,7 @@ func FuzzParseBaseline(f *testing.F) {
 		if err != nil {
 			t.Fatalf("a baseline that parses makes no frame: %v", err)
 		}
+		judgeAnything(t, frame)
 		canonical, err := b.Canonical()
 		if err != nil {
 			t.Fatal(err)
@@ -303,6 +308,26 @@ func FuzzParseBaseline(f *testing.F) {
 			t.Fatal("the canonical form has another digest")
 		}
 	})
+}
+
+// judgeAnything judges some window, whose report must have a JSON form.
+func judgeAnything(t *testing.T, f *Frame) {
+	w := f.NewSketch()
+	for i, c := range f.columns {
+		w.AddMissing(i, 3)
+		if c.slots != nil {
+			w.AddCategories(i, slices.Repeat([]string{"a", "b", "c"}, 30))
+		} else {
+			w.AddBatch(i, slices.Repeat([]float64{-math.MaxFloat64, -1, 0, 1, 5e-324, math.Inf(1)}, 20))
+		}
+	}
+	report, err := Judge(f, w, Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(report); err != nil {
+		t.Fatalf("a report has no JSON: %v", err)
+	}
 }
 
 func FuzzSketch(f *testing.F) {
