@@ -33,14 +33,18 @@ type Signature struct {
 // "DSSEv1 LEN(type) type LEN(payload) payload", lengths in decimal bytes (DSSE protocol.md, "Signature Definition").
 func PAE(payloadType string, payload []byte) []byte {
 	b := make([]byte, 0, len("DSSEv1 ")+len(payloadType)+len(payload)+2*20+3)
+	return append(appendPAE(b, payloadType, len(payload)), payload...)
+}
+
+// appendPAE appends what stands before the payload in its [PAE].
+func appendPAE(b []byte, payloadType string, length int) []byte {
 	b = append(b, "DSSEv1 "...)
 	b = strconv.AppendInt(b, int64(len(payloadType)), 10)
 	b = append(b, ' ')
 	b = append(b, payloadType...)
 	b = append(b, ' ')
-	b = strconv.AppendInt(b, int64(len(payload)), 10)
-	b = append(b, ' ')
-	return append(b, payload...)
+	b = strconv.AppendInt(b, int64(length), 10)
+	return append(b, ' ')
 }
 
 // Marshal returns the envelope as compact JSON, its members in the order payload, payloadType, signatures.

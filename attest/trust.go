@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 
+	"filippo.io/edwards25519"
 	"github.com/hdevalence/ed25519consensus"
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/sync/errgroup"
 )
 
 // Why a signature is not accepted.
@@ -21,28 +20,19 @@ var (
 	ErrBadSignature = errors.New("the signature does not fit the content")
 )
 
-// batchSize is where batch verification stops getting cheaper for each signature; smaller batches find a bad one faster.
-const batchSize = 128
-
 // Trust is a set of trusted verifier keys. The zero Trust trusts nothing.
 //
 // Signatures of statements are checked by the rules of ZIP 215, so that one at a time and in a batch always agree.
 type Trust struct {
-	keys  map[string]ed25519.PublicKey // by key id
-	notes []note.Verifier
-}
-
-// Signed is a statement with the signature to be checked by [Trust.VerifyBatch]; Payload is the statement's JSON, not its PAE.
-type Signed struct {
-	Payload []byte
-	Sig     []byte
-	KeyID   string
+	keys   map[string]ed25519.PublicKey   // by key id
+	points map[string]*edwards25519.Point // the keys decoded, but for those that are no point of the curve
+	notes  []note.Verifier
 }
 
 // ParseTrust reads a trust file: one C2SP verifier key on each line; empty lines and lines that begin with # are ignored.
 // A malformed or repeated key, or a file with no key, is an error that names the line.
 func ParseTrust(text []byte) (Trust, error) {
-	trust := Trust{keys: map[string]ed25519.PublicKey{}}
+	trust := Trust{keys: map[string]ed25519.PublicKey{}, points: map[string]*edwards25519.Point{}}
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -75,6 +65,9 @@ func (t *Trust) add(vkey string) error {
 		return fmt.Errorf("key %s stands there twice", id)
 	}
 	t.keys[id] = ed25519.PublicKey(raw[1:])
+	if point, err := new(edwards25519.Point).SetBytes(raw[1:]); err == nil {
+		t.points[id] = point
+	}
 	t.notes = append(t.notes, verifier)
 	return nil
 }
@@ -125,48 +118,4 @@ func (t Trust) VerifyNote(text []byte) (*note.Note, error) {
 		return nil, fmt.Errorf("checking note: %w", err)
 	}
 	return n, nil
-}
-
-// VerifyBatch checks many statements on all cores, each at about half the cost of [Trust.VerifyStatement]. It returns
-// -1 when all are good, or the index of the first bad one and the error VerifyStatement gives for it.
-func (t Trust) VerifyBatch(batch []Signed) (bad int, err error) {
-	firstBad := make([]int, (len(batch)+batchSize-1)/batchSize)
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for n := range firstBad {
-		start := n * batchSize
-		part := batch[start:min(start+batchSize, len(batch))]
-		group.Go(func() error {
-			firstBad[n] = -1
-			if t.allGood(part) {
-				return nil
-			}
-			for i, s := range part {
-				if t.VerifyStatement(s.Payload, s.Sig, s.KeyID) != nil {
-					firstBad[n] = start + i
-					break
-				}
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // no part returns an error: each leaves its finding in firstBad
-	for _, i := range firstBad {
-		if i >= 0 {
-			return i, fmt.Errorf("statement %d of %d: %w", i, len(batch), t.VerifyStatement(batch[i].Payload, batch[i].Sig, batch[i].KeyID))
-		}
-	}
-	return -1, nil
-}
-
-func (t Trust) allGood(part []Signed) bool {
-	verifier := ed25519consensus.NewPreallocatedBatchVerifier(len(part))
-	for _, s := range part {
-		key, ok := t.keys[s.KeyID]
-		if !ok {
-			return false
-		}
-		verifier.Add(key, PAE(PayloadType, s.Payload), s.Sig)
-	}
-	return verifier.Verify()
 }

@@ -2,12 +2,10 @@ package attest
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
-	"pgregory.net/rapid"
 )
 
 func trustIn(t testing.TB, keys ...*Key) Trust {
@@ -138,53 +136,6 @@ func TestVerifyNote(t *testing.T) {
 	}
 }
 
-func TestVerifyBatchNamesTheBadOne(t *testing.T) {
-	key, stranger := newKey(t, "log"), newKey(t, "stranger")
-	trust := trustIn(t, key)
-	good := signedBy(key, 300)
-	if bad, err := trust.VerifyBatch(good); bad != -1 || err != nil {
-		t.Fatalf("all good: %d, %v", bad, err)
-	}
-	if bad, err := trust.VerifyBatch(nil); bad != -1 || err != nil {
-		t.Errorf("nothing: %d, %v", bad, err)
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		batch := append([]Signed(nil), good[:rapid.IntRange(1, len(good)).Draw(t, "size")]...)
-		want, wantErr := len(batch), error(nil)
-		for range rapid.IntRange(1, 3).Draw(t, "bad ones") {
-			i := rapid.IntRange(0, len(batch)-1).Draw(t, "index")
-			broken, err := good[i], ErrBadSignature
-			switch rapid.IntRange(0, 3).Draw(t, "how") {
-			case 0:
-				broken.Payload = []byte("other")
-			case 1:
-				broken.Sig = append([]byte(nil), broken.Sig...)
-				broken.Sig[40] ^= 4
-			case 2:
-				broken.Sig = nil
-			case 3:
-				broken.Sig, broken.KeyID, err = stranger.Sign(broken.Payload), stranger.ID(), ErrUnknownKey
-			}
-			batch[i] = broken
-			if i <= want {
-				want, wantErr = i, err
-			}
-		}
-		if bad, err := trust.VerifyBatch(batch); bad != want || !errors.Is(err, wantErr) {
-			t.Fatalf("VerifyBatch = %d, %v; want %d, %v", bad, err, want, wantErr)
-		}
-	})
-}
-
-func signedBy(key *Key, n int) []Signed {
-	batch := make([]Signed, n)
-	for i := range batch {
-		payload := fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1","n":%d,"pad":%q}`, i, strings.Repeat("x", 600))
-		batch[i] = Signed{Payload: payload, Sig: key.Sign(payload), KeyID: key.ID()}
-	}
-	return batch
-}
-
 func BenchmarkSeal(b *testing.B) {
 	key, payload := newKey(b, "log"), make([]byte, 600)
 	for b.Loop() {
@@ -216,17 +167,4 @@ func BenchmarkVerifyStatement(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-}
-
-// BenchmarkVerifyBatch reports nanoseconds for one batch of 1,024 statements and, as the figure to compare with
-// BenchmarkVerifyStatement, for each signature.
-func BenchmarkVerifyBatch(b *testing.B) {
-	key := newKey(b, "log")
-	trust, batch := trustIn(b, key), signedBy(key, 1024)
-	for b.Loop() {
-		if _, err := trust.VerifyBatch(batch); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(batch)), "ns/signature")
 }
