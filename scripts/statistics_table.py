@@ -70,6 +70,9 @@ def distributions():
             x = stats.chi2.ppf(p, freedom)
             case("ChiSquareQuantile", x, p, freedom)
             case("ChiSquareSurvival", stats.chi2.sf(x * 1.1, freedom), x * 1.1, freedom)
+    for freedom in [1, 2, 4, 9, 29, 199, 10**5]:
+        for p in [0.001, 0.3, 0.5, 0.501, 0.9, 0.975, 0.9995]:
+            case("StudentQuantile", stats.t.ppf(p, freedom), p, freedom)
     for s, n, p in [(0, 1, 0.5), (3, 10, 0.5), (10, 10, 0.3), (0, 300, 0.01), (5, 300, 0.01), (250, 300, 0.8),
                     (500_100, 10**6, 0.5), (990, 10**6, 0.001), (2, 10**6, 1e-6), (1, 20, 0.0), (19, 20, 1.0)]:
         case("BinomialAtMost", stats.binom.cdf(s, n, p), s, n, p)

@@ -2,33 +2,35 @@ package statistics
 
 import (
 	"errors"
+	"slices"
 )
 
 // The intervals of this file are those of the cluster bootstrap with [Draws]
 // draws, guarded where it would flatter: a bootstrap of items that all agree
 // has no width at all.
 
-// guarded widens the interval of the draws to hold the guard, and is the guard
-// alone where the draws collapsed.
-func guarded(draws []float64, level float64, guard Interval) (Interval, error) {
+// percentileOr is Percentile for a share: where the draws collapsed it is the
+// guard, and where the statistic was undefined, the whole range.
+func percentileOr(guard Interval, draws []float64, level float64) (Interval, error) {
 	i, err := Percentile(draws, level)
 	switch {
 	case errors.Is(err, ErrCollapsed):
 		return guard, nil
 	case errors.Is(err, ErrUndefined):
 		return anyProportion, nil
-	case err != nil:
-		return Interval{}, err
 	default:
-		return i.hull(guard), nil
+		return i, err
 	}
 }
 
 // ClusteredProportion returns the interval of the share of true outcomes of
-// clustered items. It is never narrower than [Wilson] over the items, nor than
-// Wilson over the items' worth n/DesignEffect (see [ClusteredMean]); where all
+// clustered items. It is never narrower than [Wilson] over the items; where all
 // outcomes agree, or there is but one cluster, it is Wilson over the number of
-// clusters.
+// clusters. As the bootstrap alone is too narrow with few clusters, it is never
+// narrower than Wilson over what the k clusters are worth either: n/DesignEffect
+// items (see [ClusteredMean]), less by (k-1)/k, and with the critical value of
+// Student's distribution at k-1 degrees of freedom: the adjustment of Korn and
+// Graubard (1998) for survey samples.
 func ClusteredProportion(seed [32]byte, outcomes []bool, clusters []int, level float64) (Interval, error) {
 	k, err := countClusters(len(outcomes), clusters)
 	if err != nil {
@@ -62,7 +64,13 @@ func ClusteredProportion(seed [32]byte, outcomes []bool, clusters []int, level f
 	if err != nil {
 		return Interval{}, err
 	}
-	return guarded(draws, level, score(p, n/max(1, spread.DesignEffect), q).hull(score(p, n, q)))
+	clusterCount := float64(k)
+	worth := n / max(1, spread.DesignEffect*clusterCount/(clusterCount-1))
+	t := StudentQuantile((1+level)/2, clusterCount-1)
+	few := score(p, worth, quantile{t, float64(t * t)})
+	guard := few.hull(score(p, n, q))
+	i, err := percentileOr(guard, draws, level)
+	return i.hull(guard), err
 }
 
 // F1Interval returns the interval of the F1 of the positive class of clustered
@@ -88,7 +96,9 @@ func F1Interval(seed [32]byte, truth, predicted []bool, clusters []int, level fl
 		worth = counts.relevantClusters
 	}
 	j := score(float64(counts.hits)/float64(counts.relevant), float64(worth), q)
-	return guarded(draws, level, Interval{2 * j.Lower / (1 + j.Lower), 2 * j.Upper / (1 + j.Upper)})
+	guard := Interval{2 * j.Lower / (1 + j.Lower), 2 * j.Upper / (1 + j.Upper)}
+	i, err := percentileOr(guard, draws, level)
+	return i.hull(guard), err
 }
 
 // AUCInterval returns the interval of the area under the receiver operating
@@ -108,20 +118,11 @@ func AUCInterval(seed [32]byte, truth []bool, scores []float64, clusters []int, 
 	if !ok || undefined != nil {
 		return anyProportion, nil
 	}
-	with := [2]map[int]bool{{}, {}}
+	with := map[bool]map[int]bool{true: {}, false: {}}
 	for i, c := range clusters {
-		if truth[i] {
-			with[1][c] = true
-		} else {
-			with[0][c] = true
-		}
+		with[truth[i]][c] = true
 	}
-	clustersLeft := float64(min(len(with[0]), len(with[1])))
-	k, _ := countClusters(len(truth), clusters)
-	draws := Bootstrap(seed, k, Draws, area)
-	guard := score(observed, clustersLeft, q)
-	if _, err := Percentile(draws, level); !errors.Is(err, ErrCollapsed) {
-		guard = Interval{observed, observed}
-	}
-	return guarded(draws, level, guard)
+	fewer := min(len(with[true]), len(with[false]))
+	draws := Bootstrap(seed, slices.Max(clusters)+1, Draws, area)
+	return percentileOr(score(observed, float64(fewer), q), draws, level)
 }

@@ -25,8 +25,8 @@ func rounded(x float64) float64 {
 func bisect(lower, upper float64, f func(float64) float64) float64 {
 	for {
 		middle := lower + (upper-lower)/2
-		// Closer than the 12 decimals that remain of the result.
-		if middle <= lower || middle >= upper || upper-lower < 1e-17 {
+		// A zero at 0 itself would be halved towards for a thousand steps.
+		if middle <= lower || middle >= upper || upper-lower < 1e-30 {
 			return middle
 		}
 		if f(middle) > 0 {
@@ -47,6 +47,33 @@ func NormalQuantile(p float64) float64 {
 		return math.NaN()
 	}
 	return rounded(mathext.NormalQuantile(p))
+}
+
+// StudentQuantile returns the x that a variable of Student's distribution with
+// the given degrees of freedom exceeds with probability 1-p; ±Inf at 0 and 1,
+// and not a number outside. By the inverse incomplete beta function: Abramowitz
+// and Stegun 26.5.27.
+func StudentQuantile(p, freedom float64) float64 {
+	switch {
+	case !(p >= 0 && p <= 1) || !positive(freedom):
+		return math.NaN()
+	case p == 0 || p == 1:
+		return math.Inf(int(2*p - 1))
+	}
+	// Of both tails together x is freedom/(freedom+t²) and y its complement; the
+	// one that is solved for is the smaller, or t would lose its digits.
+	tails := 2 * min(p, 1-p)
+	x := bisect(0, 1, func(x float64) float64 { return tails - incompleteBeta(freedom/2, 0.5, x, 1-x) })
+	y := 1 - x
+	if x > 0.5 {
+		y = bisect(0, 1, func(y float64) float64 { return 1 - tails - incompleteBeta(0.5, freedom/2, y, 1-y) })
+		x = 1 - y
+	}
+	t := math.Sqrt(freedom * y / x)
+	if p < 0.5 {
+		t = -t
+	}
+	return rounded(t)
 }
 
 // ChiSquareSurvival returns the probability that a chi-square variable with the

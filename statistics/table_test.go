@@ -83,6 +83,7 @@ var functions = map[string]result{
 	"NormalQuantile":        one(func(c tableCase) float64 { return statistics.NormalQuantile(c.Numbers[0]) }),
 	"IncompleteBeta":        three(statistics.IncompleteBeta),
 	"IncompleteBetaInverse": three(statistics.IncompleteBetaInverse),
+	"StudentQuantile":       one(func(c tableCase) float64 { return statistics.StudentQuantile(c.Numbers[0], c.Numbers[1]) }),
 	"ChiSquareQuantile":     one(func(c tableCase) float64 { return statistics.ChiSquareQuantile(c.Numbers[0], c.Numbers[1]) }),
 	"ChiSquareSurvival":     one(func(c tableCase) float64 { return statistics.ChiSquareSurvival(c.Numbers[0], c.Numbers[1]) }),
 	"BinomialAtMost":        one(func(c tableCase) float64 { return statistics.BinomialAtMost(c.count(0), c.count(1), c.Numbers[2]) }),
