@@ -13,7 +13,8 @@ import (
 const (
 	maxEntries  = 200_000
 	maxExpanded = 4 << 30 // bytes of all members that are read
-	maxRatio    = 2000    // expanded to compressed
+	maxRatio    = 500     // expanded to compressed, of a member larger than maxSmall
+	maxSmall    = 16 << 20
 )
 
 // archive is a zip archive of which members are read with one budget. Members
@@ -57,7 +58,7 @@ func (m *member) Read(p []byte) (int, error) {
 	switch {
 	case m.archive.budget < 0:
 		return 0, limit(fmt.Sprintf("the archive expands to more than %d bytes", int64(maxExpanded)))
-	case m.read > 1<<20 && m.read > maxRatio*int64(m.file.CompressedSize64+1):
+	case m.read > maxSmall && m.read > maxRatio*int64(m.file.CompressedSize64+1):
 		return 0, limit(fmt.Sprintf("the member %s expands to more than %d times its size", m.file.Name, maxRatio))
 	case err != nil && !errors.Is(err, io.EOF):
 		return n, limit(fmt.Sprintf("the member %s is damaged: %v", m.file.Name, err))

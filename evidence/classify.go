@@ -117,6 +117,9 @@ func (s *suite) picked(slice map[string]string) (items []int) {
 func (s *suite) binary(positive int32, slice map[string]string) {
 	c := s.classes
 	items := s.picked(slice)
+	if len(items) == 0 {
+		return
+	}
 	truth, predicted := make([]bool, len(items)), make([]bool, len(items))
 	clusters := make([]uint32, len(items))
 	clustered := false

@@ -23,7 +23,6 @@ func (p part) table(each func(line int, row []string) error) (header []string, e
 	r.ReuseRecord = true
 	for n := 0; ; n++ {
 		row, err := r.Read()
-		line, _ := r.FieldPos(0)
 		var limited limit
 		switch {
 		case errors.Is(err, io.EOF):
@@ -37,6 +36,7 @@ func (p part) table(each func(line int, row []string) error) (header []string, e
 			}
 			return nil, fmt.Errorf("reading %s: %w", p.Name, err)
 		}
+		line, _ := r.FieldPos(0)
 		for _, f := range row {
 			if !utf8.ValidString(f) {
 				return nil, p.refuse(fmt.Sprintf("line %d", line), "it is not valid UTF-8")
