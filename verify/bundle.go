@@ -64,7 +64,7 @@ func (b *Bundle) Marshal() ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	out, err := json.Marshal(bundleJSON{format, *b})
+	out, err := writeForm(b)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
@@ -80,19 +80,32 @@ func ParseBundle(data []byte) (*Bundle, error) {
 	if len(data) > MaxBundle {
 		return nil, fmt.Errorf("%w: it has %d bytes, more than %d", ErrBundle, len(data), MaxBundle)
 	}
+	b, ok := readForm(data)
+	if !ok {
+		var err error
+		if b, err = explain(data); err != nil {
+			return nil, err
+		}
+	}
+	again, err := b.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	if at := firstDifference(again, data); at >= 0 {
+		return nil, fmt.Errorf("%w: at byte %d it is not in canonical form (RFC 8785)", ErrBundle, at)
+	}
+	return b, nil
+}
+
+// explain reads as JSON what is not in the form of a bundle, to say what is
+// wrong with it.
+func explain(data []byte) (*Bundle, error) {
 	var in bundleJSON
 	if err := json.Unmarshal(data, &in, json.RejectUnknownMembers(true)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
 	}
 	if in.Format != format {
 		return nil, fmt.Errorf("%w: its format is %q, not %q", ErrBundle, in.Format, format)
-	}
-	again, err := in.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	if at := firstDifference(again, data); at >= 0 {
-		return nil, fmt.Errorf("%w: at byte %d it is not in canonical form (RFC 8785)", ErrBundle, at)
 	}
 	return &in.Bundle, nil
 }
