@@ -8,7 +8,8 @@ import (
 )
 
 // eeeFormat is Every Eval Ever: the aggregate JSON, and with it the lines of
-// single instances. Each result is a suite with the metric score. What was
+// single instances. Each evaluation name is a suite; a result is its metric, of
+// the name that the result gives its metric, else score. What was
 // copied from a document is a claim; only an evaluation's own run is imported.
 // Source: every_eval_ever/schemas, versions 0.2 and 0.3.
 var eeeFormat = importer{
@@ -32,10 +33,15 @@ type eee struct {
 	claimed bool
 	labels  map[string]string
 	tool    record.Tool
-	// suites are by the result's ID and by its name, as instances refer to
-	// either.
-	suites map[string]*suite
-	all    []*suite
+	// results are by their ID and by their evaluation's name, as instances refer
+	// to either.
+	results map[string]eeeResult
+	all     []*suite
+}
+
+type eeeResult struct {
+	suite  *suite
+	metric string
 }
 
 func readEEE(in *input) error {
@@ -43,7 +49,7 @@ func readEEE(in *input) error {
 	if len(aggregates) != 1 {
 		return in.refuse("", "there are %d aggregate files; give one, and its instances", len(aggregates))
 	}
-	r := &eee{in: in, d: in.json(aggregates[0]), labels: map[string]string{}, suites: map[string]*suite{}}
+	r := &eee{in: in, d: in.json(aggregates[0]), labels: map[string]string{}, results: map[string]eeeResult{}}
 	r.aggregate()
 	if err := r.d.end(); err != nil {
 		return err
@@ -134,9 +140,9 @@ func (d *doc) tool0() (t record.Tool) {
 
 func (r *eee) result() {
 	d := r.d
-	id, title := "", ""
+	id, title, metric := "", "", ""
 	low, high := math.NaN(), math.NaN()
-	m := record.Metric{Name: "score", Value: math.NaN()}
+	m := record.Metric{Value: math.NaN()}
 	settings := map[string]string{}
 	var judges []record.Judge
 	d.object(func(name string) bool {
@@ -152,10 +158,12 @@ func (r *eee) result() {
 					if m.Direction = record.Higher; d.truth() {
 						m.Direction = record.Lower
 					}
+				case "metric_name":
+					metric = d.scalar()
 				case "min_score":
-					low = d.number()
+					low = r.bound()
 				case "max_score":
-					high = d.number()
+					high = r.bound()
 				case "metric_unit":
 					m.Unit = d.scalar()
 				case "llm_scoring":
@@ -185,24 +193,37 @@ func (r *eee) result() {
 	if d.err != nil {
 		return
 	}
-	s := newSuite(r.in)
-	s, err := r.in.adopt(d.part, s, title, record.Accuracy)
-	if err != nil {
-		d.err = err
+	if m.Name = metric; metric == "" || metric == title {
+		m.Name = "score"
+	}
+	s := r.in.suite(title, record.Accuracy)
+	if s.byName[m.Name] != nil {
+		d.refuse("%s has the metric %s twice", clip(title), clip(m.Name))
 		return
 	}
 	s.Settings, s.Judges = settings, judges
-	s.describe(record.Metric{Name: "score", Direction: m.Direction, Unit: m.Unit}, low, high)
+	s.describe(record.Metric{Name: m.Name, Direction: m.Direction, Unit: m.Unit}, low, high)
 	if v := m.Value; v < low || v > high {
 		s.check("score within its scale", v, math.Min(math.Max(v, low), high), 0)
 	}
 	s.report(m)
-	s.Counts.Scored = m.N
+	s.Counts.Scored = max(s.Counts.Scored, m.N)
 	r.all = append(r.all, s)
-	r.suites[title] = s
-	if id != "" {
-		r.suites[id] = s
+	if _, taken := r.results[title]; !taken {
+		r.results[title] = eeeResult{s, m.Name}
 	}
+	if id != "" {
+		r.results[id] = eeeResult{s, m.Name}
+	}
+}
+
+// bound reads an end of a scale, which may be null or a word such as unknown.
+func (r *eee) bound() float64 {
+	if r.d.kind() == '"' {
+		r.d.skip()
+		return math.NaN()
+	}
+	return r.d.number()
 }
 
 func (r *eee) judges() (out []record.Judge) {
@@ -331,9 +352,9 @@ func (r *eee) instance() {
 		}
 		return true
 	})
-	s := r.suites[result]
-	if s == nil {
-		s = r.suites[title]
+	of, known := r.results[result]
+	if !known {
+		of, known = r.results[title]
 	}
 	switch {
 	case d.err != nil:
@@ -341,13 +362,13 @@ func (r *eee) instance() {
 	case id != r.id:
 		d.refuse("the instance is of the evaluation %q, and the aggregate of %q", clip(id), clip(r.id))
 		return
-	case s == nil:
+	case !known:
 		d.refuse("the instance is of %q, which the aggregate does not have", clip(title))
 		return
 	}
 	if failed {
 		score = math.NaN()
 	}
-	s.Counts.Scored = 0
-	s.score(s.newItem(sample+" "+hash), "score", score)
+	of.suite.Counts.Scored = 0
+	of.suite.score(of.suite.item(sample+" "+hash), of.metric, score)
 }
