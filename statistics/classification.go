@@ -150,9 +150,9 @@ func ratio(a, b int) float64 {
 
 // LogLoss returns the mean negative logarithm of the probability given to what
 // came true. truth[i] is the index of item i's class in its row of
-// probabilities, which sum to 1. A probability is taken to be at least 2^-52
-// and at most 1-2^-52, as scikit-learn does, so that one certain error does not
-// make the whole loss infinite.
+// probabilities, which sum to 1. A probability is taken to be at least 2^-52, as
+// scikit-learn does, so that one certain error does not make the whole loss
+// infinite.
 func LogLoss(truth []int, probabilities [][]float64) (float64, error) {
 	if err := sameLength(len(truth), len(probabilities), "rows of probabilities"); err != nil {
 		return 0, err
@@ -173,7 +173,7 @@ func LogLoss(truth []int, probabilities [][]float64) (float64, error) {
 		if math.Abs(total-1) > 1e-5 {
 			return 0, fmt.Errorf("the probabilities of item %d sum to %v, not 1", i+1, total)
 		}
-		sum -= math.Log(min(max(row[truth[i]], epsilon), 1-epsilon))
+		sum -= math.Log(max(row[truth[i]], epsilon))
 	}
 	return rounded(sum / float64(len(truth))), nil
 }

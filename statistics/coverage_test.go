@@ -93,7 +93,7 @@ func TestClusteredProportionCovers(t *testing.T) {
 		{20, 20, 0.95, 0.1, 0.91},
 	} {
 		random := rand.New(rand.NewPCG(uint64(c.k), 7))
-		covered, plain, total := 0, 0, trials(300)
+		covered, plain, total := 0, 0, trials(200)
 		for trial := range total {
 			outcomes, clusters := clusteredOutcomes(random, c.k, c.m, c.p, c.alike)
 			var seed [32]byte

@@ -92,12 +92,8 @@ func restrictedPair(b, c, n, delta float64) float64 {
 	B := b + c + float64((c-b)*delta) - float64(2*n*delta)
 	K := 8 * n * b * delta * (1 - delta)
 	s := math.Sqrt(float64(B*B) + K)
-	switch {
-	case B >= 0:
+	if B >= 0 {
 		return (B + s) / (4 * n)
-	case K == 0:
-		return 0
-	default: // the same root, written without cancellation
-		return K / (4 * n * (s - B))
 	}
+	return K / (4 * n * (s - B)) // the same root, written without cancellation
 }

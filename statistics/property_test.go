@@ -190,6 +190,32 @@ func TestItemsAreEnoughAndFewest(t *testing.T) {
 	})
 }
 
+// At the very bound of n items the answer is n, whatever rounding does to the
+// estimate.
+func TestItemsAtTheBound(t *testing.T) {
+	for n := 1; n <= 3000; n++ {
+		upper, lower := statistics.Wilson(0, n, 0.95).Upper, statistics.Wilson(n, n, 0.95).Lower
+		if got, ok := statistics.ItemsForUpperBound(0, upper, 0.95); !ok || got != n {
+			t.Errorf("%d items for the upper bound of %d (%v)", got, n, ok)
+		}
+		if got, ok := statistics.ItemsForUpperBound(0, math.Nextafter(upper, 0), 0.95); !ok || got != n+1 {
+			t.Errorf("%d items for just less than the upper bound of %d (%v)", got, n, ok)
+		}
+		if got, ok := statistics.ItemsForLowerBound(1, lower, 0.95); !ok || got != n {
+			t.Errorf("%d items for the lower bound of %d (%v)", got, n, ok)
+		}
+	}
+}
+
+// Counts too large to be summed in half a word take the plain path.
+func TestBootstrapRatioDoesNotOverflow(t *testing.T) {
+	const large = 1 << 31
+	values, err := statistics.BootstrapRatio([32]byte{}, []float64{large, large, large}, []float64{large, large, large}, 20)
+	if err != nil || values[0] != 1 || values[19] != 1 {
+		t.Errorf("%v (%v), want 1 throughout", values, err)
+	}
+}
+
 // A sum over clusters in any order and with any weights is the ratio's, and the
 // fast path gives the values of the plain one.
 func TestBootstrapRatioIsBootstrap(t *testing.T) {
