@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"golang.org/x/mod/sumdb/tlog"
@@ -151,32 +152,52 @@ type entries struct {
 	byDigest map[record.Digest]bool
 }
 
-// readEntries decodes the statements, computes each leaf anew and proves it
-// against the checkpoint.
+// together is how many statements one goroutine reads.
+const together = 8
+
+// readEntries reads and proves the statements, on all cores, and returns the
+// first fault in their order.
 func readEntries(in []Entry, at ledger.Checkpoint) (entries, error) {
-	out := entries{byKey: map[string][]lineage.Entry{}, byDigest: map[record.Digest]bool{}}
-	for _, e := range in {
-		s, err := attest.DecodeStatement(e.Payload)
-		if err != nil {
-			return entries{}, fmt.Errorf("the statement at index %d cannot be read: %w", e.Index, err)
+	read, faults := make([]lineage.Entry, len(in)), make([]error, len(in))
+	var working sync.WaitGroup
+	for first := 0; first < len(in); first += together {
+		working.Go(func() {
+			for i := first; i < min(first+together, len(in)); i++ {
+				read[i], faults[i] = readEntry(in[i], at)
+			}
+		})
+	}
+	working.Wait()
+	out := entries{all: read, byKey: make(map[string][]lineage.Entry, 8*len(in)), byDigest: make(map[record.Digest]bool, len(in))}
+	for i, e := range read {
+		if faults[i] != nil {
+			return entries{}, faults[i]
 		}
-		leaf, err := ledger.LeafOf(s, e.Payload)
-		if err != nil {
-			return entries{}, fmt.Errorf("the statement at index %d has no leaf: %w", e.Index, err)
-		}
-		if err := prove(e, at, leaf); err != nil {
-			return entries{}, fmt.Errorf("the statement at index %d, a %s by %s, is not proved to be in the ledger: %w", e.Index, s.Body.Kind(), s.Actor, err)
-		}
-		found := lineage.Entry{Index: e.Index, Digest: record.DigestOf(e.Payload), Statement: s}
-		out.all = append(out.all, found)
-		out.byDigest[found.Digest] = true
-		for _, key := range s.Keys() {
+		out.byDigest[e.Digest] = true
+		for _, key := range e.Statement.Keys() {
 			if under := out.byKey[key]; len(under) == 0 || under[len(under)-1].Index != e.Index {
-				out.byKey[key] = append(under, found)
+				out.byKey[key] = append(under, e)
 			}
 		}
 	}
 	return out, nil
+}
+
+// readEntry decodes a statement, computes its leaf anew and proves it against
+// the checkpoint.
+func readEntry(e Entry, at ledger.Checkpoint) (lineage.Entry, error) {
+	s, err := attest.DecodeStatement(e.Payload)
+	if err != nil {
+		return lineage.Entry{}, fmt.Errorf("the statement at index %d cannot be read: %w", e.Index, err)
+	}
+	leaf, err := ledger.LeafOf(s, e.Payload)
+	if err != nil {
+		return lineage.Entry{}, fmt.Errorf("the statement at index %d has no leaf: %w", e.Index, err)
+	}
+	if err := prove(e, at, leaf); err != nil {
+		return lineage.Entry{}, fmt.Errorf("the statement at index %d, a %s by %s, is not proved to be in the ledger: %w", e.Index, s.Body.Kind(), s.Actor, err)
+	}
+	return lineage.Entry{Index: e.Index, Digest: record.DigestOf(e.Payload), Statement: s}, nil
 }
 
 func prove(e Entry, at ledger.Checkpoint, leaf []byte) error {

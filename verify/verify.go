@@ -145,6 +145,9 @@ type verifier struct {
 	opts   Options
 	report Report
 
+	signatures sync.WaitGroup
+	unsigned   int   // the first entry that is not signed, where untrusted is set
+	untrusted  error // why its signature is not accepted
 	checkpoint ledger.Checkpoint
 	entries    entries
 	unproved   error // why the entries could not be read or proved
@@ -155,6 +158,8 @@ type verifier struct {
 // run makes the checks in order. Each of the first five makes sense only after
 // those before it; the others do not depend on one another.
 func (v *verifier) run() {
+	v.startSignatures()
+	defer v.signatures.Wait() // the bundle is the caller's again when Verify returns
 	for _, step := range []func() bool{v.checkCheckpoint, v.checkSignatures, v.checkInclusion, v.checkRelease, v.checkPolicy} {
 		if !step() {
 			return
@@ -206,25 +211,26 @@ func (v *verifier) checkCheckpoint() bool {
 	return v.note(CheckCheckpoint, fmt.Sprintf("The ledger %s at %d statements, signed by %s.", c.Origin, c.Size, signed.Sigs[0].Name))
 }
 
-func (v *verifier) checkSignatures() bool {
-	if len(v.bundle.Entries) == 0 {
-		return v.note(CheckSignatures, "", "The bundle holds no statement.")
-	}
+// startSignatures checks the signatures on another core while the checkpoint is
+// opened and the statements are read.
+func (v *verifier) startSignatures() {
 	batch := make([]attest.Signed, len(v.bundle.Entries))
 	for i, e := range v.bundle.Entries {
 		batch[i] = attest.Signed{Payload: e.Payload, Sig: e.Signature, KeyID: e.KeyID}
 	}
-	var bad int
-	var err error
-	var working sync.WaitGroup
-	working.Go(func() { bad, err = v.trust.VerifyBatch(batch) })
-	// The next check's work is done meanwhile: each takes about a third of the whole.
-	v.entries, v.unproved = readEntries(v.bundle.Entries, v.checkpoint)
-	working.Wait()
-	if err != nil {
-		return v.note(CheckSignatures, "", fmt.Sprintf("The statement at index %d is not to be trusted: %v.", v.bundle.Entries[bad].Index, err))
+	v.signatures.Go(func() { v.unsigned, v.untrusted = v.trust.VerifyBatch(batch) })
+}
+
+func (v *verifier) checkSignatures() bool {
+	if len(v.bundle.Entries) == 0 {
+		return v.note(CheckSignatures, "", "The bundle holds no statement.")
 	}
-	return v.note(CheckSignatures, fmt.Sprintf("%d statements, each signed by a trusted key.", len(batch)))
+	v.entries, v.unproved = readEntries(v.bundle.Entries, v.checkpoint)
+	v.signatures.Wait()
+	if v.untrusted != nil {
+		return v.note(CheckSignatures, "", fmt.Sprintf("The statement at index %d is not to be trusted: %v.", v.bundle.Entries[v.unsigned].Index, v.untrusted))
+	}
+	return v.note(CheckSignatures, fmt.Sprintf("%d statements, each signed by a trusted key.", len(v.bundle.Entries)))
 }
 
 func (v *verifier) checkInclusion() bool {
