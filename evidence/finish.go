@@ -93,6 +93,8 @@ func (s *suite) fromItems(n int) {
 			}
 		}
 	}
+	// What a file's totals say of the counts gives way to the items.
+	s.Counts.Scored = 0
 	for _, ok := range answered {
 		if ok {
 			s.Counts.Scored++

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"imprimatur.dev/record"
 )
@@ -131,8 +132,12 @@ func (j *junit) open(t xml.StartElement, at string) error {
 		case "name":
 			s.name = a.Value
 		case "timestamp":
-			// It has no zone, and so is no time.
-			j.suite.Labels["timestamp"] = clip(a.Value)
+			// Without a zone, as older runners write it, it is no time.
+			if t, err := time.Parse(time.RFC3339Nano, a.Value); err == nil {
+				j.suite.Started, j.suite.Ran = record.Millis(t), record.Millis(t)
+			} else {
+				j.suite.Labels["timestamp"] = clip(a.Value)
+			}
 		case "hostname":
 			j.suite.Labels["hostname"] = clip(a.Value)
 		case "tests", "failures", "errors", "skipped", "skips":

@@ -108,7 +108,7 @@ func readMLflow(in *input) error {
 		r.s.incomplete("the run's status is not finished")
 	}
 	for _, name := range keys(r.metrics) {
-		r.s.report(record.Metric{Name: name, Value: r.metrics[name].value, N: r.rows()})
+		r.report(name)
 	}
 	if len(r.s.items.ids) == 0 {
 		if r.rows() == 0 {
@@ -117,6 +117,51 @@ func readMLflow(in *input) error {
 		r.s.Counts.Scored = r.rows()
 	}
 	return nil
+}
+
+// mlflowDirections are of the metrics that mlflow.evaluate logs of a classifier
+// or a regressor; of others the direction is not known.
+var mlflowDirections = map[string]string{
+	"accuracy_score": record.Higher, "recall_score": record.Higher, "precision_score": record.Higher, "f1_score": record.Higher,
+	"roc_auc": record.Higher, "precision_recall_auc": record.Higher, "log_loss": record.Lower, "r2_score": record.Higher,
+	"mean_absolute_error": record.Lower, "mean_squared_error": record.Lower, "root_mean_squared_error": record.Lower,
+}
+
+// report reports a metric of the run: where the run has the cells of a binary
+// confusion matrix, the shares of them are counts and checked against these. The
+// mean of a column of the table is checked against its rows.
+func (r *mlflowRun) report(name string) {
+	m := record.Metric{Name: name, Direction: mlflowDirections[name], Value: r.metrics[name].value, N: r.rows()}
+	if base, ok := strings.CutSuffix(name, "/mean"); ok {
+		if column, ok := mlflowScore(base); ok && r.s.byName[column] != nil {
+			m.Name = column
+		}
+	}
+	cell := func(name string) int {
+		v := r.metrics[name].value
+		if v != math.Trunc(v) || v < 0 || v > MaxItems {
+			return -1 << 31 // no count: nothing that it enters is one
+		}
+		return int(v)
+	}
+	if _, binary := r.metrics["true_positives"]; binary {
+		tp, tn, fp, fn := cell("true_positives"), cell("true_negatives"), cell("false_positives"), cell("false_negatives")
+		k, n := 0, 0
+		switch name {
+		case "accuracy_score":
+			k, n = tp+tn, tp+tn+fp+fn
+		case "recall_score":
+			k, n = tp, tp+fn
+		case "precision_score":
+			k, n = tp, tp+fp
+		}
+		if k >= 0 && n >= max(k, 1) {
+			share := float64(k) / float64(n)
+			r.s.check(name+" from the confusion matrix", m.Value, share, 1e-9)
+			m.Value, m.N, m.Successes = share, n, &k
+		}
+	}
+	r.s.report(m)
 }
 
 // rows is how many items the metrics are over, as far as anything says so.

@@ -118,7 +118,7 @@ func (f *promptfoo) file() {
 			})
 		case "evalId":
 			f.s.Labels["evalId"] = d.text()
-		case "shareableUrl", "author":
+		case "shareableUrl", "author", "vars", "runtimeOptions":
 			d.skip()
 		default:
 			return false
