@@ -299,6 +299,16 @@ func (c *collector) evaluationsOf(rel record.Release, demanded bool) ([]record.R
 	return out, nil
 }
 
+// evaluationsBy reads every evaluation of an artifact. Whoever made one may have
+// a stake in it, and so is among the people.
+func (c *collector) evaluationsBy(artifact record.Digest) ([]record.Recorded[record.Evaluation], error) {
+	all, err := All[record.Evaluation](c, record.KeyEvaluations(artifact))
+	for _, e := range all {
+		c.names(e.Actor)
+	}
+	return all, err
+}
+
 // approvals reads the words spoken in the whole line, each with what the
 // approver saw.
 func (c *collector) approvals() error {
@@ -383,6 +393,15 @@ func (c *collector) baseline(id string) error {
 	base := record.Baseline{ID: id, Release: rel}
 	if base.Evaluations, err = c.evaluationsOf(rel.Record, false); err != nil {
 		return err
+	}
+	known, err := c.evaluationsBy(rel.Record.Behaviour.Artifact)
+	if err != nil {
+		return err
+	}
+	for _, e := range known {
+		if !slices.Contains(rel.Record.Behaviour.Evaluations, e.Digest) {
+			base.Others = append(base.Others, e)
+		}
 	}
 	for _, e := range c.d.History {
 		if e.Promotion != nil && e.Promotion.Release == id {

@@ -33,6 +33,14 @@ func doEvaluate(d *record.Dossier, e *Requirement) string {
 	return fmt.Sprintf("imprimatur eval record --category %s --suite %s %s@%s FILE", e.Category, e.Suite, b.Model, b.Version)
 }
 
+func doEvaluateOther(e *Requirement, model string) string {
+	return fmt.Sprintf("imprimatur eval record --category %s --suite %s %s FILE", e.Category, e.Suite, model)
+}
+
+func doAnchor(d *record.Dossier) string {
+	return fmt.Sprintf("imprimatur usecase register %s --anchor MODEL@VERSION", d.Release.Record.Context.UseCase)
+}
+
 func doRecordVersion(d *record.Dossier) string {
 	return fmt.Sprintf("imprimatur model register %s@VERSION PATH", d.Release.Record.Behaviour.Model)
 }

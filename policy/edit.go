@@ -170,6 +170,9 @@ func named(x any, name string) bool {
 	if !ok {
 		return x == any(name)
 	}
+	if slice, ok := node["slice"].(map[string]any); ok && len(slice) > 0 {
+		return label(node["name"], slice) == name
+	}
 	for _, key := range []string{"name", "id", "suite", "role", "resource", "actor", "principal"} {
 		if node[key] == any(name) {
 			return true
@@ -181,4 +184,14 @@ func named(x any, name string) bool {
 		}
 	}
 	return false
+}
+
+// label names a metric of a slice as [record.Metric.Label] does.
+func label(name any, slice map[string]any) string {
+	m := record.Metric{Slice: map[string]string{}}
+	m.Name, _ = name.(string)
+	for k, v := range slice {
+		m.Slice[k], _ = v.(string)
+	}
+	return m.Label()
 }

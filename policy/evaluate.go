@@ -39,6 +39,8 @@ func (p *Policy) Evaluate(d *record.Dossier, at time.Time) record.Verdict {
 // Marks of a verdict, shown wherever the release is.
 const (
 	MarkFirst         = "first release"
+	MarkApart         = "first release: compared with nothing"
+	MarkAlone         = "compared with nothing" // not the first, and none runs now
 	MarkNoIndependent = "no independent approval"
 	MarkAdvisory      = "advisory"
 	MarkWaived        = "waived: " // and the gate's name
@@ -60,6 +62,8 @@ type judge struct {
 	// dependent says that a seat is filled by a contributor, or a person
 	// fills two.
 	dependent bool
+	// apart says that a comparison was passed over for want of production.
+	apart bool
 }
 
 func newJudge(p *Policy, d *record.Dossier, at time.Time) *judge {
@@ -87,14 +91,7 @@ func (j *judge) judgeAll() {
 	if t.Code {
 		j.add(gateCode, t.Mode, j.code())
 	}
-	for i := range t.Evaluations {
-		e := &t.Evaluations[i]
-		found := j.find(e)
-		j.add(e.Gate, t.lighter(e.Mode), j.evaluation(e, found))
-		if e.Margin != nil {
-			j.add(e.Gate+versusSuffix, t.lighter(e.Mode), j.versusProduction(e, found))
-		}
-	}
+	j.evaluations()
 	if t.Rollback {
 		j.add(gateRollback, t.Mode, j.rollback())
 	}
@@ -121,13 +118,18 @@ func (t *Tier) lighter(mode string) string {
 	return mode
 }
 
-// add completes a gate's result, lets a waiver speak, and keeps it.
+// add finishes a gate's result and keeps it.
 func (j *judge) add(name, mode string, g record.Gate) {
+	j.gates = append(j.gates, j.finish(name, mode, g))
+}
+
+// finish completes a gate's result, and lets a waiver speak.
+func (j *judge) finish(name, mode string, g record.Gate) record.Gate {
 	g.Name, g.Rule, g.Mode = name, j.tier.rules[name], mode
 	if g.Result != record.Pass {
 		g = j.waive(g)
 	}
-	j.gates = append(j.gates, g)
+	return g
 }
 
 func (j *judge) unknownTier() record.Gate {
@@ -146,8 +148,13 @@ func (j *judge) unknownTier() record.Gate {
 
 func (j *judge) verdictMarks() []string {
 	var marks []string
-	if j.before() == "" {
+	switch first := j.before() == ""; {
+	case first && j.apart:
+		marks = append(marks, MarkApart)
+	case first:
 		marks = append(marks, MarkFirst)
+	case j.apart:
+		marks = append(marks, MarkAlone)
 	}
 	if j.tier != nil && (j.dependent || len(j.tier.Approvals) == 0) {
 		marks = append(marks, MarkNoIndependent)

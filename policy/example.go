@@ -9,15 +9,17 @@ import (
 )
 
 // Example builds a dossier of a made-up release for a tier: complete, by
-// different people, with numbers that meet every requirement, and with an
-// earlier release in production. Expressions of the policy's own may still
+// different people, with numbers that meet every requirement, with an earlier
+// release in production, and with an anchor of the use case that is as good as
+// that. Expressions of the policy's own may still
 // refuse it. It is the ground on which the tests beside a policy make their
 // changes, and panics if the policy has no such tier.
 //
 // Its names: team acme, model acme/triage, use case acme/triage-queue of the
 // purpose triage, environment production, run acme/run-1 by the workload
 // pipeline owned by tess, evaluations by ed, dataset acme/cases@1 approved by
-// stella, proposed by pat, and approvers named after role and seat: risk-1.
+// stella, proposed by pat, and approvers named after role and seat: risk-1. Slices
+// of a dimension site are called site-1, site-2 and so on.
 func (p *Policy) Example(tier string, at time.Time) *record.Dossier {
 	t := p.Tier(tier)
 	if t == nil {
@@ -106,62 +108,6 @@ func (x *example) lineage() {
 	d.Environment = recorded(x, "pat", "environment", record.Environment{Name: "production", LeastTier: x.tier.Name, Policy: x.policy.Name})
 }
 
-// metric makes a number that meets a requirement, and for production one that
-// only just does.
-func (e *Requirement) metric(production bool) record.Metric {
-	n := max(e.MinSamples, 100_000)
-	m := record.Metric{Name: e.Metric, N: n}
-	limit := e.Bound.Threshold
-	better := limit + (1-limit)/2
-	if !e.Bound.HigherIsBetter() {
-		better = limit / 2
-	}
-	if limit >= 0 && limit <= 1 && e.Bound.Operator != "==" {
-		if production {
-			better = limit
-		}
-		s := int(better * float64(n))
-		m.Successes, m.Value = &s, float64(s)/float64(n)
-		return m
-	}
-	step := 1.0
-	switch {
-	case e.Bound.Operator == "==" || production:
-		step = 0
-	case !e.Bound.HigherIsBetter():
-		step = -1
-	}
-	stdErr := 1e-6
-	m.Value, m.Reported = limit+step, &record.Uncertainty{Method: "example", StdErr: &stdErr}
-	return m
-}
-
-func (x *example) evaluations() {
-	x.d.Evaluations = x.evaluate("", exampleDigest("artifact"), x.at.Add(-time.Minute))
-}
-
-func (x *example) evaluate(of string, artifact record.Digest, ran time.Time) (out []record.Recorded[record.Evaluation]) {
-	for i := range x.tier.Evaluations {
-		e := &x.tier.Evaluations[i]
-		m := e.metric(of != "")
-		k := slices.IndexFunc(out, func(o record.Recorded[record.Evaluation]) bool {
-			return o.Record.Category == e.Category && o.Record.Suite == e.Suite
-		})
-		if k < 0 {
-			k = len(out)
-			out = append(out, recorded(x, "ed", of+"evaluation "+e.Gate, record.Evaluation{
-				Team: exampleTeam, Artifact: artifact, Category: e.Category, Suite: e.Suite, Dataset: exampleDigest("held-out set"),
-				Tool: record.Tool{Name: "example", Version: "1"}, Evidence: []record.RawFile{{Name: "evidence", Digest: exampleDigest(of + "evidence " + e.Gate), Format: "example"}}, Assurance: record.SignedRun, Ran: ran,
-			}))
-		}
-		have := out[k].Record.Metrics
-		if !slices.ContainsFunc(have, func(h record.Metric) bool { return h.Name == m.Name }) {
-			out[k].Record.Metrics = append(have, m)
-		}
-	}
-	return out
-}
-
 func (x *example) release() {
 	d := x.d
 	named := make([]record.Digest, len(d.Evaluations))
@@ -215,6 +161,8 @@ func (x *example) production() {
 		ID: id, Release: old, Until: x.at.Add(60 * day),
 		Evaluations: x.evaluate("production's ", old.Record.Behaviour.Artifact, x.at.Add(-30*day)),
 	}}
+	anchor := exampleDigest("anchor artifact")
+	x.d.Anchor = &record.AnchorFacts{Artifact: anchor, Evaluations: x.evaluate("anchor's ", anchor, x.at.Add(-60*day))}
 	x.d.History = []record.Event{{Actor: "pat", Time: x.at.Add(-20 * day), Promotion: &record.Promotion{
 		Release: id, Line: x.d.Line, Record: old.Digest, Environment: "production", Artifact: old.Record.Behaviour.Artifact,
 		How: record.Promote, Verdict: exampleDigest("old verdict"), Until: x.at.Add(60 * day),

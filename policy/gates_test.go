@@ -90,11 +90,18 @@ var mutations = []mutation{
 	{"another held-out set", func(d *record.Dossier) { evaluationOf(d, "holdout").Dataset = exampleDigest("x") }, aucVersus, record.Inconclusive, "not comparable"},
 	{"production not evaluated", func(d *record.Dossier) { d.Baselines[0].Evaluations = nil }, aucVersus, record.Inconclusive, "no complete evaluation"},
 	{"no error in common", func(d *record.Dossier) { d.Baselines[0].Evaluations[0].Record.Metrics[0].Successes = nil }, aucVersus, record.Inconclusive, "has no interval"},
-	{"nothing in production", firstRelease, aucVersus, record.Pass, "first release"},
+	{"nothing in production", firstRelease, aucVersus, record.Pass, "Not worse than the anchor by more than 0.01"},
+	{"nothing in production, and no anchor", func(d *record.Dossier) {
+		firstRelease(d)
+		d.Anchor = nil
+	}, aucVersus, record.Missing, "Nothing is in production to compare with: this is the first release of its line. Name the model"},
 	{"nothing to roll back to", firstRelease, gateRollback, record.Pass, "Nothing ran here before"},
 	{"production suspended", suspendProduction, gateRollback, record.Fail, "is suspended"},
 	{"production lapsed", func(d *record.Dossier) { d.Baselines[0].Until = noon }, gateRollback, record.Fail, "lapsed on"},
-	{"production suspended, so not compared", suspendProduction, aucVersus, record.Pass, "does not run any more"},
+	{"production suspended, so not compared", func(d *record.Dossier) {
+		suspendProduction(d)
+		d.Anchor = nil
+	}, aucVersus, record.Missing, "does not run any more"},
 	{"a pickle", func(d *record.Dossier) {
 		d.Version.Record.Findings = []record.Finding{{File: "model.pkl", Type: "pickle", Detail: "os.system"}}
 	}, gateContent, record.Fail, "model.pkl of acme/triage@2: pickle"},

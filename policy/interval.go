@@ -4,101 +4,97 @@ import (
 	"math"
 
 	"imprimatur.dev/record"
+	"imprimatur.dev/statistics"
 )
-
-// z is the 0.975 quantile of the standard normal distribution.
-const z = 1.959963984540054
-
-// The conversions to float64 below look idle. They forbid the compiler to fuse
-// a product and a sum, as it does on some machines, so that every machine gets
-// the same bits and an auditor the same verdict. math.Hypot is avoided for the
-// same reason; math.Sqrt is exact everywhere.
-
-// Wilson returns the 95 % score interval for s successes in n trials: Wilson
-// (1927), in the form of Brown, Cai and DasGupta (2001), equation 4. It is
-// honest at the edges, where an interval from the standard error collapses:
-// 0 of 50 reaches up to 7.1 %. n must be positive.
-func Wilson(s, n int) (lower, upper float64) {
-	N := float64(n)
-	p := float64(s) / N
-	const z2 = z * z
-	denominator := 1 + float64(z2/N)
-	centre := (p + float64(z2/float64(2*N))) / denominator
-	variance := float64(float64(p*(1-p))/N) + float64(z2/float64(float64(4*N)*N))
-	half := float64(z/denominator) * math.Sqrt(variance)
-	lower, upper = centre-float64(half), centre+float64(half)
-	// At the edges the bound is exactly 0 or 1, which rounding would miss.
-	if s == 0 {
-		lower = 0
-	}
-	if s == n {
-		upper = 1
-	}
-	return lower, upper
-}
-
-// Newcombe returns the 95 % hybrid score interval for the difference of two
-// independent proportions, s1/n1 - s2/n2: Newcombe (1998), method 10. Both
-// counts of trials must be positive.
-func Newcombe(s1, n1, s2, n2 int) (lower, upper float64) {
-	p1, p2 := float64(s1)/float64(n1), float64(s2)/float64(n2)
-	l1, u1 := Wilson(s1, n1)
-	l2, u2 := Wilson(s2, n2)
-	d := p1 - p2
-	return d - root(p1-l1, u2-p2), d + root(u1-p1, p2-l2)
-}
-
-// root returns the square root of the sum of two squares.
-func root(a, b float64) float64 { return math.Sqrt(float64(a*a) + float64(b*b)) }
 
 // The methods by which an interval came about, as record.Numbers names them.
+// Those of an interval that was computed from items or by a tool's own rule have
+// the name that the evidence gives them.
 const (
-	methodWilson   = "wilson"
-	methodNewcombe = "newcombe"
-	methodStdErr   = "standard-error"
-	methodTool     = "tool"
-	methodNone     = "none"
+	MethodWilson         = "wilson"
+	MethodClopperPearson = "clopper-pearson"
+	methodNewcombe       = "newcombe"
+	methodTango          = "tango"
+	methodMover          = "mover"
+	methodStdErr         = "standard-error"
+	methodTool           = "tool"
+	methodNone           = "none"
 )
 
-// interval returns a metric's 95 % interval from the best ground there is: what
-// we computed from its items, its counts, then the tool's standard error, then
+// interval returns a metric's interval, at the level that the requirement asks
+// for, from the best ground there is: what we computed from its items where
+// these are dependent or no proportion, its counts, the tool's standard error,
 // the tool's interval. A standard error of 0 is no ground: tools report it where
-// all items agree.
-func interval(m record.Metric) (lower, upper float64, method string) {
-	switch {
-	case m.Computed != nil && m.Computed.Lower95 != nil:
-		return *m.Computed.Lower95, *m.Computed.Upper95, m.Computed.Method
-	case m.Successes != nil && m.N > 0:
-		lower, upper = Wilson(*m.Successes, m.N)
-		return lower, upper, methodWilson
-	case m.Reported == nil:
-		return 0, 0, methodNone
-	case m.Reported.StdErr != nil && *m.Reported.StdErr > 0:
-		half := float64(z * *m.Reported.StdErr)
-		return m.Value - half, m.Value + half, methodStdErr
-	case m.Reported.Lower95 != nil:
-		return *m.Reported.Lower95, *m.Reported.Upper95, methodTool
-	default:
-		return 0, 0, methodNone
+// all items agree. Nor are the counts of dependent items.
+func (e *Requirement) interval(m *record.Metric) (i statistics.Interval, method string) {
+	counted := m.Successes != nil && m.N > 0
+	switch u := m.Computed; {
+	case u == nil || (counted && m.Clusters == 0):
+	case u.Lower95 != nil:
+		return e.widen(m, u), u.Method
+	case *u.StdErr > 0:
+		return statistics.MeanInterval(m.Value, *u.StdErr, e.level), u.Method
 	}
+	switch u := m.Reported; {
+	case counted && m.Clusters == 0:
+		return e.proportion(*m.Successes, m.N), e.Interval
+	case u == nil:
+	case u.StdErr != nil && *u.StdErr > 0:
+		return statistics.MeanInterval(m.Value, *u.StdErr, e.level), methodStdErr
+	case u.Lower95 != nil:
+		return e.widen(m, u), methodTool
+	}
+	return statistics.Interval{}, methodNone
 }
 
-// difference returns the 95 % interval of a - b.
-func difference(a, b record.Metric) (lower, upper float64, method string) {
-	if a.Successes != nil && b.Successes != nil && a.N > 0 && b.N > 0 {
-		lower, upper = Newcombe(*a.Successes, a.N, *b.Successes, b.N)
-		return lower, upper, methodNewcombe
+func (e *Requirement) proportion(s, n int) statistics.Interval {
+	if e.Interval == MethodClopperPearson {
+		return statistics.ClopperPearson(s, n, e.level)
 	}
+	return statistics.Wilson(s, n, e.level)
+}
+
+// widen takes a 95 % interval to the requirement's level: each half of it grows
+// by the ratio of the normal quantiles. A proportion stays within 0 and 1.
+func (e *Requirement) widen(m *record.Metric, u *record.Uncertainty) statistics.Interval {
+	i := statistics.Interval{Lower: *u.Lower95, Upper: *u.Upper95}
+	if e.widening == 1 {
+		return i
+	}
+	i.Lower = min(i.Lower, m.Value-float64((m.Value-i.Lower)*e.widening))
+	i.Upper = max(i.Upper, m.Value+float64((i.Upper-m.Value)*e.widening))
+	if m.Successes != nil {
+		i.Lower, i.Upper = max(i.Lower, 0), min(i.Upper, 1)
+	}
+	return i
+}
+
+// difference returns the interval of a - b of two independent evaluations:
+// Newcombe's where both are counted over independent items, else from their
+// standard errors, else put together from their own intervals (Zou and Donner
+// 2008, the method of variance estimates recovery, of which Newcombe's is a
+// case).
+func (e *Requirement) difference(a, b *record.Metric) (i statistics.Interval, method string) {
+	if a.Successes != nil && b.Successes != nil && a.Clusters == 0 && b.Clusters == 0 {
+		return statistics.Newcombe(*a.Successes, a.N, *b.Successes, b.N, e.level), methodNewcombe
+	}
+	d := a.Value - b.Value
 	sa, oka := standardError(a)
 	sb, okb := standardError(b)
-	if !oka || !okb {
-		return 0, 0, methodNone
+	if oka && okb {
+		return statistics.MeanInterval(d, root(sa, sb), e.level), methodStdErr
 	}
-	d, half := a.Value-b.Value, float64(z*root(sa, sb))
-	return d - half, d + half, methodStdErr
+	ia, ma := e.interval(a)
+	ib, mb := e.interval(b)
+	if ma == methodNone || mb == methodNone {
+		return i, methodNone
+	}
+	i.Lower = d - root(a.Value-ia.Lower, ib.Upper-b.Value)
+	i.Upper = d + root(ia.Upper-a.Value, b.Value-ib.Lower)
+	return i, methodMover
 }
 
-func standardError(m record.Metric) (float64, bool) {
+func standardError(m *record.Metric) (float64, bool) {
 	for _, u := range []*record.Uncertainty{m.Computed, m.Reported} {
 		if u != nil && u.StdErr != nil && *u.StdErr > 0 {
 			return *u.StdErr, true
@@ -106,3 +102,9 @@ func standardError(m record.Metric) (float64, bool) {
 	}
 	return 0, false
 }
+
+// root returns the square root of the sum of two squares. The conversions forbid
+// the compiler to fuse a product and a sum, as it does on some machines: every
+// machine gets the same bits and an auditor the same verdict. math.Hypot is
+// avoided for the same reason.
+func root(a, b float64) float64 { return math.Sqrt(float64(a*a) + float64(b*b)) }

@@ -68,11 +68,11 @@ func (t *Tier) uncovered() (parts []record.Part) {
 func (r *reader) lintRequirement(e *Requirement) {
 	b := e.Bound
 	switch {
-	case b.Statistic == statLower && strings.HasPrefix(b.Operator, "<"):
+	case b.Statistic == record.StatLower && strings.HasPrefix(b.Operator, "<"):
 		r.warn(e.where, e.Gate+" compares the lower bound with "+b.Operator+": few samples make that easier; compare the upper bound")
-	case b.Statistic == statUpper && strings.HasPrefix(b.Operator, ">"):
+	case b.Statistic == record.StatUpper && strings.HasPrefix(b.Operator, ">"):
 		r.warn(e.where, e.Gate+" compares the upper bound with "+b.Operator+": few samples make that easier; compare the lower bound")
-	case b.Statistic == statValue && e.MinSamples == 0:
+	case b.Statistic == record.StatValue && e.MinSamples == 0:
 		r.warn(e.where, e.Gate+" compares the value alone and has no minSamples: one lucky sample is enough")
 	case b.Operator == "==":
 		r.warn(e.where, e.Gate+" asks for equality, which a measured number seldom meets")

@@ -80,6 +80,7 @@ func (r *reader) tier(key, n *yaml.Node) *Tier {
 		r.failf(t.where, "tier %s has no rank; only low, medium and high have one by themselves", t.Name)
 	}
 	r.uniqueGates(t)
+	r.companions(t)
 	return t
 }
 
@@ -111,47 +112,6 @@ func (r *reader) lineage(n *yaml.Node, t *Tier) {
 		may("code", func(n *yaml.Node) { t.Code = r.oneOf(n, "code", "committed") == "committed" }),
 	)
 }
-
-func (r *reader) requirement(n *yaml.Node) Requirement {
-	e := Requirement{Mode: record.Enforce, Assurance: record.Imported, where: at(n)}
-	r.mapping(n, "an evaluation",
-		need("category", func(n *yaml.Node) {
-			e.Category = record.Category(r.oneOf(n, "category", string(record.Accuracy), string(record.Safety), string(record.Drift), string(record.Misuse)))
-		}),
-		need("suite", func(n *yaml.Node) { e.Suite = r.name(n, "suite") }),
-		need("metric", func(n *yaml.Node) { e.Metric = r.name(n, "metric") }),
-		need("require", func(n *yaml.Node) {
-			var err error
-			if e.Bound, err = ParseBound(r.text(n, "require")); err != nil {
-				r.failf(at(n), "require: %v", err)
-			}
-		}),
-		may("versusProduction", func(n *yaml.Node) {
-			r.mapping(n, "versusProduction", need("noWorseThan", func(n *yaml.Node) {
-				margin := r.number(n, "noWorseThan")
-				if margin < 0 {
-					r.failf(at(n), "noWorseThan is below 0: a margin says how much worse is still allowed")
-				}
-				e.Margin = &margin
-			}))
-		}),
-		may("minSamples", func(n *yaml.Node) { e.MinSamples = r.count(n, "minSamples", 1, 1<<40) }),
-		may("freshFor", func(n *yaml.Node) { e.FreshFor = r.span(n, "freshFor") }),
-		may("assurance", func(n *yaml.Node) { e.Assurance = r.oneOf(n, "assurance", assurances...) }),
-		may("mode", func(n *yaml.Node) { e.Mode = r.mode(n) }),
-		may("name", func(n *yaml.Node) { e.Gate = r.name(n, "name") }),
-	)
-	if e.Gate == "" {
-		e.Gate = string(e.Category) + "/" + e.Suite + "/" + e.Metric
-	}
-	if e.Margin != nil && e.Bound.Operator == "==" {
-		r.failf(e.where, "versusProduction cannot tell from == whether more or less is better; require with >= or <=")
-	}
-	return e
-}
-
-// assurances are in ascending order.
-var assurances = []string{record.Claimed, record.Imported, record.SignedRun}
 
 func (r *reader) seats(n *yaml.Node) Seats {
 	s := Seats{Count: 1, where: at(n)}

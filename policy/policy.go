@@ -45,27 +45,9 @@ type Tier struct {
 
 	where position
 	rules map[string]string
-}
-
-// Requirement is what a policy demands of one metric.
-type Requirement struct {
-	// Gate is the gate's name.
-	Gate     string
-	Category record.Category
-	Suite    string
-	Metric   string
-	Bound    Bound
-	// Margin is how much worse than production the metric may be; nil where
-	// no comparison is asked for.
-	Margin     *float64
-	MinSamples int
-	// FreshFor is how long a result counts after it ran; 0 is for ever.
-	FreshFor time.Duration
-	// Assurance is the least that is accepted.
-	Assurance string
-	Mode      string
-
-	where position
+	// order has the indices of Evaluations, each after the one that it names
+	// under with.
+	order []int
 }
 
 // Seats are the approvals that one role must give.
@@ -188,7 +170,7 @@ func (t *Tier) describe(policy string) {
 	for _, e := range t.Evaluations {
 		rule(e.Gate, "%s", e.sentence())
 		if e.Margin != nil {
-			rule(e.Gate+versusSuffix, "%s on the %s suite %s is no more than %s worse than in production", e.Metric, e.Category, e.Suite, number(*e.Margin))
+			rule(e.Gate+versusSuffix, "%s", e.versusSentence())
 		}
 	}
 	for _, e := range t.Expressions {
@@ -197,18 +179,6 @@ func (t *Tier) describe(policy string) {
 	for _, s := range t.Approvals {
 		rule(approvalPrefix+string(s.Role), "%s", s.sentence(t))
 	}
-}
-
-func (e Requirement) sentence() string {
-	s := fmt.Sprintf("%s of %s on the %s suite %s must be %s %s",
-		e.Bound.Statistic, e.Metric, e.Category, e.Suite, e.Bound.Operator, number(e.Bound.Threshold))
-	if e.MinSamples > 0 {
-		s += fmt.Sprintf(", from at least %d samples", e.MinSamples)
-	}
-	if e.FreshFor > 0 {
-		s += ", no older than " + spell(e.FreshFor)
-	}
-	return s + ", with assurance " + e.Assurance + " or better"
 }
 
 func (s Seats) sentence(t *Tier) string {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"imprimatur.dev/record"
 )
 
 // Bound is the comparison in a requirement, such as "lower95 >= 0.85".
@@ -17,16 +19,10 @@ type Bound struct {
 	Threshold float64
 }
 
-// The statistics of a metric that a requirement can name.
-const (
-	statValue = "value"
-	statLower = "lower95"
-	statUpper = "upper95"
-)
-
 var (
-	statistics = []string{statValue, statLower, statUpper}
-	operators  = []string{">=", "<=", "==", ">", "<"}
+	// bounded are the statistics of a metric that a requirement can name.
+	bounded   = []string{record.StatValue, record.StatLower, record.StatUpper}
+	operators = []string{">=", "<=", "==", ">", "<"}
 )
 
 // ParseBound reads a requirement's comparison.
@@ -36,7 +32,7 @@ func ParseBound(s string) (Bound, error) {
 		return Bound{}, fmt.Errorf("%q is not a comparison such as lower95 >= 0.85", s)
 	}
 	b := Bound{Statistic: strings.TrimSpace(s[:i])}
-	if !slices.Contains(statistics, b.Statistic) {
+	if !slices.Contains(bounded, b.Statistic) {
 		return Bound{}, fmt.Errorf("%q is not one of value, lower95, upper95", b.Statistic)
 	}
 	for _, op := range operators {

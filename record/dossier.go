@@ -34,6 +34,9 @@ type Dossier struct {
 	// Baselines are the releases that this one can be compared with: those that
 	// it replaced, and the one that is live in the line now.
 	Baselines []Baseline
+	// Anchor is what the first release of a line can be compared with; nil where
+	// the use case names none.
+	Anchor *AnchorFacts
 	// People are the principals whom the facts name, with their roles.
 	People map[string]Person
 	// Absent names what the release refers to and the ledger does not have.
@@ -79,8 +82,19 @@ type Baseline struct {
 	ID          string
 	Release     Recorded[Release]
 	Evaluations []Recorded[Evaluation]
+	// Others are evaluations of its artifact that it does not name, oldest
+	// first, by whomever: made later, on another held-out set.
+	Others []Recorded[Evaluation]
 	// Until is when its promotion's verdict lapses.
 	Until time.Time
+}
+
+// AnchorFacts are what is known of the model that a use case names for its first
+// release to be compared with.
+type AnchorFacts struct {
+	Artifact Digest
+	// Evaluations are all that were recorded of it, oldest first, by whomever.
+	Evaluations []Recorded[Evaluation]
 }
 
 // Event is one promotion, suspension or retirement in a line.

@@ -46,17 +46,72 @@ type Gate struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// Numbers are what an evaluation gate compared.
+// Numbers are what an evaluation gate compared: what a risk officer reads in one
+// row.
 type Numbers struct {
-	Value      float64  `json:"value"`
-	Lower95    *float64 `json:"lower95,omitzero"`
-	Upper95    *float64 `json:"upper95,omitzero"`
-	Threshold  float64  `json:"threshold"`
-	N          int      `json:"n"`
-	Production *float64 `json:"production,omitzero"`
-	// Method names the interval: "wilson", "standard-error", "tool", or "none".
+	// Statistic is what was held against the threshold: StatValue, StatLower,
+	// StatUpper, StatDifference or StatAdjustedP.
+	Statistic string `json:"statistic,omitzero"`
+	// Slice is the slice that the numbers are of; of a gate over several, the
+	// one that decided, and Slices is how many there are.
+	Slice  string  `json:"slice,omitzero"`
+	Slices int     `json:"slices,omitzero"`
+	Value  float64 `json:"value"`
+	// Lower and Upper bound the value, or the difference from production, at
+	// Level: 0.95, or more where a policy spends it on several tries.
+	Lower *float64 `json:"lower,omitzero"`
+	Upper *float64 `json:"upper,omitzero"`
+	Level float64  `json:"level,omitzero"`
+	// Method names the interval, such as "wilson", "clopper-pearson",
+	// "cluster-bootstrap", "standard-error", "newcombe" or "tango"; "none" where
+	// there is none.
 	Method string `json:"method"`
+	// Operator is how it was held against the threshold: >=, <=, >, <, == or
+	// NoWorseThan.
+	Operator  string  `json:"operator,omitzero"`
+	Threshold float64 `json:"threshold"`
+	N         int     `json:"n"`
+	// Clusters is how many groups of dependent items there are.
+	Clusters int `json:"clusters,omitzero"`
+	// Production is the value of what the release was compared with, and
+	// Against names that: "production r-…" or "anchor …".
+	Production *float64 `json:"production,omitzero"`
+	Against    string   `json:"against,omitzero"`
+	// Pairs are the counts of a comparison item by item; Unpaired says why there
+	// was none.
+	Pairs    *Pairs `json:"pairs,omitzero"`
+	Unpaired string `json:"unpaired,omitzero"`
+	// Attempt is the how-manieth evaluation on the held-out set it is, of Tries
+	// that the policy allows.
+	Attempt   int    `json:"attempt,omitzero"`
+	Tries     int    `json:"tries,omitzero"`
+	Assurance string `json:"assurance,omitzero"`
 }
+
+// Pairs count a comparison of two models on the same items.
+type Pairs struct {
+	N int `json:"n"`
+	// Lost are the items that only the other model got right, Gained those that
+	// only this one did.
+	Lost   int `json:"lost"`
+	Gained int `json:"gained"`
+	// P is the one-sided p-value of the score test that this model is worse by
+	// the margin or more: a small one speaks for it. McNemar is the two-sided
+	// p-value of the exact test that both are equally often right.
+	P       float64 `json:"p"`
+	McNemar float64 `json:"mcNemar"`
+}
+
+// What a gate holds against its threshold, and how, besides the operators of
+// arithmetic.
+const (
+	StatValue      = "value"
+	StatLower      = "lower95"
+	StatUpper      = "upper95"
+	StatDifference = "difference"
+	StatAdjustedP  = "adjusted-p-value"
+	NoWorseThan    = "no-worse-than"
+)
 
 // Lets reports whether the gate lets the release through.
 func (g Gate) Lets() bool {

@@ -177,8 +177,8 @@ func gateRow(g record.Gate) []cell {
 	if n := g.Numbers; n != nil {
 		row[3].text = number(n.Value)
 		row[5].text = number(n.Threshold)
-		if n.Lower95 != nil && n.Upper95 != nil {
-			row[4].text = fmt.Sprintf("[%s, %s]", number(*n.Lower95), number(*n.Upper95))
+		if n.Lower != nil && n.Upper != nil {
+			row[4].text = fmt.Sprintf("[%s, %s]", number(*n.Lower), number(*n.Upper))
 		}
 		if n.Production != nil {
 			row[6].text = number(*n.Production)

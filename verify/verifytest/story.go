@@ -22,7 +22,7 @@ tiers:
         suite: holdout
         metric: accuracy
         require: lower95 >= 0.8
-        versusProduction: { noWorseThan: 0.05 }
+        versusProduction: { noWorseThan: 0.05, first: apart }
         minSamples: 300
         freshFor: 60d
       - category: safety
