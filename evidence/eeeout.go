@@ -72,7 +72,7 @@ func EveryEvalEver(r record.Recorded[record.Evaluation], model, organization, re
 		out.Results = append(out.Results, eeeResultOut{
 			ID: e.Suite + "/" + m.Label(), Name: e.Suite,
 			Source: map[string]any{"dataset_name": string(e.Dataset), "source_type": "other"},
-			Metric: map[string]any{"metric_name": m.Label(), "lower_is_better": m.Direction == record.Lower, "score_type": "continuous"},
+			Metric: eeeMetric(m),
 			Score:  map[string]any{"score": m.Value, "uncertainty": eeeUncertainty(m)},
 		})
 	}
@@ -84,6 +84,19 @@ func EveryEvalEver(r record.Recorded[record.Evaluation], model, organization, re
 		return nil, fmt.Errorf("writing Every Eval Ever: %w", err)
 	}
 	return append(raw, '\n'), nil
+}
+
+// eeeMetric describes a metric. The ends of its scale must be given, as null
+// where they are not known.
+func eeeMetric(m record.Metric) map[string]any {
+	out := map[string]any{
+		"metric_name": m.Label(), "lower_is_better": m.Direction == record.Lower, "score_type": "continuous",
+		"min_score": nil, "max_score": nil,
+	}
+	if m.Successes != nil {
+		out["min_score"], out["max_score"] = 0, 1
+	}
+	return out
 }
 
 func eeeUncertainty(m record.Metric) map[string]any {
