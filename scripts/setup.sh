@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go: PostgreSQL's server programs, of which
-# the tests start clusters of their own. Does nothing where they are present.
+# Installs what the tests need beside Go: the evaluation tools (scripts/tools.sh)
+# and PostgreSQL's server programs, of which the tests start clusters of their
+# own. Does nothing where they are present.
 set -euo pipefail
+
+"$(dirname "$0")/tools.sh" >/dev/null
 
 have_initdb() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null

@@ -27,12 +27,11 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the program as people do, with the real server.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match,
-		},
-	})
+	testscript.Run(t, testscript.Params{Dir: "testdata", Cmds: scriptCommands})
+}
+
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match,
 }
 
 // exits CODE COMMAND ARGS... runs a command that must end with a code.
