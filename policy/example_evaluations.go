@@ -30,7 +30,10 @@ func (x *example) evaluate(of string, artifact record.Digest, ran time.Time) (ou
 			}))
 		}
 		r := &out[k].Record
-		for _, m := range e.metrics(of != "") {
+		paired := slices.ContainsFunc(x.tier.Evaluations, func(o Requirement) bool {
+			return o.Regressions > 0 && o.Category == e.Category && o.Suite == e.Suite && o.Metric == e.Metric
+		})
+		for _, m := range e.metrics(of != "", paired) {
 			if m.Outcomes != nil {
 				r.Items = &record.Items{Set: exampleDigest("items"), N: m.N}
 			}
@@ -38,7 +41,7 @@ func (x *example) evaluate(of string, artifact record.Digest, ran time.Time) (ou
 			switch {
 			case h < 0:
 				r.Metrics = append(r.Metrics, m)
-			case m.Outcomes != nil || m.N > r.Metrics[h].N:
+			case e.MinSamples > r.Metrics[h].N || e.measure(&r.Metrics[h]).result != record.Pass:
 				r.Metrics[h] = m
 			}
 		}
@@ -47,15 +50,15 @@ func (x *example) evaluate(of string, artifact record.Digest, ran time.Time) (ou
 }
 
 // metrics makes what meets a requirement, of every slice that it asks for.
-func (e *Requirement) metrics(production bool) []record.Metric {
+func (e *Requirement) metrics(production, paired bool) []record.Metric {
 	if e.Over == "" {
-		m := e.metric(production)
+		m := e.metric(production, paired && len(e.Slice) == 0)
 		m.Slice = e.Slice
 		return []record.Metric{m}
 	}
 	out := make([]record.Metric, max(e.MinSlices, 2))
 	for i := range out {
-		out[i] = e.metric(production)
+		out[i] = e.metric(production, false)
 		out[i].Slice = map[string]string{e.Over: fmt.Sprintf("%s-%d", e.Over, i+1)}
 	}
 	return out
@@ -63,7 +66,7 @@ func (e *Requirement) metrics(production bool) []record.Metric {
 
 // metric makes a number that meets a requirement, and for production one that
 // only just does.
-func (e *Requirement) metric(production bool) record.Metric {
+func (e *Requirement) metric(production, paired bool) record.Metric {
 	if e.Alarm > 0 {
 		p := 1.0
 		return record.Metric{Name: e.Metric, N: max(e.MinSamples, 1000), Drift: &record.DriftMeasure{Method: "example", PValue: &p, Reference: 1000}}
@@ -76,13 +79,13 @@ func (e *Requirement) metric(production bool) record.Metric {
 	if !e.Bound.HigherIsBetter() {
 		better = limit / 2
 	}
-	n := e.enough(better)
+	n := e.enough(better, paired)
 	if production {
 		better = limit
 	}
 	s := int(better * float64(n))
 	m := record.Metric{Name: e.Metric, N: n, Successes: &s, Value: float64(s) / float64(n)}
-	if e.Regressions > 0 {
+	if paired {
 		m.Outcomes = make([]byte, (n+7)/8)
 		for i := range s {
 			m.Outcomes[i/8] |= 1 << (i % 8)
@@ -93,9 +96,9 @@ func (e *Requirement) metric(production bool) record.Metric {
 
 // enough is a number of samples at which a share meets the bound, or the largest
 // that was tried.
-func (e *Requirement) enough(share float64) int {
-	if e.Regressions > 0 {
-		return max(e.MinSamples, 50_000)
+func (e *Requirement) enough(share float64, paired bool) int {
+	if paired {
+		return mostPairs
 	}
 	n := max(e.MinSamples, 100_000)
 	for ; n < 1e12; n *= 10 {

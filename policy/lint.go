@@ -77,6 +77,12 @@ func (r *reader) lintRequirement(e *Requirement) {
 	case b.Operator == "==":
 		r.warn(e.where, e.Gate+" asks for equality, which a measured number seldom meets")
 	}
+	if e.Tries > 1 && b.Statistic == record.StatValue {
+		r.warn(e.where, e.Gate+" compares the value alone, to which a number of tries makes no difference but for its limit")
+	}
+	if e.Over != "" && e.MinSlices == 0 {
+		r.warn(e.where, e.Gate+" has no minSlices: an evaluation that leaves a slice out goes unnoticed")
+	}
 	if e.FreshFor == 0 {
 		r.warn(e.where, e.Gate+" has no freshFor; its evidence never lapses")
 	}
