@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,7 +139,7 @@ func supply(g record.Gate, people map[record.RoleName][]string) string {
 
 // gateColumns are the columns of the table of gates; those that are empty for
 // every gate are left out.
-var gateColumns = []string{"", "GATE", "RESULT", "VALUE", "95 %", "LIMIT", "PRODUCTION", "REASON"}
+var gateColumns = []string{"", "GATE", "RESULT", "VALUE", "INTERVAL", "LIMIT", "COMPARED", "ITEMS", "TRY", "ASSURANCE", "REASON"}
 
 func drawGates(p *page, gates []record.Gate) {
 	rows := [][]cell{heading(gateColumns...)}
@@ -173,16 +174,45 @@ func gateRow(g record.Gate) []cell {
 	if g.Mode == record.Advise && g.Result != record.Pass {
 		result.text += " (advice)"
 	}
-	row := []cell{mark, {text: g.Name}, result, {}, {}, {}, {}, {text: g.Reason}}
-	if n := g.Numbers; n != nil {
-		row[3].text = number(n.Value)
-		row[5].text = number(n.Threshold)
-		if n.Lower != nil && n.Upper != nil {
-			row[4].text = fmt.Sprintf("[%s, %s]", number(*n.Lower), number(*n.Upper))
-		}
-		if n.Production != nil {
-			row[6].text = number(*n.Production)
+	row := []cell{mark, {text: g.Name}, result}
+	if g.Numbers != nil {
+		row = append(row, texts(numbersRow(g.Numbers)...)...)
+	} else {
+		row = append(row, make([]cell, len(gateColumns)-len(row)-1)...)
+	}
+	return append(row, cell{text: g.Reason})
+}
+
+// numbersRow writes the numbers of a gate: value, interval, limit, what it was
+// compared with, items, try and assurance.
+func numbersRow(n *record.Numbers) []string {
+	interval, compared, items, try := "", "", count(n.N, "item"), ""
+	if n.Lower != nil && n.Upper != nil {
+		interval = fmt.Sprintf("%s to %s", number(*n.Lower), number(*n.Upper))
+		if n.Level != 0 && n.Level != 0.95 {
+			interval += fmt.Sprintf(" at %s %%", number(100*n.Level))
 		}
 	}
-	return row
+	if n.Production != nil {
+		compared = number(*n.Production)
+		if n.Pairs != nil {
+			compared += fmt.Sprintf(", paired: %d lost, %d gained", n.Pairs.Lost, n.Pairs.Gained)
+		}
+	}
+	if n.Clusters > 0 {
+		items += " in " + count(n.Clusters, "group")
+	}
+	if n.Attempt > 0 {
+		try = strconv.Itoa(n.Attempt)
+		if n.Tries > 0 {
+			try += " of " + strconv.Itoa(n.Tries)
+		}
+	}
+	limit := strings.TrimSpace(strings.Join([]string{statistics[n.Statistic], n.Operator, number(n.Threshold)}, " "))
+	return []string{number(n.Value), interval, limit, compared, items, try, n.Assurance}
+}
+
+// statistics are the words for what is held against a limit.
+var statistics = map[string]string{
+	record.StatLower: "lower end", record.StatUpper: "upper end", record.StatDifference: "", record.StatAdjustedP: "adjusted p",
 }
