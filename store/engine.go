@@ -111,12 +111,11 @@ func (e *engine) openSQLite(folder string, readOnly bool) (err error) {
 		if e.lock, err = lockFolder(folder); err != nil {
 			return err
 		}
-		registerCombining()
 		// One writer. FULL makes each commit durable before it is answered.
 		// A WAL of 16 MB is written back often enough to hold nobody up for
 		// long. A larger cache costs more than it saves: SQLite looks through
 		// all of it whenever a commit has split pages.
-		if e.write, err = sql.Open("sqlite", sqliteURL(file, "vfs="+combining, "_txlock=immediate",
+		if e.write, err = sql.Open("sqlite", sqliteURL(file, "_txlock=immediate",
 			"_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=wal_autocheckpoint(4000)",
 			"_pragma=cache_size(-16384)")); err != nil {
 			return fmt.Errorf("opening %s: %w", file, err)
