@@ -98,10 +98,7 @@ func readForm(data []byte) (*Bundle, bool) {
 	r.literal(beforeEntries)
 	for r.more(len(b.Entries)) {
 		e := Entry{Index: r.number(beforeIndex), KeyID: r.text(beforeKeyID), Payload: r.bytes(beforePayload)}
-		r.literal(beforeProof)
-		for r.more(len(e.Proof)) {
-			e.Proof = append(e.Proof, r.hash())
-		}
+		e.Proof = r.hashes(beforeProof)
 		e.Signature = r.bytes(beforeSignature)
 		r.literal("}")
 		b.Entries = append(b.Entries, e)
@@ -174,12 +171,22 @@ func (r *formReader) bytes(before string) []byte {
 	return out[:n]
 }
 
-func (r *formReader) hash() (h tlog.Hash) {
-	value := r.bytes("")
-	if r.bad = r.bad || len(value) != len(h); !r.bad {
-		copy(h[:], value)
+// hashes takes the items of a proof.
+func (r *formReader) hashes(before string) []tlog.Hash {
+	r.literal(before)
+	const item = 1 + 44 + 1 // base64 in quotes
+	out := make([]tlog.Hash, 0, (bytes.IndexByte(r.rest, ']')+1)/(item+1))
+	for r.more(len(out)) {
+		var h [48]byte
+		quoted := r.quoted("")
+		if r.bad = r.bad || len(quoted) != item; r.bad {
+			break
+		}
+		n, err := base64.StdEncoding.Decode(h[:], quoted[1:item-1])
+		r.bad = err != nil || n != tlog.HashSize
+		out = append(out, tlog.Hash(h[:tlog.HashSize]))
 	}
-	return h
+	return out
 }
 
 func (r *formReader) number(before string) int64 {
