@@ -72,7 +72,7 @@ func (c *collector) entries() []Entry {
 }
 
 func (c *collector) collect(release string) error {
-	steps := []func() error{c.context, c.lineage, c.evaluations, c.approvals, c.exceptions, c.history, c.persons}
+	steps := []func() error{c.context, c.lineage, c.evaluations, c.anchor, c.approvals, c.exceptions, c.history, c.persons}
 	if err := c.release(release); err != nil {
 		return err
 	}
@@ -307,6 +307,18 @@ func (c *collector) evaluationsBy(artifact record.Digest) ([]record.Recorded[rec
 		c.names(e.Actor)
 	}
 	return all, err
+}
+
+// anchor reads what is known of the model that the use case names for a first
+// release to be compared with.
+func (c *collector) anchor() error {
+	artifact := c.d.UseCase.Record.Anchor
+	if artifact == "" {
+		return nil
+	}
+	known, err := c.evaluationsBy(artifact)
+	c.d.Anchor = &record.AnchorFacts{Artifact: artifact, Evaluations: known}
+	return err
 }
 
 // approvals reads the words spoken in the whole line, each with what the

@@ -117,6 +117,48 @@ func TestCollectGathersTheWholeStory(t *testing.T) {
 	}
 }
 
+// What a release is compared with may have been evaluated later than it was
+// released, by anybody.
+func TestCollectGathersTheEvaluationsOfWhatItIsComparedWith(t *testing.T) {
+	s := verifytest.Tell(t)
+	before, _ := collect(t, s, s.Second)
+	if before.Anchor != nil || len(before.Baselines[0].Others) != 0 {
+		t.Errorf("an anchor %v and %d other evaluations out of nothing", before.Anchor, len(before.Baselines[0].Others))
+	}
+	evaluated := func(actor string, artifact record.Digest) record.Digest {
+		e := before.Evaluations[0].Record
+		e.Artifact, e.Dataset, e.Ran = artifact, verifytest.Digest("fresh set"), s.Now
+		return s.State(actor, e).Statement.Digest()
+	}
+	s.Enrol("nora", record.Evaluator)
+	production := evaluated("nora", before.Baselines[0].Release.Record.Behaviour.Artifact)
+	anchor := evaluated("abel", s.Base)
+	use := before.UseCase.Record
+	use.Anchor = s.Base
+	s.State("mona", use)
+
+	d, entries := collect(t, s, s.Second)
+	if o := d.Baselines[0].Others; len(o) != 1 || o[0].Digest != production || len(d.Baselines[0].Evaluations) != 2 {
+		t.Errorf("other evaluations of production: %v", o)
+	}
+	if a := d.Anchor; a == nil || a.Artifact != s.Base || len(a.Evaluations) != 1 || a.Evaluations[0].Digest != anchor {
+		t.Errorf("anchor %+v", a)
+	}
+	for _, name := range []string{"nora", "abel"} {
+		if d.People[name].Principal.Name != name {
+			t.Errorf("%s, who evaluated, is not among the people", name)
+		}
+	}
+	held := map[int64]bool{}
+	for _, e := range entries {
+		held[e.Index] = true
+	}
+	again, _ := collect(t, lineage.Filter(s, func(e lineage.Entry) bool { return held[e.Index] }), s.Second)
+	if diff := cmp.Diff(d, again); diff != "" {
+		t.Errorf("the entries give another dossier:\n%s", diff)
+	}
+}
+
 func TestCollectSaysWhatItCannotDo(t *testing.T) {
 	s := verifytest.Tell(t)
 	for _, id := range []string{"r-000000000000", ""} {

@@ -162,6 +162,7 @@ func (x *example) production() {
 		Evaluations: x.evaluate("production's ", old.Record.Behaviour.Artifact, x.at.Add(-30*day)),
 	}}
 	anchor := exampleDigest("anchor artifact")
+	x.d.UseCase.Record.Anchor = anchor
 	x.d.Anchor = &record.AnchorFacts{Artifact: anchor, Evaluations: x.evaluate("anchor's ", anchor, x.at.Add(-60*day))}
 	x.d.History = []record.Event{{Actor: "pat", Time: x.at.Add(-20 * day), Promotion: &record.Promotion{
 		Release: id, Line: x.d.Line, Record: old.Digest, Environment: "production", Artifact: old.Record.Behaviour.Artifact,
