@@ -22,6 +22,10 @@ type Dataset struct {
 	Derived []Digest          `json:"derived,omitzero"`
 	Licence string            `json:"licence,omitzero"`
 	Labels  map[string]string `json:"labels,omitzero"`
+	// Visibility is PrivateCommitted, Public or Unknown; empty is Unknown.
+	Visibility string `json:"visibility,omitzero"`
+	// Commitment binds to the items; nil where nobody committed to them.
+	Commitment *Commitment `json:"commitment,omitzero"`
 }
 
 // Kind implements Body.
@@ -61,6 +65,7 @@ func (d Dataset) Validate() error {
 	}
 	c.text("licence", d.Licence, false)
 	c.textMap("labels", d.Labels)
+	c.commitment(d)
 	return c.err()
 }
 

@@ -31,18 +31,19 @@ func examples() map[record.Kind]record.Body {
 func peopleAndPlaces() []record.Body {
 	return []record.Body{
 		record.Principal{Name: "pipeline", Type: record.Workload, Owner: "tess", Purpose: "training", Emails: []string{"ci@acme.example"}, Expires: noon},
+		record.PrincipalKey{Principal: "tess", KeyID: "tess+0a1b2c3d", Type: record.KeyEd25519, Public: make([]byte, 32), Purpose: "laptop", Expires: noon},
 		record.Role{Principal: "tess", Role: record.Contributor, Team: "acme", Expires: noon},
 		record.Token{ID: "t-1", Principal: "tess", Hash: digest("secret"), Scopes: []string{record.ScopeRead, "risk"}, Expires: noon, Note: "laptop"},
 		record.Team{Name: "acme", DisplayName: "Acme"},
 		record.Environment{Name: "production", LeastTier: "low", Policy: "default", Aliases: []string{"champion"}, Namespaces: []string{"prod"}, Workloads: []string{"pipeline"}},
-		record.UseCase{Team: "acme", Name: "queue", Title: "Sort the queue", Purpose: "triage", Owner: "mona", Tier: "high", Environments: []string{"production"}},
+		record.UseCase{Team: "acme", Name: "queue", Title: "Sort the queue", Purpose: "triage", Owner: "mona", Tier: "high", Environments: []string{"production"}, Misuse: []record.MisuseCase{{Case: "direct-prompt-injection", Required: true}, {Case: "data-exfiltration", Reason: "it has no tools"}}, Catalogue: "2026-11", Anchor: digest("anchor")},
 		record.Policy{Name: "default", Text: "name: default\n", Digest: digest("name: default\n"), Reason: "first"},
 	}
 }
 
 func lineageRecords() []record.Body {
 	return []record.Body{
-		record.Dataset{Team: "acme", Name: "cases", Version: "1", Digest: digest("data"), Source: "s3://acme/cases", Classification: "internal", Owner: "stella", Derived: []record.Digest{digest("raw")}, Labels: map[string]string{"mlflow": "1234abcd"}},
+		record.Dataset{Team: "acme", Name: "cases", Version: "1", Digest: digest("data"), Source: "s3://acme/cases", Classification: "internal", Owner: "stella", Derived: []record.Digest{digest("raw")}, Labels: map[string]string{"mlflow": "1234abcd"}, Visibility: record.PrivateCommitted, Commitment: &record.Commitment{Root: digest("root"), Items: 3, Leaves: digest("leaves"), Key: digest("key"), Identity: "csv"}},
 		record.DataApproval{Source: "s3://acme/*", Decision: record.Allow, Purposes: []string{"triage"}, Expires: noon, Reason: "collected for this"},
 		record.Run{
 			Team: "acme", ID: "run-1", Code: record.Code{Repository: "https://git.example/x", Commit: strings.Repeat("0a", 20), Author: "cody@acme.example"},
@@ -51,6 +52,7 @@ func lineageRecords() []record.Body {
 			Outputs: []record.Resource{{Type: record.ResourceModel, Name: "triage", Digest: digest("model")}, {Type: record.ResourceModel, Name: "tokeniser", Digest: digest("tokeniser")}},
 			Started: noon, Finished: noon.Add(time.Hour),
 		},
+		record.Overlap{A: digest("b"), B: digest("a"), LeavesA: digest("leaves a"), LeavesB: digest("leaves b"), Common: 1, OfA: 2, OfB: 3},
 		record.Model{Team: "acme", Name: "triage", Type: record.Trained, Owner: "mona", Description: "sorts"},
 		record.ModelVersion{
 			Model: "acme/triage", Version: "1", Type: record.FineTuned, Artifact: digest("model"), Run: "acme/run-1", Bases: []record.Digest{digest("base")},

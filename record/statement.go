@@ -17,6 +17,7 @@ type Kind string
 // of SLSA (Provenance v1 and Verification Summary v1); all else is our own.
 const (
 	KindPrincipal    Kind = "https://imprimatur.dev/principal/v1"
+	KindPrincipalKey Kind = "https://imprimatur.dev/principal-key/v1"
 	KindRole         Kind = "https://imprimatur.dev/role/v1"
 	KindToken        Kind = "https://imprimatur.dev/token/v1"
 	KindTeam         Kind = "https://imprimatur.dev/team/v1"
@@ -39,11 +40,13 @@ const (
 	KindRetirement   Kind = "https://imprimatur.dev/retirement/v1"
 	KindEnvelope     Kind = "https://imprimatur.dev/envelope/v1"
 	KindSignal       Kind = "https://imprimatur.dev/signal/v1"
+	KindOverlap      Kind = "https://imprimatur.dev/overlap/v1"
 )
 
 // bodies maps each kind to its Go type; it is the whole list of what can be stated.
 var bodies = map[Kind]reflect.Type{
 	KindPrincipal:    reflect.TypeFor[Principal](),
+	KindPrincipalKey: reflect.TypeFor[PrincipalKey](),
 	KindRole:         reflect.TypeFor[Role](),
 	KindToken:        reflect.TypeFor[Token](),
 	KindTeam:         reflect.TypeFor[Team](),
@@ -66,17 +69,18 @@ var bodies = map[Kind]reflect.Type{
 	KindRetirement:   reflect.TypeFor[Retirement](),
 	KindEnvelope:     reflect.TypeFor[Envelope](),
 	KindSignal:       reflect.TypeFor[Signal](),
+	KindOverlap:      reflect.TypeFor[Overlap](),
 }
 
 var words = map[Kind]string{
-	KindPrincipal: "principal", KindRole: "role", KindToken: "token", KindTeam: "team",
+	KindPrincipal: "principal", KindPrincipalKey: "principal key", KindRole: "role", KindToken: "token", KindTeam: "team",
 	KindEnvironment: "environment", KindDataset: "dataset", KindDataApproval: "data approval",
 	KindRun: "training run", KindModel: "model", KindModelVersion: "model version",
 	KindUseCase: "use case", KindEvaluation: "evaluation", KindPolicy: "policy",
 	KindRelease: "release", KindApproval: "approval", KindException: "exception",
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
-	KindSignal: "signal",
+	KindSignal: "signal", KindOverlap: "overlap",
 }
 
 // String returns the word for the kind, as people use it.
