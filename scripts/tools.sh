@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the evaluation tools that interop/tools runs, at the versions of its
-# lock files, into a folder of the user's cache, and prints that folder: bin/ has
-# python, node, pytest and promptfoo. Quick when they are there. Needs Python
-# 3.11 or later; Node.js comes as a Python package.
+# lock files, into a folder of the user's cache, and prints that folder: its bin/,
+# put first on the PATH, has python, node, pytest and promptfoo. Quick when they
+# are there. Needs Python 3.11 or later; Node.js comes as a Python package.
 set -euo pipefail
 locks=$(cd "$(dirname "$0")/../interop/tools" && pwd)
 
@@ -34,11 +34,11 @@ have_python || fail "the tests run real evaluation tools and need python3, 3.11 
 python=$(python3 -c 'import sys; print(sys.executable, *sys.version_info[:3]); sys.exit(sys.version_info < (3, 11))') ||
     fail "python3 is $python, and 3.11 or later is needed."
 
-key=$({ cat "$locks"/requirements.txt "$locks"/package{,-lock}.json "$0" && echo "$python $(uname -m)"; } | sha256sum | cut -c1-16)
+key=$({ cat "$locks"/requirements.txt "$locks"/package{,-lock}.json && echo "$python $(uname -m)"; } | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-${HOME:?tools: set HOME or XDG_CACHE_HOME, where the tools are kept}/.cache}/imprimatur-tests
 folder=$cache/$key
 if [ ! -e "$folder/ready" ]; then
-    mkdir -p "$cache"
+    mkdir -p "$cache" || fail "cannot make the folder $cache: let XDG_CACHE_HOME name one that can be written."
     # One installs, another waits for it; what was left half done is begun anew.
     exec 9>"$folder.lock"
     flock 9
