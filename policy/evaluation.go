@@ -44,30 +44,35 @@ func newest(e *Requirement, all []record.Recorded[record.Evaluation], artifact r
 			}
 			continue
 		}
-		if (f.evaluation == nil || later(x, f.evaluation)) && slices.ContainsFunc(x.Record.Metrics, e.judges) {
-			f.evaluation = x
+		if f.evaluation != nil && !later(x, f.evaluation) {
+			continue
 		}
-	}
-	if f.evaluation != nil {
-		metrics := f.evaluation.Record.Metrics
-		for i := range metrics {
-			if e.judges(metrics[i]) {
-				f.metrics = append(f.metrics, &metrics[i])
-			}
+		if metrics := e.spokenOf(x.Record.Metrics); len(metrics) > 0 {
+			f.evaluation, f.metrics = x, metrics
 		}
 	}
 	return f
 }
 
+// spokenOf returns the metrics that the requirement speaks of.
+func (e *Requirement) spokenOf(all []record.Metric) (out []*record.Metric) {
+	for i := range all {
+		if e.judges(&all[i]) {
+			out = append(out, &all[i])
+		}
+	}
+	return out
+}
+
 // judges reports whether a metric is one that the requirement speaks of.
-func (e *Requirement) judges(m record.Metric) bool {
+func (e *Requirement) judges(m *record.Metric) bool {
 	if m.Name != e.Metric {
 		return false
 	}
 	if e.Over != "" {
 		return len(m.Slice) == 1 && m.Slice[e.Over] != ""
 	}
-	return maps.Equal(m.Slice, e.Slice)
+	return len(m.Slice) == len(e.Slice) && maps.Equal(m.Slice, e.Slice)
 }
 
 func later(a, b *record.Recorded[record.Evaluation]) bool {
@@ -143,14 +148,14 @@ func (j *judge) evaluation(e *Requirement, f *found) record.Gate {
 
 // allPass judges every metric by the bound.
 func (e *Requirement) allPass(f *found, g record.Gate) record.Gate {
-	worst := e.measure(f.metrics[0])
+	var worst measurement
 	var failed []string
-	for _, m := range f.metrics {
+	for i, m := range f.metrics {
 		x := e.measure(m)
 		if x.result != record.Pass && e.Over != "" {
 			failed = append(failed, m.Slice[e.Over]+" ("+rounded(x.measured)+")")
 		}
-		if e.worse(&x, &worst) {
+		if i == 0 || e.worse(&x, &worst) {
 			worst = x
 		}
 	}
@@ -177,15 +182,17 @@ func few(names []string) string {
 // usable judges whether the evidence may be looked at: everything about it but
 // its numbers. A pass carries the time until which it is fresh.
 func (j *judge) usable(e *Requirement, f *found) record.Gate {
-	do := doEvaluate(j.d, e)
+	not := func(result record.Result, format string, args ...any) record.Gate {
+		return refuse(result, evaluators, doEvaluate(j.d, e), format, args...)
+	}
 	switch {
 	case f.evaluation == nil && f.incomplete != nil:
-		return refuse(record.Invalid, evaluators, do, "%s is incomplete: %s.", f.id(), f.incomplete.Record.Incomplete)
+		return not(record.Invalid, "%s is incomplete: %s.", f.id(), f.incomplete.Record.Incomplete)
 	case f.evaluation == nil:
-		return refuse(record.Missing, evaluators, do, "The release names no evaluation of the %s suite %s with the metric %s.", e.Category, e.Suite, e.sought())
+		return not(record.Missing, "The release names no evaluation of the %s suite %s with the metric %s.", e.Category, e.Suite, e.sought())
 	}
 	if why := j.invalid(f); why != "" {
-		return refuse(record.Invalid, evaluators, do, "%s %s.", f.id(), why)
+		return not(record.Invalid, "%s %s.", f.id(), why)
 	}
 	x := &f.evaluation.Record
 	until := time.Time{}
@@ -193,23 +200,23 @@ func (j *judge) usable(e *Requirement, f *found) record.Gate {
 		until = x.Ran.Add(e.FreshFor).UTC()
 	}
 	if why := j.otherwise(x); why != "" {
-		return refuse(record.Fail, evaluators, do, "%s %s; evaluate what is to be released.", f.id(), why)
+		return not(record.Fail, "%s %s; evaluate what is to be released.", f.id(), why)
 	}
 	switch {
 	case slices.Index(assurances, x.Assurance) < slices.Index(assurances, e.Assurance):
-		return refuse(record.Fail, evaluators, do, "%s has the assurance %s, and %s or better is asked for.", f.id(), x.Assurance, e.Assurance)
+		return not(record.Fail, "%s has the assurance %s, and %s or better is asked for.", f.id(), x.Assurance, e.Assurance)
 	case !record.Stands(time.Time{}, until, j.at):
-		return refuse(record.Fail, evaluators, do, "%s ran on %s and counted for %s, until %s; evaluate again.", f.id(), date(x.Ran), spell(e.FreshFor), date(until))
+		return not(record.Fail, "%s ran on %s and counted for %s, until %s; evaluate again.", f.id(), date(x.Ran), spell(e.FreshFor), date(until))
 	case e.Tries > 0 && x.Attempt > e.Tries:
-		return refuse(record.Fail, evaluators, do, "%s is the try %d of %d: the held-out set is spent; evaluate on a fresh one.", f.id(), x.Attempt, e.Tries)
+		return not(record.Fail, "%s is the try %d of %d: the held-out set is spent; evaluate on a fresh one.", f.id(), x.Attempt, e.Tries)
 	case e.Tries > 0 && x.Attempt <= 0:
-		return refuse(record.Inconclusive, evaluators, do, "%s does not say how many tries on its held-out set there were before it; record it again.", f.id())
+		return not(record.Inconclusive, "%s does not say how many tries on its held-out set there were before it; record it again.", f.id())
 	case len(f.metrics) < e.MinSlices:
-		return refuse(record.Inconclusive, evaluators, do, "%s has %d slices of %s, and at least %d are asked for.", f.id(), len(f.metrics), e.Over, e.MinSlices)
+		return not(record.Inconclusive, "%s has %d slices of %s, and at least %d are asked for.", f.id(), len(f.metrics), e.Over, e.MinSlices)
 	}
 	for _, m := range f.metrics {
 		if m.N < e.MinSamples {
-			return refuse(record.Inconclusive, evaluators, do, "%s has %d samples%s, and at least %d are asked for.", f.id(), m.N, inSlice(m), e.MinSamples)
+			return not(record.Inconclusive, "%s has %d samples%s, and at least %d are asked for.", f.id(), m.N, inSlice(m), e.MinSamples)
 		}
 	}
 	return record.Gate{Result: record.Pass, Until: until}

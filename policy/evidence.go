@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -68,11 +67,7 @@ func contradicts(x *record.Evaluation, m *record.Metric) string {
 	case m.Outcomes == nil || x.Items == nil || x.Items.N != m.N:
 		return ""
 	}
-	ones := 0
-	for _, b := range m.Outcomes {
-		ones += bits.OnesCount8(b)
-	}
-	if ones != *m.Successes {
+	if ones := successes(m.Outcomes); ones != *m.Successes {
 		return fmt.Sprintf("contradicts itself: it counts %d successes of %s, and its items have %d", *m.Successes, m.Label(), ones)
 	}
 	return ""

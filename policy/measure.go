@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/statistics"
@@ -35,13 +36,13 @@ func (e *Requirement) measure(m *record.Metric) measurement {
 	return x
 }
 
+var badness = []record.Result{record.Pass, record.Inconclusive, record.Fail}
+
 // worse reports whether a stands in the way more than b does.
 func (e *Requirement) worse(a, b *measurement) bool {
-	weight := map[record.Result]int{record.Inconclusive: 1, record.Fail: 2}
-	if d := weight[a.result] - weight[b.result]; d != 0 {
-		return d > 0
-	}
 	switch {
+	case a.result != b.result:
+		return slices.Index(badness, a.result) > slices.Index(badness, b.result)
 	case e.Bound.Operator == "==":
 		return false
 	case e.Bound.HigherIsBetter():

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"maps"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -161,21 +160,6 @@ func unpaired(f *found, old *rival) string {
 		return "the outcome of every item is not known for both"
 	}
 	return ""
-}
-
-// outcomes reports whether an evaluation knows the outcome of every item.
-func outcomes(x *record.Evaluation, m *record.Metric) bool {
-	return m.Outcomes != nil && m.Successes != nil && m.N == x.Items.N && len(m.Outcomes) == (m.N+7)/8 &&
-		(m.N%8 == 0 || m.Outcomes[m.N/8]>>(m.N%8) == 0)
-}
-
-// discordant counts the items that are 1 in only one of two sets of outcomes.
-func discordant(a, b []byte) (onlyA, onlyB int) {
-	for i := range a {
-		onlyA += bits.OnesCount8(a[i] &^ b[i])
-		onlyB += bits.OnesCount8(b[i] &^ a[i])
-	}
-	return onlyA, onlyB
 }
 
 // comparePairs judges the difference from the items on which the two differ, by
