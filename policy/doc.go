@@ -23,24 +23,96 @@
 // A tier in mode advise, or a gate in it, is reported and blocks nothing; the
 // gates above block in every tier, for they are not the tier's to loosen. The
 // further gates are lineage/datasets, lineage/run, lineage/code, one per
-// evaluation ("category/suite/metric", or its name) and one per comparison
+// evaluation ("category/suite/metric", with "/name=value" for a slice or
+// "/over-dimension", or its own name) and one per comparison
 // ("…/versus-production"), rollback, content, "expression/<name>" and
 // "approval/<role>".
 //
 // # Evaluations
 //
-// A requirement is judged by the newest complete evaluation of the release's
-// artifact, among those the release names, that has the metric. lower95 and
-// upper95 are the ends of its 95 % interval: Wilson's score interval where the
-// metric has counts, else 1.96 standard errors, else the tool's own. Evidence
-// that is incomplete, empty, contradicts itself or comes from the trainer is
-// invalid; too few samples, or no interval where one is asked for, are
-// inconclusive; what is stale or of too little assurance fails. Assurance is
-// "imported" at least, unless the file says otherwise.
+// An entry under evaluations is a requirement:
 //
-// The comparison with production judges the interval of the difference
-// (Newcombe's, else from standard errors): pass where even its bad end is
-// within the margin, fail where even its good end is not, else inconclusive.
+//	- category: accuracy                    # accuracy, safety, drift or misuse
+//	  suite: holdout
+//	  metric: recall
+//	  slice: { sex: f }                     # the metric of exactly this slice; else of all items
+//	  require: lower95 >= 0.85              # value, lower95 or upper95; >=, <=, >, < or ==
+//	  interval: clopper-pearson             # of a proportion from its counts; else wilson
+//	  tries: { atMost: 10 }                 # evaluations on one held-out set
+//	  with: accuracy/helpful/answer_rate    # counts only while that gate passes
+//	  versusProduction: { noWorseThan: 0.01, first: anchor, regressions: 0.05 }
+//	  minSamples: 500                       # of every metric that is judged
+//	  freshFor: 30d
+//	  assurance: signed-run                 # claimed, imported (the default) or signed-run
+//	  mode: enforce                         # or advise
+//	  name: sensitivity                     # of the gate
+//	- category: safety
+//	  suite: garak
+//	  metric: attack_success_rate
+//	  over: language                        # every slice of one dimension
+//	  minSlices: 5
+//	  require: upper95 <= 0.02
+//	- category: drift
+//	  suite: monitor
+//	  metric: ks
+//	  over: feature
+//	  alarm: { alpha: 0.05 }                # in the place of require
+//
+// It is judged by the newest complete evaluation of the release's artifact,
+// among those the release names, that has the metric.
+//
+// Invalid is evidence that is incomplete or empty, whose counts, items or
+// checks contradict it, whose judge is the model under test or one that it was
+// made from, that comes from the trainer, or from the future. Too few samples or
+// slices, no interval where one is asked for, and an unknown number of tries are
+// inconclusive. What is stale, of too little assurance, made with another prompt
+// or configuration than the release's, or on a spent held-out set, fails.
+//
+// lower95 and upper95 are the ends of the metric's 95 % interval. Of independent
+// items that are right or wrong it is taken from the counts: Wilson's score
+// interval, or the exact one of Clopper and Pearson. Of dependent items (the
+// metric has clusters) and of what is no proportion it is the one that was
+// computed from the items, else 1.96 standard errors, else the tool's own.
+//
+// tries spends the 5 % by which an interval may err on all tries that are
+// planned on one held-out set (Bonferroni): with atMost k its level is
+// 1 - 0.05/k, also that of the comparison with production. An interval that is
+// given at 95 % only is widened: each half grows by the ratio of the normal
+// quantiles. An alarm's alpha is not lowered, for that would let more through.
+//
+// over judges every slice of one dimension, and all must pass. That needs no
+// correction: a model that is bad in one slice passes with no more than the
+// chance of that slice alone (an intersection-union test); it costs power, for
+// which every slice needs its samples. An alarm is the other case, where any of
+// many may refuse: the p-values of the slices' drift are corrected by Holm's
+// method, and an adjusted one of at most alpha refuses.
+//
+// with names a gate of an evaluation of the same tier, such as that of
+// usefulness beside one of safety: a model that refuses everything is safe.
+// While the named gate neither passes nor is waived, this one has its result.
+//
+// # Versus production
+//
+// The comparison judges the interval of the difference: pass where even its bad
+// end is within the margin, fail where even its good end is not, else
+// inconclusive. Where both evaluations have the same items, data, version and
+// definition of the suite, tool, settings and judges, the items are independent
+// and every outcome is known, they are compared pair by pair, by the score test
+// of non-inferiority with the likelihood restricted to the margin, and its
+// interval (Tango). The exact McNemar test of the items lost and gained is
+// reported, and refuses where regressions gives its level. Else, on the same
+// data, they are compared as independent samples: by Newcombe's interval from
+// counts, from standard errors, or from their own intervals. Else, and where
+// regressions are asked for and there are no pairs, it is inconclusive. The
+// numbers say which, and why not item by item.
+//
+// Production is judged by the evaluation on the same data that its own release
+// names; else by a later one on it, as good as the policy asks of this release
+// and not by its trainer. Where nothing is in production, first says what to do:
+// anchor, the default, compares in the same way with the model that the use case
+// names as its anchor, and is missing where it names none; apart passes, and the
+// verdict bears the mark "first release: compared with nothing", or, where
+// another release ran before, "compared with nothing".
 //
 // # Approvals
 //
