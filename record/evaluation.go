@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -96,6 +97,10 @@ type RawFile struct {
 	Format string `json:"format"`
 }
 
+// FormatRun is the format of an envelope with the signed [EvaluationRun] that
+// wrote the other files.
+const FormatRun = "evaluation-run"
+
 // FileOf describes a file of evidence.
 func FileOf(name, format string, content []byte) RawFile {
 	return RawFile{Name: name, Digest: DigestOf(content), Bytes: int64(len(content)), Format: format}
@@ -153,7 +158,38 @@ func EvaluationID(self Digest) string { return "e-" + self.Short() }
 
 // Keys implements Body.
 func (e Evaluation) Keys(self Digest) []string {
-	return []string{KeyEvaluation(EvaluationID(self)), KeyEvaluations(e.Artifact), KeyUses(e.Dataset)}
+	keys := []string{
+		KeyEvaluation(EvaluationID(self)), KeyEvaluations(e.Artifact), KeyUses(e.Dataset),
+		KeyTries(e.Team, e.Dataset, e.Category, e.Suite),
+	}
+	if files := e.Files(); len(files) > 0 {
+		keys = append(keys, KeyEvidence(files[0]))
+	}
+	return keys
+}
+
+// Files are the digests of the evidence in order, without the signed run: what
+// the results were read from.
+func (e Evaluation) Files() []Digest {
+	var out []Digest
+	for _, f := range e.Evidence {
+		if f.Format != FormatRun {
+			out = append(out, f.Digest)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// SignedRun returns the digest of the envelope of the run that wrote the files,
+// empty where there is none.
+func (e Evaluation) SignedRun() Digest {
+	for _, f := range e.Evidence {
+		if f.Format == FormatRun {
+			return f.Digest
+		}
+	}
+	return ""
 }
 
 // Subject implements Body.
@@ -275,3 +311,12 @@ func KeyEvaluation(id string) string { return "evaluation/" + id }
 
 // KeyEvaluations finds the evaluations of an artifact.
 func KeyEvaluations(artifact Digest) string { return "evaluations/" + string(artifact) }
+
+// KeyTries finds the evaluations of a team's models by one suite on one dataset.
+func KeyTries(team string, dataset Digest, c Category, suite string) string {
+	return fmt.Sprintf("tries/%s/%s/%s/%s", team, dataset, c, suite)
+}
+
+// KeyEvidence finds the evaluations whose files begin, in the order of their
+// digests, with this one.
+func KeyEvidence(file Digest) string { return "evidence/" + string(file) }

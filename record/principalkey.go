@@ -28,7 +28,7 @@ type PrincipalKey struct {
 	Reason    string `json:"reason,omitzero"`
 }
 
-var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9._@%+=-]{1,1400}$`)
+var keyIDPattern = regexp.MustCompile(`^[A-Za-z0-9._@%+=-]{1,1000}$`)
 
 // Kind implements Body.
 func (PrincipalKey) Kind() Kind { return KindPrincipalKey }
