@@ -101,7 +101,7 @@ func (e *Requirement) enough(share float64, paired bool) int {
 		return mostPairs
 	}
 	n := max(e.MinSamples, 100_000)
-	for ; n < 1e12; n *= 10 {
+	for ; n < 1e9; n *= 10 {
 		s := int(share * float64(n))
 		m := record.Metric{N: n, Successes: &s, Value: float64(s) / float64(n)}
 		if e.measure(&m).result == record.Pass {
