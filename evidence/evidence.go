@@ -118,6 +118,7 @@ type importer struct {
 // one defines its row.
 var importers = []*importer{
 	&itemsFormat,
+	&driftSensitivityFormat,
 	&lmEvalFormat,
 	&inspectFormat,
 	&garakFormat,

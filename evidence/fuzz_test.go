@@ -27,6 +27,7 @@ var samples = map[string][]string{
 		"item,slice.sex,label,prediction,score\na,f,1,1,0.9\nb,m,0,1,0.6\nc,m,0,0,0.1\n",
 		"item,outcome,metric.f1\na,true,0.5\nb,false,1\nc,,\n",
 	},
+	"drift-sensitivity": {replayed(nil)},
 	"lm-eval": {
 		fmt.Sprintf(lmResults, "0.5", "0.1", 10, 10),
 		`{"doc_id":0,"doc":{},"target":"3","arguments":{},"resps":[["x"]],"filtered_resps":["x"],"filter":"none","metrics":["exact_match"],"doc_hash":"a","prompt_hash":"b","target_hash":"c","exact_match":1.0}` + "\n",
@@ -162,20 +163,21 @@ func fuzz(f *testing.F, format string) {
 	})
 }
 
-func FuzzItems(f *testing.F)         { fuzz(f, "items") }
-func FuzzLMEval(f *testing.F)        { fuzz(f, "lm-eval") }
-func FuzzInspect(f *testing.F)       { fuzz(f, "inspect") }
-func FuzzGarak(f *testing.F)         { fuzz(f, "garak") }
-func FuzzPromptfoo(f *testing.F)     { fuzz(f, "promptfoo") }
-func FuzzSklearn(f *testing.F)       { fuzz(f, "sklearn") }
-func FuzzEvidently(f *testing.F)     { fuzz(f, "evidently") }
-func FuzzJUnit(f *testing.F)         { fuzz(f, "junit") }
-func FuzzInToto(f *testing.F)        { fuzz(f, "in-toto") }
-func FuzzMLflow(f *testing.F)        { fuzz(f, "mlflow") }
-func FuzzAILuminate(f *testing.F)    { fuzz(f, "ailuminate") }
-func FuzzDeepeval(f *testing.F)      { fuzz(f, "deepeval") }
-func FuzzHELM(f *testing.F)          { fuzz(f, "helm") }
-func FuzzEveryEvalEver(f *testing.F) { fuzz(f, "every-eval-ever") }
-func FuzzRagas(f *testing.F)         { fuzz(f, "ragas") }
-func FuzzOpenAIEvals(f *testing.F)   { fuzz(f, "openai-evals") }
-func FuzzHuggingFace(f *testing.F)   { fuzz(f, "huggingface") }
+func FuzzItems(f *testing.F)            { fuzz(f, "items") }
+func FuzzDriftSensitivity(f *testing.F) { fuzz(f, "drift-sensitivity") }
+func FuzzLMEval(f *testing.F)           { fuzz(f, "lm-eval") }
+func FuzzInspect(f *testing.F)          { fuzz(f, "inspect") }
+func FuzzGarak(f *testing.F)            { fuzz(f, "garak") }
+func FuzzPromptfoo(f *testing.F)        { fuzz(f, "promptfoo") }
+func FuzzSklearn(f *testing.F)          { fuzz(f, "sklearn") }
+func FuzzEvidently(f *testing.F)        { fuzz(f, "evidently") }
+func FuzzJUnit(f *testing.F)            { fuzz(f, "junit") }
+func FuzzInToto(f *testing.F)           { fuzz(f, "in-toto") }
+func FuzzMLflow(f *testing.F)           { fuzz(f, "mlflow") }
+func FuzzAILuminate(f *testing.F)       { fuzz(f, "ailuminate") }
+func FuzzDeepeval(f *testing.F)         { fuzz(f, "deepeval") }
+func FuzzHELM(f *testing.F)             { fuzz(f, "helm") }
+func FuzzEveryEvalEver(f *testing.F)    { fuzz(f, "every-eval-ever") }
+func FuzzRagas(f *testing.F)            { fuzz(f, "ragas") }
+func FuzzOpenAIEvals(f *testing.F)      { fuzz(f, "openai-evals") }
+func FuzzHuggingFace(f *testing.F)      { fuzz(f, "huggingface") }

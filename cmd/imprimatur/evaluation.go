@@ -14,6 +14,7 @@ type evalCmd struct {
 	Record evalRecordCmd `cmd:"" aliases:"add" help:"Record an evaluation with its evidence."`
 	Show   evalShowCmd   `cmd:"" help:"Show an evaluation."`
 	List   evalListCmd   `cmd:"" help:"List evaluations, newest first."`
+	Drift  evalDriftCmd  `cmd:"" help:"Replay known shifts and count what a monitor of drift sees."`
 }
 
 type evalRecordCmd struct {
