@@ -32,6 +32,20 @@ func OpenBlobs(folder string) (*Blobs, error) {
 // Put keeps what r gives and returns its digest and size once it is durable.
 // Bytes that are there already are kept once.
 func (b *Blobs) Put(ctx context.Context, r io.Reader) (digest string, size int64, err error) {
+	return b.put(ctx, r, "")
+}
+
+// PutAs is Put of bytes that must have a digest. The error wraps [ErrBlob] when
+// they have another, and then nothing is kept.
+func (b *Blobs) PutAs(ctx context.Context, digest string, r io.Reader) error {
+	if _, err := b.path(digest); err != nil {
+		return err
+	}
+	_, _, err := b.put(ctx, r, digest)
+	return err
+}
+
+func (b *Blobs) put(ctx context.Context, r io.Reader, want string) (digest string, size int64, err error) {
 	tmp, err := os.CreateTemp(b.folder, "incoming-*")
 	if err != nil {
 		return "", 0, fmt.Errorf("keeping a blob: %w", err)
@@ -44,6 +58,9 @@ func (b *Blobs) Put(ctx context.Context, r io.Reader) (digest string, size int64
 		return "", 0, fmt.Errorf("keeping a blob: %w", err)
 	}
 	name := hex.EncodeToString(h.Sum(nil))
+	if want != "" && want != "sha256:"+name {
+		return "", 0, fmt.Errorf("%w: what came for %s is sha256:%s", ErrBlob, want, name)
+	}
 	path := filepath.Join(b.folder, name[:2], name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", 0, fmt.Errorf("keeping a blob: %w", err)
@@ -87,6 +104,35 @@ func (b *Blobs) Open(digest string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("opening a blob: %w", err)
 	}
 	return &checkedReader{f: f, h: sha256.New(), want: strings.TrimPrefix(digest, "sha256:")}, nil
+}
+
+// Blob is an open blob of which any part can be read. Its bytes are not checked:
+// whoever relies on them hashes them.
+type Blob struct {
+	io.ReaderAt
+	io.Closer
+	Size int64
+}
+
+// At opens a blob for reading in any order. The error wraps [ErrNotFound] when
+// it is not there.
+func (b *Blobs) At(digest string) (Blob, error) {
+	path, err := b.path(digest)
+	if err != nil {
+		return Blob{}, err
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Blob{}, fmt.Errorf("%w: blob %s", ErrNotFound, digest)
+	}
+	if err != nil {
+		return Blob{}, fmt.Errorf("opening a blob: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return Blob{}, errors.Join(fmt.Errorf("opening a blob: %w", err), f.Close())
+	}
+	return Blob{f, f, info.Size()}, nil
 }
 
 func (b *Blobs) path(digest string) (string, error) {

@@ -206,3 +206,38 @@ func TestBlobsNeedAFolder(t *testing.T) {
 		t.Errorf("opening a file as a folder: %v", err)
 	}
 }
+
+func TestBlobUnderAnotherDigestIsNotKept(t *testing.T) {
+	b, folder := newBlobs(t)
+	if err := b.PutAs(t.Context(), digestOfNothing, strings.NewReader("abc")); !errors.Is(err, store.ErrBlob) || !strings.Contains(err.Error(), digestOfABC) {
+		t.Errorf("abc was put under another digest: %v", err)
+	}
+	if err := b.PutAs(t.Context(), "sha256:12", strings.NewReader("abc")); err == nil {
+		t.Error("abc was put under what is no digest")
+	}
+	if got := files(t, folder); len(got) != 0 {
+		t.Errorf("it left %q behind", got)
+	}
+	if err := b.PutAs(t.Context(), digestOfABC, strings.NewReader("abc")); err != nil || !b.Has(digestOfABC) {
+		t.Errorf("abc under its own digest: %v", err)
+	}
+}
+
+func TestBlobIsReadInAnyOrder(t *testing.T) {
+	b, _ := newBlobs(t)
+	if _, err := b.At(digestOfABC); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a blob that is not there is opened: %v", err)
+	}
+	if err := b.PutAs(t.Context(), digestOfABC, strings.NewReader("abc")); err != nil {
+		t.Fatal(err)
+	}
+	at, err := b.At(digestOfABC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.Close()
+	var got [2]byte
+	if _, err := at.ReadAt(got[:], 1); err != nil || string(got[:]) != "bc" || at.Size != 3 {
+		t.Errorf("the last two of %d bytes are %q, %v", at.Size, got, err)
+	}
+}
