@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"imprimatur.dev/record"
 )
@@ -310,11 +309,19 @@ func (c *collector) evaluationsBy(artifact record.Digest) ([]record.Recorded[rec
 }
 
 // anchor reads what is known of the model that the use case names for a first
-// release to be compared with.
+// release to be compared with: the one that it named when the release was
+// proposed, so that naming another for the next stops nothing that runs; where
+// it named none, the first that it named later.
 func (c *collector) anchor() error {
-	artifact := c.d.UseCase.Record.Anchor
-	if artifact == "" {
-		return nil
+	stated, err := All[record.UseCase](c, record.KeyUseCase(c.d.Release.Record.Context.UseCase))
+	var artifact record.Digest
+	for _, u := range stated {
+		if u.Index <= c.d.Release.Index || artifact == "" {
+			artifact = u.Record.Anchor
+		}
+	}
+	if err != nil || artifact == "" {
+		return err
 	}
 	known, err := c.evaluationsBy(artifact)
 	c.d.Anchor = &record.AnchorFacts{Artifact: artifact, Evaluations: known}
@@ -422,79 +429,4 @@ func (c *collector) baseline(id string) error {
 	}
 	c.d.Baselines = append(c.d.Baselines, base)
 	return nil
-}
-
-// persons reads every principal that was named, workloads' owners and the
-// authors of code included.
-func (c *collector) persons() error {
-	for _, r := range c.d.Runs {
-		if err := c.author(r.Record.Code.Author); err != nil {
-			return err
-		}
-	}
-	c.d.People = map[string]record.Person{}
-	queue := slices.Sorted(maps.Keys(c.people))
-	for len(queue) > 0 {
-		name := queue[0]
-		queue = queue[1:]
-		if _, done := c.d.People[name]; done {
-			continue
-		}
-		p, err := PersonOf(c, name)
-		if err != nil {
-			return err
-		}
-		if p.Principal.Name == "" {
-			continue
-		}
-		c.d.People[name] = p
-		if p.Principal.Owner != "" {
-			queue = append(queue, p.Principal.Owner)
-		}
-	}
-	return nil
-}
-
-// author names the principals whom a commit's author means: by name or by
-// address, also when it is written "Name <address>".
-func (c *collector) author(author string) error {
-	if author == "" {
-		return nil
-	}
-	address := author
-	if _, rest, ok := strings.Cut(author, "<"); ok {
-		address, _, _ = strings.Cut(rest, ">")
-	}
-	c.names(strings.ToLower(author), strings.ToLower(address))
-	claimed, err := All[record.Principal](c, record.KeyEmail(address))
-	for _, p := range claimed {
-		c.names(p.Record.Name)
-	}
-	return err
-}
-
-// PersonOf returns a principal with its current role bindings; the zero Person
-// when it was never enrolled.
-func PersonOf(src Source, name string) (record.Person, error) {
-	p, ok, err := Last[record.Principal](src, record.KeyPrincipal(name))
-	if err != nil || !ok {
-		return record.Person{}, err
-	}
-	bindings, err := All[record.Role](src, record.KeyRoles(name))
-	return record.Person{Principal: p.Record, Roles: currentRoles(bindings)}, err
-}
-
-// currentRoles keeps the newest binding of each role and team, in the order in
-// which they were first bound.
-func currentRoles(bindings []record.Recorded[record.Role]) []record.Role {
-	var out []record.Role
-	for _, b := range bindings {
-		i := slices.IndexFunc(out, func(r record.Role) bool { return r.Role == b.Record.Role && r.Team == b.Record.Team })
-		if i < 0 {
-			out = append(out, b.Record)
-		} else {
-			out[i] = b.Record
-		}
-	}
-	return out
 }

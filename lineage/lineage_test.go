@@ -157,6 +157,18 @@ func TestCollectGathersTheEvaluationsOfWhatItIsComparedWith(t *testing.T) {
 	if diff := cmp.Diff(d, again); diff != "" {
 		t.Errorf("the entries give another dossier:\n%s", diff)
 	}
+	// Another anchor is for the releases to come.
+	use.Anchor = verifytest.Digest("another")
+	s.State("mona", use)
+	if d, _ := collect(t, s, s.Second); d.Anchor.Artifact != s.Base {
+		t.Errorf("the release is compared with an anchor that was named after it, %s", d.Anchor.Artifact)
+	}
+	changed := d.Release.Record
+	changed.Authority.Secrets = nil
+	again, _ = collect(t, s, s.Propose("tess", changed))
+	if again.Anchor.Artifact != use.Anchor || len(again.Anchor.Evaluations) != 0 {
+		t.Errorf("the next release is compared with %+v", again.Anchor)
+	}
 }
 
 func TestCollectSaysWhatItCannotDo(t *testing.T) {

@@ -32,31 +32,32 @@
 //
 // An entry under evaluations is a requirement:
 //
-//	- category: accuracy                    # accuracy, safety, drift or misuse
-//	  suite: holdout
-//	  metric: recall
-//	  slice: { sex: f }                     # the metric of exactly this slice; else of all items
-//	  require: lower95 >= 0.85              # value, lower95 or upper95; >=, <=, >, < or ==
-//	  interval: clopper-pearson             # of a proportion from its counts; else wilson
-//	  tries: { atMost: 10 }                 # evaluations on one held-out set
-//	  with: accuracy/helpful/answer_rate    # counts only while that gate passes
-//	  versusProduction: { noWorseThan: 0.01, first: anchor, regressions: 0.05 }
-//	  minSamples: 500                       # of every metric that is judged
-//	  freshFor: 30d
-//	  assurance: signed-run                 # claimed, imported (the default) or signed-run
-//	  mode: enforce                         # or advise
-//	  name: sensitivity                     # of the gate
-//	- category: safety
-//	  suite: garak
-//	  metric: attack_success_rate
-//	  over: language                        # every slice of one dimension
-//	  minSlices: 5
-//	  require: upper95 <= 0.02
-//	- category: drift
-//	  suite: monitor
-//	  metric: ks
-//	  over: feature
-//	  alarm: { alpha: 0.05 }                # in the place of require
+//	evaluations:
+//	  - category: accuracy                  # accuracy, safety, drift or misuse
+//	    suite: holdout
+//	    metric: recall
+//	    slice: { sex: f }                   # the metric of exactly this slice; else of all items
+//	    require: lower95 >= 0.85            # value, lower95 or upper95; >=, <=, >, < or ==
+//	    interval: clopper-pearson           # of a proportion from its counts; else wilson
+//	    tries: { atMost: 10 }               # evaluations on one held-out set
+//	    with: accuracy/helpful/answer_rate  # counts only while that gate passes
+//	    versusProduction: { noWorseThan: 0.01, first: anchor, regressions: 0.05 }
+//	    minSamples: 500                     # of every metric that is judged
+//	    freshFor: 30d
+//	    assurance: signed-run               # claimed, imported (the default) or signed-run
+//	    mode: enforce                       # or advise
+//	    name: sensitivity                   # of the gate
+//	  - category: safety
+//	    suite: garak
+//	    metric: attack_success_rate
+//	    over: language                      # every slice of one dimension
+//	    minSlices: 5
+//	    require: upper95 <= 0.02
+//	  - category: drift
+//	    suite: monitor
+//	    metric: ks
+//	    over: feature
+//	    alarm: { alpha: 0.05 }              # in the place of require
 //
 // It is judged by the newest complete evaluation of the release's artifact,
 // among those the release names, that has the metric.
@@ -107,10 +108,11 @@
 // numbers say which, and why not item by item.
 //
 // Production is judged by the evaluation on the same data that its own release
-// names; else by a later one on it, as good as the policy asks of this release
-// and not by its trainer. Where nothing is in production, first says what to do:
+// names; else by another on it, as good as the policy asks of this release and
+// not by its trainer, the newest of those known when the release was proposed.
+// Where nothing is in production, first says what to do:
 // anchor, the default, compares in the same way with the model that the use case
-// names as its anchor, and is missing where it names none; apart passes, and the
+// named as its anchor when the release was proposed, and is missing where it names none; apart passes, and the
 // verdict bears the mark "first release: compared with nothing", or, where
 // another release ran before, "compared with nothing".
 //

@@ -260,6 +260,7 @@ func FuzzLoad(f *testing.F) {
 		text, _ := Ready(name)
 		f.Add(text)
 	}
+	f.Add([]byte(twenty))
 	f.Add([]byte("a: &x [*x]\n---\n"))
 	f.Add([]byte("apiVersion: imprimatur/v1\nkind: Policy\nname: x\ntiers: {low: {expressions: [{name: a, message: b, cel: |\n a\n}]}}"))
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -87,13 +87,17 @@ func (j *judge) rival(e *Requirement) (*rival, record.Gate) {
 // choose takes the rival's evaluation on the same data: one that its own release
 // names, else a later one. Anybody may have recorded the latter, also one who
 // would like the rival to look bad: it counts as an evaluation of the release
-// itself would.
+// itself would. What was known when the release was proposed goes before what
+// came after, so that evaluating the rival again stops nothing that runs.
 func (j *judge) choose(e *Requirement, f *found, r *rival) {
 	data := f.evaluation.Record.Dataset
 	r.found = newest(e, r.named, r.artifact, func(x *record.Recorded[record.Evaluation]) bool { return x.Record.Dataset == data })
-	if r.evaluation == nil {
+	for _, proposed := range []bool{true, false} {
+		if r.evaluation != nil {
+			break
+		}
 		r.found = newest(e, r.others, r.artifact, func(x *record.Recorded[record.Evaluation]) bool {
-			return x.Record.Dataset == data && !x.Record.Ran.After(j.at) && j.trainedBy(x.Actor) == "" &&
+			return x.Record.Dataset == data && (!proposed || x.Index < j.d.Release.Index) && !x.Record.Ran.After(j.at) && j.trainedBy(x.Actor) == "" &&
 				slices.Index(assurances, x.Record.Assurance) >= slices.Index(assurances, e.Assurance)
 		})
 	}

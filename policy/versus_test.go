@@ -146,6 +146,23 @@ func TestWhatCannotBePaired(t *testing.T) {
 	}
 }
 
+// The same names of items in other data are other items, and a bit beyond the
+// last item is none.
+func TestPairsAreOfTheSameData(t *testing.T) {
+	p := mustLoad(t, minimal(comparing))
+	d := p.Example("high", noon)
+	pairsOf(d, 0, 0)
+	d.Evaluations[0].Record.Dataset = exampleDigest("x")
+	expect(t, p, d, versusGate, record.Inconclusive, "not comparable: production was evaluated on the dataset")
+	d = p.Example("high", noon)
+	outcomesOf(&d.Evaluations[0].Record, strings.Repeat("1", 998)+"0")
+	outcomesOf(&d.Baselines[0].Evaluations[0].Record, strings.Repeat("1", 999))
+	expect(t, p, d, versusGate, record.Pass, "of 999 items it lost 1 and gained 0")
+	m := metricOf(d, "holdout")
+	m.Outcomes[124] ^= 1<<5 | 1<<7 // of item 997, and of none
+	expect(t, p, d, versusGate, record.Pass, "the outcome of every item is not known for both")
+}
+
 // Counting discordant pairs by bits gives what looking at each item gives.
 func TestPairedCountingIsCountingEveryItem(t *testing.T) {
 	p := mustLoad(t, minimal(comparing))
@@ -277,6 +294,15 @@ func TestProductionIsEvaluatedOnTheFreshSet(t *testing.T) {
 	d.Baselines[0].Others[0] = again
 	g := gateOf(t, p.Evaluate(d, noon), versusGate)
 	if math.Abs(*g.Numbers.Production-0.5) > 1e-9 {
+		t.Errorf("production is taken to be %v", *g.Numbers.Production)
+	}
+	// So does what was known when the release was proposed.
+	d.Evaluations[0].Record.Dataset, again.Record.Dataset, again.Index = fresh, fresh, d.Release.Index-1
+	later := again
+	later.Index, later.Record.Ran, later.Record.Metrics = d.Release.Index+1, noon, []record.Metric{{Name: "accuracy"}}
+	counts(&later.Record.Metrics[0], 999, 1000)
+	d.Baselines[0].Others = []record.Recorded[record.Evaluation]{again, later}
+	if g := gateOf(t, p.Evaluate(d, noon), versusGate); *g.Numbers.Production != 0.1 {
 		t.Errorf("production is taken to be %v", *g.Numbers.Production)
 	}
 }

@@ -34,8 +34,8 @@ type Dossier struct {
 	// Baselines are the releases that this one can be compared with: those that
 	// it replaced, and the one that is live in the line now.
 	Baselines []Baseline
-	// Anchor is what the first release of a line can be compared with; nil where
-	// the use case names none.
+	// Anchor is what the first release of a line can be compared with, as the use
+	// case named it when the release was proposed; nil where it names none.
 	Anchor *AnchorFacts
 	// People are the principals whom the facts name, with their roles.
 	People map[string]Person
