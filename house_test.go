@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"record":     {},
 	"statistics": {},
 	"catalogue":  {},
+	"commitment": {"record"},
 	"drift":      {"record", "statistics"},
 	"authority":  {"record"},
 	"lineage":    {"record"},
@@ -50,13 +51,13 @@ var mayImport = map[string][]string{
 }
 
 var belowRegistry = []string{
-	"record", "statistics", "catalogue", "drift", "authority", "lineage", "policy", "wire",
+	"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy", "wire",
 	"evidence", "artifact", "attest", "ledger", "verify", "store",
 }
 
 // Rooms that do no I/O and know no clock: the same input gives the same answer
 // on a server today and on an auditor's laptop years later.
-var pureRooms = []string{"record", "statistics", "catalogue", "drift", "authority", "lineage", "policy"}
+var pureRooms = []string{"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy"}
 
 // Files that may import encoding/json, each with its reason.
 var mayUseEncodingJSON = map[string]string{}

@@ -71,7 +71,7 @@ func (c *collector) entries() []Entry {
 }
 
 func (c *collector) collect(release string) error {
-	steps := []func() error{c.context, c.lineage, c.evaluations, c.anchor, c.approvals, c.exceptions, c.history, c.persons}
+	steps := []func() error{c.context, c.lineage, c.evaluations, c.heldOut, c.anchor, c.approvals, c.exceptions, c.history, c.persons}
 	if err := c.release(release); err != nil {
 		return err
 	}
@@ -265,7 +265,11 @@ func (c *collector) datasets(traced []record.Digest) error {
 			c.names(w.Actor)
 		}
 		c.names(set.Actor)
-		c.d.Datasets = append(c.d.Datasets, record.DatasetFacts{Dataset: set, Approvals: words})
+		facts := record.DatasetFacts{Dataset: set, Approvals: words}
+		if facts.Committed, err = c.committed(digest); err != nil {
+			return err
+		}
+		c.d.Datasets = append(c.d.Datasets, facts)
 	}
 	return nil
 }

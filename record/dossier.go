@@ -23,6 +23,9 @@ type Dossier struct {
 	Runs        []Recorded[Run]
 	Datasets    []DatasetFacts
 	Evaluations []Recorded[Evaluation]
+	// HeldOut are the datasets that these were made on, in the order of their
+	// digests.
+	HeldOut []HeldOutFacts
 	// Approvals are those of the whole line, oldest first, each with what the
 	// approver saw.
 	Approvals  []ApprovalFacts
@@ -47,6 +50,18 @@ type Dossier struct {
 type DatasetFacts struct {
 	Dataset   Recorded[Dataset]
 	Approvals []Recorded[DataApproval]
+	// Committed are the statements that carry a commitment to its items, oldest
+	// first; what was committed to after the release was proposed is here too.
+	Committed []Recorded[Dataset]
+}
+
+// HeldOutFacts are what is known of a dataset that the release was evaluated on.
+type HeldOutFacts struct {
+	Digest Digest
+	// Stated are all statements of it, oldest first.
+	Stated []Recorded[Dataset]
+	// Overlaps say what it has in common with other datasets, oldest first.
+	Overlaps []Recorded[Overlap]
 }
 
 // ApprovalFacts is an approval with the digests and the authority of the
