@@ -25,7 +25,7 @@ import (
 // Trials that share no row, of one shift, are independent and given as counts.
 // Others are not: see [DriftSensitivity.worth].
 var driftSensitivityFormat = importer{
-	format: "drift-sensitivity", version: 1, accepts: "imprimatur drift-sensitivity/v1, as imprimatur eval drift writes it",
+	format: "drift-sensitivity", version: 1, accepts: "drift-sensitivity/v1, as imprimatur eval drift writes it",
 	match: func(h *head) string {
 		if strings.HasPrefix(h.one().text("imprimatur"), "drift-sensitivity/") {
 			return "replay"

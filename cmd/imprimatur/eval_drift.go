@@ -47,6 +47,8 @@ The usual shifts are a quarter and half a standard deviation of every number, th
   missing:age:0.05      5 % of the rows without a value
   swap:colour:red:blue  red for blue and blue for red; in half of the rows with :0.5 at the end
 
+No monitor of distributions sees the exchange of two categories that are equally frequent.
+
 Settings are those of the monitor that ships with the release, with any of these members:
 
   {"alpha": 0.01, "correction": "holm", "minCount": 50, "bins": 10, "psiLimit": 0.05, "missingLimit": 0.02,
@@ -131,11 +133,19 @@ func (c *evalDriftCmd) replay(a *app) (*evidence.DriftSensitivity, error) {
 		return nil, wrongf("%s: %w", c.Reference, err)
 	}
 	if len(shifts) == 0 {
-		shifts = drift.KnownShifts(f.Baseline)
+		// Of categories that are equally frequent none is the most frequent.
+		shifts = slices.DeleteFunc(drift.KnownShifts(f.Baseline), func(x drift.Shift) bool {
+			return x.Kind == drift.ShiftSwap && x.From == x.To
+		})
 	}
 	f.Replay = drift.Replay{Window: c.Window, Repeats: c.Repeats, Seed: orElse(c.Seed, string(f.HeldBack.Digest))}
+	if c.Window < 1 || c.Window > f.HeldBack.Rows {
+		e := wrongf("a window of %s cannot be drawn from the %s of %s", count(c.Window, "row"), count(f.HeldBack.Rows, "row"), c.Heldback)
+		e.hint = "say with --window how many rows the monitor will see at a time"
+		return nil, e
+	}
 	if c.Repeats == 0 {
-		f.Replay.Repeats = min(1000, max(1, f.HeldBack.Rows/max(1, c.Window)))
+		f.Replay.Repeats = min(1000, f.HeldBack.Rows/c.Window)
 	}
 	return f, replayShifts(a, f, reference, heldback, shifts)
 }

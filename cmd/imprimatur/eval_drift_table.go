@@ -152,14 +152,20 @@ func (t *tableRules) sample(ctx context.Context, path string, columns []tableCol
 		x.Numbers = append(pad(x.Numbers, row-1, math.NaN()), v)
 		return nil
 	})
+	if err != nil {
+		return drift.Sample{}, err
+	}
 	for i := range found {
+		if found[i].Labels == nil && found[i].Numbers == nil {
+			return drift.Sample{}, wrongf("%s has no column %q, which the reference has", path, columns[i].name)
+		}
 		if columns[i].kind == drift.Categorical {
 			found[i].Labels = pad(found[i].Labels, rows, "")
 		} else {
 			found[i].Numbers = pad(found[i].Numbers, rows, math.NaN())
 		}
 	}
-	return drift.Sample{Columns: found}, err
+	return drift.Sample{Columns: found}, nil
 }
 
 func pad[T any](values []T, n int, with T) []T {
