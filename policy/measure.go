@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/statistics"
@@ -55,15 +56,15 @@ func (e *Requirement) worse(a, b *measurement) bool {
 // reason says in a sentence how the measurement stands to the bound.
 func (x *measurement) reason(e *Requirement, f *found) string {
 	m := x.metric
-	limit := e.Bound.Operator + " " + number(e.Bound.Threshold)
-	switch x.result {
-	case record.Inconclusive:
+	if x.result == record.Inconclusive {
 		return fmt.Sprintf("%s gives %s = %s without counts, a standard error or an interval, so %s is not known.", f.id(), m.Label(), rounded(m.Value), e.Bound.Statistic)
-	case record.Pass:
-		return fmt.Sprintf("%s of %s is %s, which is %s (%s).", e.stated(), m.Label(), rounded(x.measured), limit, x.ground())
 	}
-	reason := fmt.Sprintf("%s of %s is %s, which is not %s (%s).", e.stated(), m.Label(), rounded(x.measured), limit, x.ground())
-	if e.Bound.Statistic != record.StatValue && e.Bound.Holds(m.Value) {
+	which := ", which is "
+	if x.result != record.Pass {
+		which = ", which is not "
+	}
+	reason := e.stated() + " of " + m.Label() + " is " + rounded(x.measured) + which + e.Bound.Operator + " " + number(e.Bound.Threshold) + " (" + x.ground() + ")."
+	if x.result != record.Pass && e.Bound.Statistic != record.StatValue && e.Bound.Holds(m.Value) {
 		reason += " The value itself meets the limit: more samples may show that the model does."
 	}
 	return reason
@@ -83,14 +84,14 @@ func (e *Requirement) stated() string {
 // ground says in brackets what a comparison rests on.
 func (x *measurement) ground() string {
 	m := x.metric
-	from := fmt.Sprintf("%s = %s from %d samples", m.Name, rounded(m.Value), m.N)
+	from := m.Name + " = " + rounded(m.Value) + " from " + strconv.Itoa(m.N) + " samples"
 	if m.Clusters > 0 {
-		from += fmt.Sprintf(" in %d clusters", m.Clusters)
+		from += " in " + strconv.Itoa(m.Clusters) + " clusters"
 	}
 	if x.method == methodNone {
 		return from + ", without an interval"
 	}
-	return fmt.Sprintf("%s, between %s and %s by the %s method", from, rounded(x.interval.Lower), rounded(x.interval.Upper), x.method)
+	return from + ", between " + rounded(x.interval.Lower) + " and " + rounded(x.interval.Upper) + " by the " + x.method + " method"
 }
 
 // numbers are what the gate shows.
