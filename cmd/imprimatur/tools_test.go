@@ -100,13 +100,15 @@ var readings = []struct {
 }{
 	{[]string{"items.csv"}, "accuracy/items", same("accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "brier", "log_loss")},
 	{
-		[]string{"predictions.csv", "confusion_matrix.json", "classification_report.json"}, "accuracy/classification",
+		[]string{"predictions.csv", "confusion_matrix.json", "classification_report.json"},
+		"accuracy/classification",
 		same("accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "brier", "log_loss"),
 	},
 	{[]string{"confusion_matrix.json"}, "accuracy/classification", same("accuracy", "precision", "recall", "specificity", "f1")},
 	{[]string{"classification_report.json"}, "accuracy/classification", same("accuracy", "precision", "recall", "f1")},
 	{
-		[]string{"mlflow-run.json", "eval_results_table.json"}, "accuracy/mlflow",
+		[]string{"mlflow-run.json", "eval_results_table.json"},
+		"accuracy/mlflow",
 		map[string]string{
 			"accuracy": "accuracy_score", "precision": "precision_score", "recall": "recall_score", "f1": "f1_score",
 			"roc_auc": "roc_auc", "log_loss": "log_loss",
@@ -178,6 +180,7 @@ func readFile(t *testing.T, folder, name string) []byte {
 	return raw
 }
 
+// bridge records what the tools wrote: record CATEGORY/SUITE FILES... [--expected N].
 func bridge(ts *testscript.TestScript, neg bool, args []string) {
 	category, suite, _ := strings.Cut(args[0], "/")
 	run := record.EvaluationRun{Category: record.Category(category), Suite: suite, Finished: record.Millis(time.Now().UTC())}

@@ -3,6 +3,7 @@ under OUT/evidence
 
     drift.json           a snapshot, the format of 0.7 and later: Kolmogorov and
                          Smirnov's test of every feature
+    drift-shifted.json   the same of data whose sizes were measured in other units
     drift-legacy.json    a report, the format of 0.6 and before: the population
                          stability index of every feature
     drift-expected.json  Evidently's own values: the least p, the greatest index,
@@ -33,8 +34,14 @@ def main(out: pathlib.Path) -> None:
 
     shape = DataDefinition(numerical_columns=list(reference.columns))
     report = Report([RowCount(), DataDriftPreset(method="ks", threshold=0.05)])
-    snapshot = report.run(Dataset.from_pandas(current, shape), Dataset.from_pandas(reference, shape))
-    snapshot.save_json(str(evidence / "drift.json"))
+
+    def compare(with_: pd.DataFrame, name: str):
+        snapshot = report.run(Dataset.from_pandas(with_, shape), Dataset.from_pandas(reference, shape))
+        snapshot.save_json(str(evidence / name))
+        return snapshot
+
+    snapshot = compare(current, "drift.json")
+    compare(current.assign(**{c: current[c] * 1.5 for c in ("mean radius", "mean perimeter")}), "drift-shifted.json")
 
     legacy = LegacyReport([LegacyDrift(stattest="psi", stattest_threshold=0.25)])
     legacy.run(reference_data=reference, current_data=current)
