@@ -156,6 +156,10 @@ func numbersOfTools(t *testing.T, folder string) {
 		if suite := string(e.Category) + "/" + e.Suite; suite != r.suite || e.Incomplete != "" || e.Counts.Errors != 0 || len(e.Import.Unknown) != 0 {
 			t.Errorf("%s: %s, incomplete %q, counts %+v, unknown %q", name, suite, e.Incomplete, e.Counts, e.Import.Unknown)
 		}
+		// The others write no time with a zone.
+		if timed := []string{"mlflow-run.json", "robustness.xml", "prompts.json", "redteam.json"}; slices.Contains(timed, r.files[0]) == e.Ran.IsZero() {
+			t.Errorf("%s: ran %v", name, e.Ran)
+		}
 		for _, c := range e.Import.Checks {
 			if !c.OK {
 				t.Errorf("%s: the check %s fails: %v and %v", name, c.Name, c.Reported, c.Recomputed)
