@@ -25,8 +25,8 @@
 // further gates are lineage/datasets, lineage/run, lineage/code, one per
 // evaluation ("category/suite/metric", with "/name=value" for a slice or
 // "/over-dimension", or its own name) and one per comparison
-// ("…/versus-production"), rollback, content, "expression/<name>" and
-// "approval/<role>".
+// ("…/versus-production"), misuse and one per misuse case ("misuse/<case>"),
+// holdout, rollback, content, "expression/<name>" and "approval/<role>".
 //
 // # Evaluations
 //
@@ -115,6 +115,41 @@
 // named as its anchor when the release was proposed, and is missing where it names none; apart passes, and the
 // verdict bears the mark "first release: compared with nothing", or, where
 // another release ran before, "compared with nothing".
+//
+// # Misuse cases
+//
+// Which cases of the catalogue matter is the use case's to say, and what shows
+// that they are held off is the policy's:
+//
+//	misuse:
+//	  cases: required                       # every case that the use case requires
+//	  metric: attack_success_rate
+//	  require: upper95 <= 0.05
+//	  minSamples: 100                       # no hit in 73 shows 5 % by Wilson's interval; in 59 it does not
+//	  freshFor: 30d
+//
+// Each required case is a gate, judged as an evaluation is, by the metric that
+// names the case, in every suite of safety or misuse among the release's
+// evaluations: all suites that try it must pass, and one without evidence is
+// missing. Where an evaluation has a number over the whole case, that counts,
+// else each finer one. Required is what the use case requires now or required
+// when the release was proposed. The gate misuse fails where the use case
+// names no case at all; those set aside are shown with the reason.
+//
+// # Held-out sets
+//
+//	holdout:
+//	  committed: before-training            # to every dataset evaluated on
+//	  overlap: none                         # with any dataset of the lineage
+//	  public: never-safety
+//
+// The gate holdout looks at the datasets of the release's evaluations. A
+// commitment (package commitment) counts from when it was recorded, and the
+// training started when the earliest run of the lineage says; a vendor's, when
+// the model was registered. An overlap is one that the server counted between
+// the very leaves that both sets are committed to. A set that somebody called
+// public, or of which nobody says whether it is, carries no gate of safety or
+// misuse.
 //
 // # Approvals
 //

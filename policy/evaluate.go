@@ -92,6 +92,10 @@ func (j *judge) judgeAll() {
 		j.add(gateCode, t.Mode, j.code())
 	}
 	j.evaluations()
+	j.misuse()
+	if t.Holdout != nil {
+		j.add(gateHoldout, t.Mode, j.holdout())
+	}
 	if t.Rollback {
 		j.add(gateRollback, t.Mode, j.rollback())
 	}
@@ -125,7 +129,7 @@ func (j *judge) add(name, mode string, g record.Gate) {
 
 // finish completes a gate's result, and lets a waiver speak.
 func (j *judge) finish(name, mode string, g record.Gate) record.Gate {
-	g.Name, g.Rule, g.Mode = name, j.tier.rules[name], mode
+	g.Name, g.Rule, g.Mode = name, j.tier.rule(name), mode
 	if g.Result != record.Pass {
 		g = j.waive(g)
 	}

@@ -69,6 +69,9 @@ func (e *Requirement) judges(m *record.Metric) bool {
 	if m.Name != e.Metric {
 		return false
 	}
+	if e.misuseCase != "" {
+		return m.Case == e.misuseCase
+	}
 	if e.Over != "" {
 		return len(m.Slice) == 1 && m.Slice[e.Over] != ""
 	}

@@ -29,6 +29,8 @@ func (p *Policy) Example(tier string, at time.Time) *record.Dossier {
 	x.people()
 	x.lineage()
 	x.evaluations()
+	x.misuse()
+	x.heldOut()
 	x.release()
 	x.production()
 	x.approvals()
@@ -132,6 +134,7 @@ func (x *example) release() {
 		Context: record.Context{
 			UseCase: d.UseCase.Record.Ref(), Tier: x.tier.Name, Environment: "production", Owner: "pat",
 			Policy: record.PolicyRef{Name: x.policy.Name, Digest: x.policy.Digest},
+			Misuse: d.UseCase.Record.RequiredMisuse(),
 		},
 	}
 	d.Release = recorded(x, "pat", "release", r)

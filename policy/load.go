@@ -63,6 +63,8 @@ func (r *reader) tier(key, n *yaml.Node) *Tier {
 		may("evaluations", func(n *yaml.Node) {
 			r.list(n, "evaluations", func(n *yaml.Node) { t.Evaluations = append(t.Evaluations, r.requirement(n)) })
 		}),
+		may("misuse", func(n *yaml.Node) { t.Misuse = r.misuse(n) }),
+		may("holdout", func(n *yaml.Node) { t.Holdout = r.holdout(n) }),
 		may("rollback", func(n *yaml.Node) { t.Rollback = r.oneOf(n, "rollback", "ready") == "ready" }),
 		may("content", func(n *yaml.Node) {
 			r.mapping(n, "content", need("unsafe", func(n *yaml.Node) { t.Content = r.oneOf(n, "unsafe", "forbid") == "forbid" }))

@@ -32,6 +32,12 @@ type Tier struct {
 	// and committed.
 	Datasets, Run, Code bool
 	Evaluations         []Requirement
+	// Misuse is demanded of every misuse case that the use case requires; nil
+	// where the policy asks for none.
+	Misuse *Requirement
+	// Holdout is demanded of the sets that evaluations are made on; nil for
+	// nothing.
+	Holdout *Holdout
 	// Rollback demands a release to go back to.
 	Rollback bool
 	// Content forbids findings in the model's files.
@@ -117,7 +123,8 @@ func (p *Policy) Rank(tier string) (int, bool) {
 	return rank, ok
 }
 
-// Gates returns the names of the gates that a tier judges, in their order.
+// Gates returns the names of the gates that a tier judges, in their order, but
+// for those of the misuse cases, which the use case names: see [Tier.Judges].
 func (t *Tier) Gates() []string {
 	names := []string{gateKnown, gateUseCase, gateEnvironment}
 	optional := []struct {
@@ -134,6 +141,12 @@ func (t *Tier) Gates() []string {
 		if e.Margin != nil {
 			names = append(names, e.Gate+versusSuffix)
 		}
+	}
+	if t.Misuse != nil {
+		names = append(names, gateMisuse)
+	}
+	if t.Holdout != nil {
+		names = append(names, gateHoldout)
 	}
 	if t.Rollback {
 		names = append(names, gateRollback)
@@ -172,6 +185,12 @@ func (t *Tier) describe(policy string) {
 		if e.Margin != nil {
 			rule(e.Gate+versusSuffix, "%s", e.versusSentence())
 		}
+	}
+	if t.Misuse != nil {
+		rule(gateMisuse, misuseRule)
+	}
+	if t.Holdout != nil {
+		rule(gateHoldout, "%s", t.Holdout.sentence())
 	}
 	for _, e := range t.Expressions {
 		rule(expressionPrefix+e.Name, "%s", strings.TrimSuffix(e.Message, "."))

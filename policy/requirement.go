@@ -57,6 +57,8 @@ type Requirement struct {
 	// level is that of the intervals, and widening how much wider they are than
 	// at 95 %.
 	level, widening float64
+	// misuseCase is the case that is judged, for a requirement of a tier's misuse.
+	misuseCase string
 	// with is the index of the requirement that With names.
 	with  int
 	where position

@@ -116,7 +116,7 @@ func (r *reader) expect(n *yaml.Node, c *testCase, p *Policy) {
 		may("gates", func(n *yaml.Node) {
 			c.gates = map[string]record.Result{}
 			r.members(n, "gates", func(key, value *yaml.Node) {
-				if t := p.Tier(c.tier); t != nil && !slices.Contains(t.Gates(), key.Value) && key.Value != gateTier {
+				if t := p.Tier(c.tier); t != nil && !t.Judges(key.Value) && key.Value != gateTier {
 					r.failf(at(key), "tier %s has no gate %q; it has %s", c.tier, key.Value, list(t.Gates()))
 				}
 				c.gates[key.Value] = record.Result(r.oneOf(value, "a result", string(record.Pass), string(record.Fail),

@@ -63,6 +63,8 @@ type Context struct {
 	Environment string    `json:"environment"`
 	Owner       string    `json:"owner"`
 	Policy      PolicyRef `json:"policy"`
+	// Misuse are the misuse cases of which the use case required evidence.
+	Misuse []string `json:"misuse,omitzero"`
 }
 
 // PolicyRef names one immutable version of a policy.
@@ -128,6 +130,10 @@ func (r Release) Validate() error {
 	c.name("context.environment", x.Environment)
 	c.principal("context.owner", x.Owner)
 	c.name("context.policy.name", x.Policy.Name)
+	c.list("context.misuse", len(x.Misuse))
+	for _, m := range x.Misuse {
+		c.name("context.misuse", m)
+	}
 	c.digest("context.policy.digest", x.Policy.Digest)
 	return c.err()
 }

@@ -244,6 +244,7 @@ func faultsOfReleases() []fault {
 		wrong("authority.tools[0].limit", func(r *record.Release) { r.Authority.Tools[0].Limit.Seconds = 0 }),
 		wrong("authority.tools[0].limit", func(r *record.Release) { r.Authority.Tools[0].Limit.Calls = -1 }),
 		wrong("authority.secrets[0].resource", func(r *record.Release) { r.Authority.Secrets = []record.Grant{{Actions: []string{"use"}}} }),
+		wrong("context.misuse", func(r *record.Release) { r.Context.Misuse = []string{"A"} }),
 		wrong("context.useCase", func(r *record.Release) { r.Context.UseCase = "queue" }),
 		wrong("context.tier", func(r *record.Release) { r.Context.Tier = "" }),
 		wrong("context.environment", func(r *record.Release) { r.Context.Environment = "" }),
