@@ -69,10 +69,10 @@ func (c *classes) number(name string) int32 {
 var positives = []string{"1", "true", "yes", "positive", "pos"}
 
 // positive returns the number of the positive class plus one, 0 if it is not
-// known. A setting of the run may name it.
+// known. A setting may name it.
 func (s *suite) positive() int32 {
 	c := s.classes
-	if name := s.in.run.Settings["positive"]; name != "" {
+	if name := s.Settings["positive"]; name != "" {
 		return c.index[name]
 	}
 	for n, name := range c.names {

@@ -15,7 +15,8 @@ import (
 //
 //	{"imprimatur": "items/v1", "suite": "holdout", "category": "accuracy", "expected": 2,
 //	 "tool": {"name": "our-eval", "version": "1.4"}, "ran": "2026-05-01T12:00:00Z",
-//	 "metrics": {"accuracy": {"direction": "higher"}, "loss": {"direction": "lower", "low": 0}}}
+//	 "metrics": {"accuracy": {"direction": "higher"}, "loss": {"direction": "lower", "low": 0}},
+//	 "reported": [{"name": "psi_max", "value": 0.04, "n": 2, "direction": "lower"}]}
 //	{"item": "p-001", "cluster": "clinic-a", "slice": {"sex": "f"}, "metrics": {"accuracy": true, "loss": 0.21}}
 //	{"item": "p-002", "cluster": "clinic-b", "slice": {"sex": "m"}, "error": "timeout"}
 //
@@ -25,7 +26,9 @@ import (
 // null is an item that was asked and gave no answer, and so is each metric of
 // an item with an "error". "skipped": true is an item that was not asked.
 // An item with "label" and "prediction", and with a "score" of the positive
-// class, is classified: see [suite.classify].
+// class, is classified: see [suite.classify]. A "note" is for people. What no
+// item has, such as the largest of several, the header has as "reported", with
+// "stdErr", "lower95" and "upper95" where they are known.
 var itemsFormat = importer{
 	format: "items", version: 1, accepts: "imprimatur items/v1: NDJSON, or CSV with the columns item, cluster, slice.NAME, metric.NAME, outcome, score, label, prediction, error, skipped",
 	match: matchItems,
@@ -150,6 +153,7 @@ func (r *itemReader) header() {
 		low, high float64
 	}
 	var scales []scale
+	var reported []record.Metric
 	d.object(func(member string) bool {
 		switch member {
 		case "imprimatur":
@@ -201,12 +205,17 @@ func (r *itemReader) header() {
 				scales = append(scales, x)
 				return true
 			})
+		case "reported":
+			reported = d.reported()
 		default:
 			return false
 		}
 		return true
 	})
 	r.begin(name, category)
+	for _, m := range reported {
+		r.s.report(m)
+	}
 	for _, x := range scales {
 		r.asked = append(r.asked, x.Name)
 		r.s.describe(x.Metric, x.low, x.high)
@@ -216,6 +225,56 @@ func (r *itemReader) header() {
 	if e.Settings != nil {
 		r.s.Settings = e.Settings
 	}
+}
+
+// reported reads metrics that are given as totals.
+func (d *doc) reported() (out []record.Metric) {
+	d.array(func(int) {
+		m, u := record.Metric{}, record.Uncertainty{Method: "reported"}
+		number := func(into **float64) {
+			if v := d.number(); !math.IsNaN(v) {
+				*into = &v
+			}
+		}
+		d.object(func(member string) bool {
+			switch member {
+			case "name":
+				m.Name = d.text()
+			case "value":
+				m.Value = d.number()
+			case "n":
+				m.N = d.integer()
+			case "slice":
+				m.Slice = map[string]string{}
+				d.settings(m.Slice, "")
+			case "direction":
+				m.Direction = d.text()
+			case "case":
+				m.Case = d.text()
+			case "unit":
+				m.Unit = d.text()
+			case "method":
+				u.Method = d.text()
+			case "stdErr":
+				number(&u.StdErr)
+			case "lower95":
+				number(&u.Lower95)
+			case "upper95":
+				number(&u.Upper95)
+			default:
+				return false
+			}
+			return true
+		})
+		if m.Name == "" {
+			d.refuse("a reported metric has no name")
+		}
+		if u.StdErr != nil || u.Lower95 != nil {
+			m.Reported = &u
+		}
+		out = append(out, m)
+	})
+	return out
 }
 
 func (d *doc) tool() (t record.Tool) {
@@ -284,6 +343,8 @@ func (r *itemReader) member(name string) bool {
 		it.err = d.scalar()
 	case "skipped":
 		it.skipped = d.truth()
+	case "note":
+		d.skip()
 	default:
 		return false
 	}
