@@ -36,7 +36,7 @@ func (c *evalDriftCmd) Help() string {
 and counts in how many of them the monitor breaches: as they are, which are false alarms, and with each known shift, which are detections.
 
   imprimatur eval drift --reference train.csv --heldback holdout.csv --predictions answer --without id --out drift.json
-  imprimatur eval record drift.json --model clinic/triage@3 --dataset clinic/holdout@1
+  imprimatur eval record drift.json --model clinic/triage@3 --dataset clinic/holdout@1 --ran 2026-05-01T12:00:00Z
 
 The usual shifts are a quarter and half a standard deviation of every number, the exchange of the most and the least frequent category, and
 5 % missing. Others are named with --shift:
