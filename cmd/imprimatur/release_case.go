@@ -208,11 +208,11 @@ func numbersRow(n *record.Numbers) []string {
 			try += " of " + strconv.Itoa(n.Tries)
 		}
 	}
-	limit := strings.TrimSpace(strings.Join([]string{statistics[n.Statistic], n.Operator, number(n.Threshold)}, " "))
+	limit := strings.TrimSpace(strings.Join([]string{statisticWords[n.Statistic], n.Operator, number(n.Threshold)}, " "))
 	return []string{number(n.Value), interval, limit, compared, items, try, n.Assurance}
 }
 
-// statistics are the words for what is held against a limit.
-var statistics = map[string]string{
+// statisticWords are the words for what is held against a limit.
+var statisticWords = map[string]string{
 	record.StatLower: "lower end", record.StatUpper: "upper end", record.StatDifference: "", record.StatAdjustedP: "adjusted p",
 }
