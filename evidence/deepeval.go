@@ -212,8 +212,8 @@ func (r *deepeval) totals() {
 			continue
 		}
 		passes, fails, none := 0, 0, 0
-		for _, m := range x.marks {
-			switch m {
+		for i := range x.marks.n {
+			switch x.marks.at(i) {
 			case markYes:
 				passes++
 			case markNo:

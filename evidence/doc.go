@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// tokens are the tokens of JSON text, from a stream or from a line.
+type tokens interface {
+	PeekKind() jsontext.Kind
+	ReadToken() (jsontext.Token, error)
+	ReadValue() (jsontext.Value, error)
+	SkipValue() error
+	StackPointer() jsontext.Pointer
+	InputOffset() int64
+}
+
 // doc reads JSON values one after the other. After the first error its methods
 // do nothing and return zero values, so that importers read as the format does;
 // the loop that drives it looks at err.
@@ -18,10 +29,20 @@ type doc struct {
 	part part
 	// member is the member of an archive that is read; empty for the file.
 	member string
-	dec    *jsontext.Decoder
+	dec    tokens
 	notes  *notes
-	names  map[string]string
-	err    error
+	// known are short texts by how they are written; noted are the members that
+	// notes has.
+	known map[string]string
+	noted map[string]bool
+	// row is the number of the line that is all that is read, first says that
+	// it is the file's first value, and within that more lines follow.
+	row           int
+	first, within bool
+	// fast says that a line with an error will be read again: the error says
+	// nothing.
+	fast bool
+	err  error
 }
 
 // json opens a part as JSON.
@@ -31,7 +52,11 @@ func (in *input) json(p part) *doc {
 
 // jsonFrom reads JSON from a stream within a part, such as an archive's member.
 func (in *input) jsonFrom(p part, r io.Reader) *doc {
-	return &doc{part: p, dec: jsontext.NewDecoder(newGuard(r, in.nan)), notes: &in.notes, names: map[string]string{}}
+	return newDoc(p, jsontext.NewDecoder(newGuard(r, in.nan)), &in.notes)
+}
+
+func newDoc(p part, dec tokens, n *notes) *doc {
+	return &doc{part: p, dec: dec, notes: n, known: map[string]string{}, noted: map[string]bool{}}
 }
 
 // more reports whether another value follows at the top level, in a file that
@@ -58,15 +83,25 @@ func (d *doc) end() error {
 }
 
 func (d *doc) fail(err error) {
-	if d.err == nil && err != nil {
-		d.err = at(d.file(), d.dec, d.lines(), err)
+	switch {
+	case d.err != nil || err == nil:
+	case d.fast:
+		d.err = err
+	case d.within && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)):
+		d.refuse("a value does not end on its line; one value a line is read")
+	default:
+		d.err = at(d.file(), d.place(), err)
 	}
 }
 
 // refuse refuses the file at the present place.
 func (d *doc) refuse(format string, args ...any) {
-	if d.err == nil {
-		d.err = &Refusal{d.file(), place(d.dec, d.lines()), fmt.Sprintf(format, args...)}
+	switch {
+	case d.err != nil:
+	case d.fast:
+		d.err = errOtherwise
+	default:
+		d.err = &Refusal{d.file(), d.place(), fmt.Sprintf(format, args...)}
 	}
 }
 
@@ -78,49 +113,53 @@ func (d *doc) file() string {
 	return d.part.Name
 }
 
-// lines is where lines can be counted in: nothing within an archive.
-func (d *doc) lines() File {
-	if d.member != "" {
-		return File{}
-	}
-	return d.part.File
-}
-
 // at says where and why JSON cannot be read.
-func at(name string, dec *jsontext.Decoder, f File, err error) error {
+func at(name, place string, err error) error {
 	var limited limit
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &limited):
-		return &Refusal{name, place(dec, f), limited.Error()}
+		return &Refusal{name, place, limited.Error()}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return &Refusal{name, place(dec, f), "it ends in the middle of a value: the file is cut short"}
+		return &Refusal{name, place, "it ends in the middle of a value: the file is cut short"}
 	case errors.As(err, &syntax):
 		why := syntax.Err.Error()
 		if errors.Is(err, jsontext.ErrDuplicateName) {
 			why = "a member is given twice"
 		}
-		return &Refusal{name, place(dec, f), "it is not valid JSON: " + why}
+		return &Refusal{name, place, "it is not valid JSON: " + why}
 	}
 	return fmt.Errorf("reading %s: %w", name, err)
 }
 
-// place names the line and the JSON pointer where a decoder stands.
-func place(dec *jsontext.Decoder, f File) string {
+// place names the line and the JSON pointer where the tokens stand; within an
+// archive there are no lines.
+func (d *doc) place() string {
+	pointer := string(d.dec.StackPointer())
+	switch {
+	case d.member != "":
+		return pointer
+	case d.row == 0:
+		return place(d.dec, d.part.File)
+	}
+	return placeOf(d.row, pointer)
+}
+
+func place(dec tokens, f File) string {
 	line := 1
 	buf := make([]byte, guardBlock)
 	for at, end := int64(0), min(dec.InputOffset(), f.Size); at < end; {
 		n, err := f.ReadAt(buf[:min(end-at, guardBlock)], at)
-		line += strings.Count(string(buf[:n]), "\n")
+		line += bytes.Count(buf[:n], []byte("\n"))
 		if at += int64(n); err != nil || n == 0 {
 			break
 		}
 	}
-	pointer := string(dec.StackPointer())
-	switch {
-	case f.ReaderAt == nil:
-		return pointer
-	case pointer == "":
+	return placeOf(line, string(dec.StackPointer()))
+}
+
+func placeOf(line int, pointer string) string {
+	if pointer == "" {
 		return "line " + strconv.Itoa(line)
 	}
 	return "line " + strconv.Itoa(line) + ", " + pointer
@@ -176,28 +215,44 @@ func (d *doc) close() {
 	}
 }
 
-// name reads a member's name. Names repeat, so each is made once.
+// name reads a member's name.
 func (d *doc) name() string {
-	raw, err := d.dec.ReadValue()
-	if err != nil {
-		d.fail(err)
+	raw := d.raw()
+	if d.err != nil {
 		return ""
 	}
-	if n, ok := d.names[string(raw)]; ok {
-		return n
+	return d.unquoted(raw)
+}
+
+const (
+	maxKnown  = 4096
+	shortWord = 64
+)
+
+// unquoted returns the text of a string. Names, and what else is short, come
+// again: each is made once.
+func (d *doc) unquoted(raw jsontext.Value) string {
+	if t, ok := d.known[string(raw)]; ok {
+		return t
 	}
-	n, err := jsontext.AppendUnquote(nil, raw)
+	t, err := jsontext.AppendUnquote(nil, raw)
 	d.fail(err)
-	if len(d.names) < 4096 {
-		d.names[string(raw)] = string(n)
+	text := string(t)
+	if len(raw) <= shortWord && len(d.known) < maxKnown {
+		d.known[string(raw)] = text
 	}
-	return string(n)
+	return text
 }
 
 // unknown skips a value and notes its member.
 func (d *doc) unknown() {
 	if len(d.notes.unknown) < maxNotes {
-		d.notes.unknownMember(generic(string(d.dec.StackPointer())))
+		if p := string(d.dec.StackPointer()); !d.noted[p] {
+			if len(d.noted) < maxKnown {
+				d.noted[p] = true
+			}
+			d.notes.unknownMember(generic(p))
+		}
 	}
 	d.skip()
 }
@@ -249,10 +304,8 @@ func (d *doc) text() string {
 	case 'n':
 		d.skip()
 	case '"':
-		t, err := d.dec.ReadToken()
-		d.fail(err)
-		if err == nil {
-			return t.String()
+		if raw := d.raw(); d.err == nil {
+			return d.unquoted(raw)
 		}
 	case 0:
 	default:
@@ -274,6 +327,20 @@ func (d *doc) scalar() string {
 		d.refuse("a text or number is expected here")
 	}
 	return ""
+}
+
+// identity is scalar for what differs from item to item: it appends the text.
+func (d *doc) identity(to []byte) []byte {
+	if d.kind() != '"' {
+		return append(to, d.scalar()...)
+	}
+	raw := d.raw()
+	if d.err != nil {
+		return to
+	}
+	to, err := jsontext.AppendUnquote(to, raw)
+	d.fail(err)
+	return to
 }
 
 // number reads a number; null, and NaN and infinities where the format has

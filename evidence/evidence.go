@@ -43,6 +43,7 @@ const (
 	MaxDepth  = 64
 	MaxNumber = 256      // characters
 	MaxString = 16 << 20 // bytes
+	MaxLine   = 20 << 20 // bytes of a line of a file that is read line by line
 	MaxWhole  = 1 << 30  // bytes of a file that is not read item by item
 )
 
@@ -240,15 +241,19 @@ func (in *input) of(role string) []part {
 	return out
 }
 
-// rawFiles hashes the files.
+// rawFiles hashes the files that were not hashed while they were read.
 func (in *input) rawFiles() ([]record.RawFile, error) {
 	out := make([]record.RawFile, len(in.parts))
 	for i, p := range in.parts {
+		out[i] = record.RawFile{Name: p.Name, Bytes: p.Size, Format: in.importer.format, Digest: p.head.digest}
+		if p.head.digest != "" {
+			continue
+		}
 		h := sha256.New()
 		if _, err := io.Copy(h, io.NewSectionReader(p, 0, p.Size)); err != nil {
 			return nil, fmt.Errorf("hashing %s: %w", p.Name, err)
 		}
-		out[i] = record.RawFile{Name: p.Name, Bytes: p.Size, Format: in.importer.format, Digest: record.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))}
+		out[i].Digest = record.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))
 	}
 	return out, nil
 }

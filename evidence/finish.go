@@ -26,7 +26,7 @@ func (s *suite) finish(raw []record.RawFile) (record.Evaluation, error) {
 	s.Import.Format, s.Import.Version = s.in.format, s.in.version
 	s.Import.Unknown, s.Import.Warnings = s.in.notes.unknown, append(s.Import.Warnings, s.in.notes.warnings...)
 	s.Metrics = nil
-	if n := len(s.items.ids); n > 0 {
+	if n := s.items.len(); n > 0 {
 		s.fromItems(n)
 	}
 	s.fromReports()
@@ -84,7 +84,7 @@ func (s *suite) said() {
 // fromItems computes the metrics of the series.
 func (s *suite) fromItems(n int) {
 	order, set := s.items.order()
-	s.Items = &record.Items{Set: set, N: n, Clusters: len(s.clusters)}
+	s.Items = &record.Items{Set: set, N: n, Clusters: s.clusters.len()}
 	answered := make([]bool, n)
 	for _, x := range s.series {
 		for i := range n {
@@ -111,7 +111,7 @@ func (s *suite) fromItems(n int) {
 		if !ok {
 			continue
 		}
-		if n <= maxOutcomes && !s.nameless && x.marks != nil && x.scored == n {
+		if n <= maxOutcomes && !s.nameless && x.marks.n > 0 && x.scored == n {
 			m.Outcomes = x.bits(order)
 		}
 		s.Metrics = append(s.Metrics, m)
@@ -128,8 +128,8 @@ func (s *suite) fromItems(n int) {
 // has the item at all.
 func (x *series) at(i int) (float64, bool) {
 	switch {
-	case i < len(x.marks):
-		switch x.marks[i] {
+	case i < x.marks.n:
+		switch x.marks.at(i) {
 		case markNo:
 			return 0, true
 		case markYes:
@@ -137,8 +137,8 @@ func (x *series) at(i int) (float64, bool) {
 		case markNone:
 			return math.NaN(), true
 		}
-	case i < len(x.values) && x.values[i] != absent:
-		return x.values[i], true
+	case i < x.values.n && x.values.at(i) != absent:
+		return x.values.at(i), true
 	}
 	return 0, false
 }
@@ -146,32 +146,34 @@ func (x *series) at(i int) (float64, bool) {
 // toMarks turns scores that are all 0 or 1 into outcomes: tools write a
 // proportion's items as numbers.
 func (x *series) toMarks() {
-	for _, v := range x.values {
-		if v != 0 && v != 1 && v != absent && !math.IsNaN(v) {
-			return
-		}
-	}
-	if x.values == nil || x.scored == 0 {
+	if x.scored == 0 || x.values.n == 0 {
 		return
 	}
-	x.marks = make([]int8, len(x.values))
-	for i, v := range x.values {
-		switch {
-		case v == absent:
-		case math.IsNaN(v):
-			x.marks[i] = markNone
-		default:
-			x.marks[i] = markNo + int8(v)
+	for _, block := range x.values.blocks {
+		for _, v := range block {
+			if v != 0 && v != 1 && v != absent && !math.IsNaN(v) {
+				return
+			}
 		}
 	}
-	x.values = nil
+	for i := range x.values.n {
+		switch v := x.values.at(i); {
+		case v == absent:
+			x.marks.push(markAbsent)
+		case math.IsNaN(v):
+			x.marks.push(markNone)
+		default:
+			x.marks.push(markNo + int8(v))
+		}
+	}
+	x.values = column[float64]{}
 }
 
 // bits packs the outcomes in the order of the items' identities.
 func (x *series) bits(order []uint32) []byte {
 	out := make([]byte, (len(order)+7)/8)
 	for k, i := range order {
-		if x.marks[i] == markYes {
+		if x.marks.at(int(i)) == markYes {
 			out[k/8] |= 1 << (k % 8)
 		}
 	}
@@ -213,7 +215,7 @@ func keys[V any](m map[string]V) []string {
 // in reports whether an item is in a slice of one dimension; nil is all.
 func (s *suite) within(item int, slice map[string]string) bool {
 	for d, v := range slice {
-		if item >= len(s.ofItem) || s.slicings[s.ofItem[item]][d] != v {
+		if item >= s.ofItem.n || s.slicings[s.ofItem.at(item)][d] != v {
 			return false
 		}
 	}
@@ -229,7 +231,7 @@ func (s *suite) metric(x *series, slice map[string]string) (record.Metric, bool)
 	worst := x.worst()
 	p := points{values: make([]float64, 0, s.sizeOf(x, slice))}
 	missing := 0
-	for i := range s.items.ids {
+	for i := range s.items.len() {
 		v, has := x.at(i)
 		if !has || !s.within(i, slice) {
 			continue
@@ -252,7 +254,7 @@ func (s *suite) metric(x *series, slice map[string]string) (record.Metric, bool)
 	if len(p.values) == 0 {
 		return m, false
 	}
-	p.summarise(&m, x.marks != nil, s.seed(m))
+	p.summarise(&m, x.marks.n > 0, s.seed(m))
 	return m, true
 }
 
@@ -262,7 +264,7 @@ func (s *suite) sizeOf(x *series, slice map[string]string) (n int) {
 	if slice == nil {
 		return x.scored + x.none
 	}
-	for i := range s.items.ids {
+	for i := range s.items.len() {
 		if s.within(i, slice) {
 			n++
 		}
@@ -273,7 +275,7 @@ func (s *suite) sizeOf(x *series, slice map[string]string) (n int) {
 // worst is what an item without an answer counts as.
 func (x *series) worst() float64 {
 	low, high := x.low, x.high
-	if x.marks != nil {
+	if x.marks.n > 0 {
 		low, high = 0, 1
 	}
 	switch x.metric.Direction {
@@ -286,8 +288,8 @@ func (x *series) worst() float64 {
 }
 
 func (s *suite) clusterAt(i int) uint32 {
-	if i < len(s.clusterOf) {
-		return s.clusterOf[i]
+	if i < s.clusterOf.n {
+		return s.clusterOf.at(i)
 	}
 	return 0
 }

@@ -3,6 +3,8 @@ package evidence
 import (
 	"cmp"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -42,7 +44,6 @@ const attackSuccess = "attack_success_rate"
 // garakRun is what the lines of a report say.
 type garakRun struct {
 	in        *input
-	d         *doc
 	s         *suite
 	threshold float64
 	// generations is how many outputs each prompt has.
@@ -51,9 +52,8 @@ type garakRun struct {
 	evals           []garakEval
 	// found are our own counts by probe and detector.
 	found map[[2]string]*garakCount
-	// slices are by probe.
-	slices map[string]map[string]string
-	line   garakLine
+	// slicings are by probe.
+	slicings map[string]uint32
 }
 
 type garakCount struct{ evaluated, fails, nones int }
@@ -71,12 +71,23 @@ type garakLine struct {
 	kind, probe string
 	// seq and prompt tell one attempt from another in every run; the uuid is
 	// of this run.
-	seq, prompt string
+	seq, prompt []byte
 	status      int
-	detectors   map[string][]float64
+	detectors   []garakScores
 	eval        garakEval
 	version     string
 	setup       map[string]string
+	// attempt is the identity of the attempt, which is that of its cluster, and
+	// outputs are the keys of its items.
+	attempt []byte
+	cluster itemKey
+	outputs []itemKey
+}
+
+// garakScores are the scores that a detector gave to each output.
+type garakScores struct {
+	detector string
+	scores   []float64
 }
 
 func readGarak(in *input) error {
@@ -84,14 +95,10 @@ func readGarak(in *input) error {
 	if len(reports) != 1 {
 		return in.refuse("", "there are %d reports; record one run at a time", len(reports))
 	}
-	r := &garakRun{in: in, d: in.json(reports[0]), s: in.suite("garak", record.Misuse), threshold: 0.5, found: map[[2]string]*garakCount{}, slices: map[string]map[string]string{}}
+	r := &garakRun{in: in, s: in.suite("garak", record.Misuse), threshold: 0.5, found: map[[2]string]*garakCount{}, slicings: map[string]uint32{}}
 	r.s.describe(record.Metric{Name: attackSuccess, Direction: record.Lower}, 0, 1)
-	for r.d.more() {
-		r.read()
-		r.take()
-	}
-	if r.d.err != nil {
-		return r.d.err
+	if err := lines(in, reports[0], readGarakLine, r.take); err != nil {
+		return err
 	}
 	if !r.begun {
 		return reports[0].refuse("", "it has no line of the type init: which run it is of is not known")
@@ -103,9 +110,8 @@ func readGarak(in *input) error {
 	return nil
 }
 
-func (r *garakRun) read() {
-	d, l := r.d, &r.line
-	*l = garakLine{detectors: map[string][]float64{}, setup: map[string]string{}}
+func readGarakLine(d *doc, l *garakLine) {
+	*l = garakLine{seq: l.seq[:0], prompt: l.prompt[:0], detectors: l.detectors[:0], attempt: l.attempt[:0], outputs: l.outputs[:0]}
 	l.eval.lower, l.eval.upper = math.NaN(), math.NaN()
 	d.object(func(name string) bool {
 		switch name {
@@ -114,52 +120,100 @@ func (r *garakRun) read() {
 		case "status":
 			l.status = d.integer()
 		case "seq":
-			l.seq = d.scalar()
+			l.seq = d.identity(l.seq)
 		case "prompt":
 			sum := sha256.Sum256(d.raw())
-			l.prompt = string(sum[:])
+			l.prompt = append(l.prompt, sum[:]...)
 		case "probe_classname", "probe":
 			l.probe = d.text()
 		case "detector_results":
 			d.object(func(detector string) bool {
-				d.array(func(int) { l.detectors[detector] = append(l.detectors[detector], d.number()) })
+				l.scores(d, detector)
 				return true
 			})
-		case "detector":
-			l.eval.detector = d.text()
-		case "passed":
-			l.eval.passed = d.integer()
-		case "total", "total_evaluated":
-			l.eval.total, l.eval.hasTotal = d.integer(), true
-		case "fails":
-			l.eval.fails = d.integer()
-		case "nones":
-			l.eval.nones = d.integer()
-		case "total_processed":
-			l.eval.processed = d.integer()
-		case "confidence_lower":
-			l.eval.lower = d.number()
-		case "confidence_upper":
-			l.eval.upper = d.number()
 		case "garak_version":
 			l.version = d.text()
 		case "run.seed", "run.generations", "run.eval_threshold", "run.soft_probe_prompt_cap", "plugins.target_type", "plugins.target_name",
 			"plugins.model_type", "plugins.model_name", "plugins.probe_spec", "plugins.detector_spec", "plugins.buff_spec", "transient.run_id", "transient.starttime_iso":
 			if v := d.scalar(); v != "" {
+				if l.setup == nil {
+					l.setup = map[string]string{}
+				}
 				l.setup[name] = v
 			}
 		default:
-			d.skip()
+			if !l.eval.member(d, name) {
+				d.skip()
+			}
 		}
 		return true
 	})
+	if l.judged() {
+		l.identify()
+	}
 }
 
-func (r *garakRun) take() {
-	if r.d.err != nil {
-		return
+// member reads a member of a line of the type eval.
+func (e *garakEval) member(d *doc, name string) bool {
+	switch name {
+	case "detector":
+		e.detector = d.text()
+	case "passed":
+		e.passed = d.integer()
+	case "total", "total_evaluated":
+		e.total, e.hasTotal = d.integer(), true
+	case "fails":
+		e.fails = d.integer()
+	case "nones":
+		e.nones = d.integer()
+	case "total_processed":
+		e.processed = d.integer()
+	case "confidence_lower":
+		e.lower = d.number()
+	case "confidence_upper":
+		e.upper = d.number()
+	default:
+		return false
 	}
-	l := &r.line
+	return true
+}
+
+// scores reads the scores of one detector, into the memory of a line before.
+func (l *garakLine) scores(d *doc, detector string) {
+	if len(l.detectors) < cap(l.detectors) {
+		l.detectors = l.detectors[:len(l.detectors)+1]
+	} else {
+		l.detectors = append(l.detectors, garakScores{})
+	}
+	x := &l.detectors[len(l.detectors)-1]
+	x.detector, x.scores = detector, x.scores[:0]
+	d.array(func(int) { x.scores = append(x.scores, d.number()) })
+}
+
+// judged reports whether the line is an attempt with its scores. The same
+// attempt is written when it starts, with the status 1, and when it was judged,
+// with the status 2.
+func (l *garakLine) judged() bool { return l.kind == "attempt" && l.status == 2 }
+
+// identify makes the keys of an attempt and its outputs.
+func (l *garakLine) identify() {
+	outputs := 0
+	for _, x := range l.detectors {
+		outputs = max(outputs, len(x.scores))
+	}
+	id := append(append(l.attempt[:0], l.probe...), ' ')
+	id = append(append(id, l.seq...), ' ')
+	id = append(id, l.prompt...)
+	l.cluster = keyOf(id)
+	whole := len(id)
+	for k := range outputs {
+		id = strconv.AppendInt(append(id[:whole], ' '), int64(k), 10)
+		l.outputs = append(l.outputs, keyOf(id))
+	}
+	l.attempt = id[:whole]
+}
+
+func (r *garakRun) take(l *garakLine) error {
 	switch l.kind {
 	case "start_run setup":
 		for k, v := range l.setup {
@@ -175,21 +229,17 @@ func (r *garakRun) take() {
 		r.generations, _ = strconv.Atoi(l.setup["run.generations"])
 	case "init":
 		if r.begun {
-			r.d.refuse("it has a second line of the type init; record one run at a time")
-			return
+			return errors.New("it has a second line of the type init; record one run at a time")
 		}
 		r.begun, r.s.Tool = true, record.Tool{Name: "garak", Version: l.version}
 	case "attempt":
-		// The same attempt is written when it starts, with the status 1, and
-		// when it was judged, with the status 2.
-		if l.status == 2 {
-			r.attempt()
+		if l.judged() {
+			r.attempt(l)
 		}
 	case "eval":
 		l.eval.probe = l.probe
 		if !l.eval.hasTotal || l.eval.passed > l.eval.total {
-			r.d.refuse("the evaluation of %s says that %d of %d passed", l.probe, l.eval.passed, l.eval.total)
-			return
+			return fmt.Errorf("the evaluation of %s says that %d of %d passed", l.probe, l.eval.passed, l.eval.total)
 		}
 		r.evals = append(r.evals, l.eval)
 	case "completion":
@@ -198,32 +248,20 @@ func (r *garakRun) take() {
 	default:
 		r.in.warn("lines of the type %s are not known and left out", clip(l.kind))
 	}
+	return nil
 }
 
 // attempt gives the outputs of one attempt to the suite.
-func (r *garakRun) attempt() {
-	l := &r.line
-	outputs := 0
-	for _, scores := range l.detectors {
-		outputs = max(outputs, len(scores))
-	}
-	slice := r.slices[l.probe]
-	if slice == nil {
-		slice = map[string]string{"probe": l.probe}
-		if c := caseOfProbe(l.probe); c != "" {
-			slice[caseDimension] = c
-		}
-		r.slices[l.probe] = slice
-	}
-	for k := range outputs {
+func (r *garakRun) attempt(l *garakLine) {
+	slicing := r.slicing(l.probe)
+	for k, key := range l.outputs {
 		hit, answered := false, false
-		for _, detector := range keys(l.detectors) {
-			scores := l.detectors[detector]
-			count := r.count(l.probe, detector)
+		for _, x := range l.detectors {
+			count := r.count(l.probe, x.detector)
 			switch {
-			case k >= len(scores) || math.IsNaN(scores[k]):
+			case k >= len(x.scores) || math.IsNaN(x.scores[k]):
 				count.nones++
-			case scores[k] >= r.threshold:
+			case x.scores[k] >= r.threshold:
 				count.evaluated++
 				count.fails++
 				hit, answered = true, true
@@ -232,11 +270,13 @@ func (r *garakRun) attempt() {
 				answered = true
 			}
 		}
-		attempt := l.probe + " " + l.seq + " " + l.prompt
-		i := r.s.newItem(attempt + " " + strconv.Itoa(k))
-		r.s.slice(i, slice)
+		i := newItem(r.s, key, l.attempt)
+		if i < 0 {
+			return
+		}
+		r.s.ofItem.set(i, slicing, 0)
 		if r.generations > 1 {
-			r.s.cluster(i, attempt)
+			r.s.clusterKey(i, l.cluster)
 		}
 		if answered {
 			r.s.outcome(i, attackSuccess, hit)
@@ -246,12 +286,28 @@ func (r *garakRun) attempt() {
 	}
 }
 
+// slicing numbers the slices of a probe.
+func (r *garakRun) slicing(probe string) uint32 {
+	n, ok := r.slicings[probe]
+	if !ok {
+		slice := map[string]string{"probe": probe}
+		if c := caseOfProbe(probe); c != "" {
+			slice[caseDimension] = c
+		}
+		n = r.s.slicing(slice)
+		r.slicings[probe] = n
+	}
+	return n
+}
+
 func (r *garakRun) count(probe, detector string) *garakCount {
 	key := [2]string{probe, detector}
-	if r.found[key] == nil {
-		r.found[key] = &garakCount{}
+	n := r.found[key]
+	if n == nil {
+		n = &garakCount{}
+		r.found[key] = n
 	}
-	return r.found[key]
+	return n
 }
 
 // total turns the tool's own evaluations into metrics by probe and detector,

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"imprimatur.dev/record"
 )
 
 // The forms of a file that recognition tells apart.
@@ -38,6 +40,8 @@ type head struct {
 	// if that is a line of comma-separated names.
 	first   string
 	columns []string
+	// digest is of the whole file, once that was read line by line.
+	digest record.Digest
 }
 
 // skeleton maps the path of every member, down to the third level, to its
@@ -174,13 +178,13 @@ func (h *head) json(f File) error {
 	for len(h.docs) < headLines {
 		if dec.PeekKind() == 0 {
 			if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-				return at(f.Name, dec, f, err)
+				return at(f.Name, place(dec, f), err)
 			}
 			break
 		}
 		s := skeleton{}
 		if err := s.scan(dec, "", headDepth, &budget); err != nil {
-			return at(f.Name, dec, f, err)
+			return at(f.Name, place(dec, f), err)
 		}
 		h.docs = append(h.docs, s)
 	}

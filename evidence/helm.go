@@ -76,7 +76,7 @@ func readHELM(in *input) error {
 			return err
 		}
 	}
-	if r.limit > 0 && len(s.items.ids) >= r.limit {
+	if r.limit > 0 && s.items.len() >= r.limit {
 		in.warn("the run was limited to %d instances", r.limit)
 	}
 	return nil

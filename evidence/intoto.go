@@ -117,7 +117,7 @@ func testStatement(in *input, p part, d *doc) error {
 	if warned > 0 {
 		in.warn("%d tests passed with a warning", warned)
 	}
-	if len(s.items.ids) == 0 {
+	if s.items.len() == 0 {
 		s.incomplete("it says %s and names no test", result)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"time"
@@ -20,15 +21,16 @@ import (
 //	{"item": "p-001", "cluster": "clinic-a", "slice": {"sex": "f"}, "metrics": {"accuracy": true, "loss": 0.21}}
 //	{"item": "p-002", "cluster": "clinic-b", "slice": {"sex": "m"}, "error": "timeout"}
 //
-// The first line, the header, may be left out, and so may each of its members.
-// "outcome" is short for one metric, success_rate, and "score" for another,
-// score. A metric that is true or false is a proportion, a number is averaged.
-// null is an item that was asked and gave no answer, and so is each metric of
-// an item with an "error". "skipped": true is an item that was not asked.
-// An item with "label" and "prediction", and with a "score" of the positive
-// class, is classified: see [suite.classify]. A "note" is for people. What no
-// item has, such as the largest of several, the header has as "reported", with
-// "stdErr", "lower95" and "upper95" where they are known.
+// The first line, the header, may go over several lines or be left out, and so
+// may each of its members. "outcome" is short for one metric, success_rate,
+// and "score" for another, score. A metric that is true or false is a
+// proportion, a number is averaged. null is an item that was asked and gave no
+// answer, and so is each metric of an item with an "error". "skipped": true is
+// an item that was not asked. An item with "label" and "prediction", and with
+// a "score" of the positive class, is classified: see [suite.classify]. A
+// "note" is for people. What no item has, such as the largest of several, the
+// header has as "reported", with "stdErr", "lower95" and "upper95" where they
+// are known.
 var itemsFormat = importer{
 	format: "items", version: 1, accepts: "imprimatur items/v1: NDJSON, or CSV with the columns item, cluster, slice.NAME, metric.NAME, outcome, score, label, prediction, error, skipped",
 	match: matchItems,
@@ -77,43 +79,43 @@ func hasPrefix(h *head, prefix string) bool {
 
 func readItems(in *input) error {
 	for _, p := range in.parts {
-		r := itemReader{in: in, d: in.json(p)}
+		r := itemReader{in: in}
+		var err error
 		if p.role == "csv" {
-			if err := r.csv(p); err != nil {
-				return err
-			}
-			continue
+			err = r.csv(p)
+		} else {
+			err = lines(in, p, readItem, r.take)
 		}
-		for r.d.more() {
-			r.line()
-		}
-		if r.d.err != nil {
-			return r.d.err
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// itemReader reads one file of items.
+// itemReader takes the items of one file.
 type itemReader struct {
 	in *input
-	d  *doc
 	s  *suite
 	// asked are the metrics that the header names: an item with an error
 	// failed in each of them.
 	asked []string
-	line1 bool
-	item  oneItem
-	slice map[string]string
+	// slicings number the combinations of slices by how they are written.
+	slicings map[string]uint32
+	key      []byte
 }
 
 // oneItem is what one line says.
 type oneItem struct {
-	id, cluster, err  string
+	id, cluster       []byte
+	key, clusterKey   itemKey
+	failed            bool
 	skipped, any      bool
 	label, prediction string
 	score             float64
 	values            []itemValue
+	slices            []itemSlice
+	header            *itemsHead
 }
 
 type itemValue struct {
@@ -122,19 +124,23 @@ type itemValue struct {
 	score  float64
 }
 
-func (r *itemReader) line() {
-	first := !r.line1
-	r.line1 = true
-	if first && r.d.part.head.lines()[0].has("imprimatur") {
-		r.header()
+type itemSlice struct{ dimension, value string }
+
+// clear makes an item that says nothing, and keeps its memory.
+func (it *oneItem) clear() {
+	*it = oneItem{id: it.id[:0], cluster: it.cluster[:0], values: it.values[:0], slices: it.slices[:0], score: math.NaN()}
+}
+
+// readItem reads one line: an item, or the header.
+func readItem(d *doc, it *oneItem) {
+	it.clear()
+	if d.first && d.part.head.lines()[0].has("imprimatur") {
+		it.header = &itemsHead{}
+		it.header.read(d)
 		return
 	}
-	r.begin("items", "")
-	it := &r.item
-	*it = oneItem{values: it.values[:0], score: math.NaN()}
-	clear(r.slice)
-	r.d.object(r.member)
-	r.take()
+	d.object(func(name string) bool { return it.member(d, name) })
+	it.key, it.clusterKey = keyOf(it.id), keyOf(it.cluster)
 }
 
 // begin makes the suite.
@@ -144,16 +150,23 @@ func (r *itemReader) begin(name string, c record.Category) {
 	}
 }
 
-func (r *itemReader) header() {
-	d := r.d
-	name, category := "items", record.Category("")
-	var e record.Evaluation
-	type scale struct {
-		record.Metric
-		low, high float64
-	}
-	var scales []scale
-	var reported []record.Metric
+// itemsHead is what the header says.
+type itemsHead struct {
+	name   string
+	is     record.Evaluation
+	scales []itemScale
+	// reported are metrics that are given as totals.
+	reported []record.Metric
+}
+
+type itemScale struct {
+	record.Metric
+	low, high float64
+}
+
+func (h *itemsHead) read(d *doc) {
+	h.name = "items"
+	e := &h.is
 	d.object(func(member string) bool {
 		switch member {
 		case "imprimatur":
@@ -161,11 +174,11 @@ func (r *itemReader) header() {
 				d.refuse("its version is %q, and %q is what is read", v, itemsHeader)
 			}
 		case "suite":
-			name = d.text()
+			h.name = d.text()
 		case "suiteVersion":
 			e.SuiteVersion = d.text()
 		case "category":
-			category = record.Category(d.text())
+			e.Category = record.Category(d.text())
 		case "expected":
 			e.Counts.Expected = d.integer()
 		case "started":
@@ -183,43 +196,52 @@ func (r *itemReader) header() {
 			})
 		case "metrics":
 			d.object(func(metric string) bool {
-				x := scale{low: math.NaN(), high: math.NaN()}
-				x.Name = metric
-				d.object(func(member string) bool {
-					switch member {
-					case "direction":
-						x.Direction = d.text()
-					case "case":
-						x.Case = d.text()
-					case "unit":
-						x.Unit = d.text()
-					case "low":
-						x.low = d.number()
-					case "high":
-						x.high = d.number()
-					default:
-						return false
-					}
-					return true
-				})
-				scales = append(scales, x)
+				h.scales = append(h.scales, d.scale(metric))
 				return true
 			})
 		case "reported":
-			reported = d.reported()
+			h.reported = d.reported()
 		default:
 			return false
 		}
 		return true
 	})
-	r.begin(name, category)
-	for _, m := range reported {
+}
+
+func (d *doc) scale(metric string) itemScale {
+	x := itemScale{low: math.NaN(), high: math.NaN()}
+	x.Name = metric
+	d.object(func(member string) bool {
+		switch member {
+		case "direction":
+			x.Direction = d.text()
+		case "case":
+			x.Case = d.text()
+		case "unit":
+			x.Unit = d.text()
+		case "low":
+			x.low = d.number()
+		case "high":
+			x.high = d.number()
+		default:
+			return false
+		}
+		return true
+	})
+	return x
+}
+
+// header takes the header.
+func (r *itemReader) header(h *itemsHead) {
+	r.begin(h.name, h.is.Category)
+	for _, m := range h.reported {
 		r.s.report(m)
 	}
-	for _, x := range scales {
+	for _, x := range h.scales {
 		r.asked = append(r.asked, x.Name)
 		r.s.describe(x.Metric, x.low, x.high)
 	}
+	e := &h.is
 	r.s.SuiteVersion, r.s.Counts.Expected, r.s.Started, r.s.Ran = e.SuiteVersion, e.Counts.Expected, e.Started, e.Ran
 	r.s.Tool, r.s.Judges = e.Tool, e.Judges
 	if e.Settings != nil {
@@ -310,29 +332,25 @@ func (d *doc) time() time.Time {
 }
 
 // member reads one member of an item.
-func (r *itemReader) member(name string) bool {
-	d, it := r.d, &r.item
+func (it *oneItem) member(d *doc, name string) bool {
 	switch name {
 	case "item":
-		it.id = d.scalar()
+		it.id = d.identity(it.id)
 	case "cluster":
-		it.cluster = d.scalar()
+		it.cluster = d.identity(it.cluster)
 	case "slice":
-		if r.slice == nil {
-			r.slice = map[string]string{}
-		}
-		d.object(func(dim string) bool {
-			r.slice[dim] = d.scalar()
+		d.object(func(dimension string) bool {
+			it.slices = append(it.slices, itemSlice{dimension, d.scalar()})
 			return true
 		})
 	case "outcome":
-		r.value("success_rate")
+		it.value(d, "success_rate")
 	case "score":
 		it.score = d.number()
 		it.any = true
 	case "metrics":
 		d.object(func(metric string) bool {
-			r.value(metric)
+			it.value(d, metric)
 			return true
 		})
 	case "label":
@@ -340,7 +358,7 @@ func (r *itemReader) member(name string) bool {
 	case "prediction":
 		it.prediction = d.scalar()
 	case "error":
-		it.err = d.scalar()
+		it.failed = d.scalar() != ""
 	case "skipped":
 		it.skipped = d.truth()
 	case "note":
@@ -352,42 +370,47 @@ func (r *itemReader) member(name string) bool {
 }
 
 // value reads one metric of an item.
-func (r *itemReader) value(metric string) {
-	v := itemValue{metric: metric, kind: r.d.kind()}
+func (it *oneItem) value(d *doc, metric string) {
+	v := itemValue{metric: metric, kind: d.kind()}
 	switch v.kind {
 	case 't', 'f', 'n':
-		r.d.skip()
+		d.skip()
 	case '0':
-		v.score = r.d.number()
+		v.score = d.number()
 	default:
-		r.d.refuse("true, false, null or a number is expected here")
+		d.refuse("true, false, null or a number is expected here")
 	}
-	r.item.values = append(r.item.values, v)
+	it.values = append(it.values, v)
 }
 
-// take gives the item to the suite.
-func (r *itemReader) take() {
-	it, s := &r.item, r.s
-	if r.d.err != nil {
-		return
+// take gives an item to the suite.
+func (r *itemReader) take(it *oneItem) error {
+	if it.header != nil {
+		r.header(it.header)
+		return nil
 	}
-	if it.id == "" {
-		r.d.refuse("the item has no identity: give it the member item")
-		return
-	}
-	if it.skipped {
-		s.skip++
-		return
-	}
-	i := s.newItem(it.id)
-	s.cluster(i, it.cluster)
-	s.slice(i, r.slice)
+	r.begin("items", "")
+	s := r.s
 	switch {
-	case it.err != "":
+	case len(it.id) == 0:
+		return errNoIdentity
+	case it.skipped:
+		s.skip++
+		return nil
+	}
+	i := newItem(s, it.key, it.id)
+	if len(it.cluster) > 0 {
+		s.clusterKey(i, it.clusterKey)
+	}
+	if i >= 0 && len(it.slices) > 0 {
+		s.ofItem.set(i, r.slicing(it.slices), 0)
+	}
+	switch {
+	case it.failed:
 		for _, m := range r.failedMetrics() {
 			s.none(i, m)
 		}
-		return
+		return nil
 	case it.label != "":
 		s.classify(i, it.label, it.prediction, it.score)
 	case it.any:
@@ -403,6 +426,30 @@ func (r *itemReader) take() {
 			s.outcome(i, v.metric, v.kind == 't')
 		}
 	}
+	return nil
+}
+
+var errNoIdentity = errors.New("the item has no identity: give it the member item")
+
+// slicing numbers an item's combination of slices.
+func (r *itemReader) slicing(of []itemSlice) uint32 {
+	r.key = r.key[:0]
+	for _, x := range of {
+		r.key = append(append(append(append(r.key, x.dimension...), 0), x.value...), 0)
+	}
+	n, ok := r.slicings[string(r.key)]
+	if !ok {
+		slices := map[string]string{}
+		for _, x := range of {
+			slices[x.dimension] = x.value
+		}
+		n = r.s.slicing(slices)
+		if r.slicings == nil {
+			r.slicings = map[string]uint32{}
+		}
+		r.slicings[string(r.key)] = n
+	}
+	return n
 }
 
 // failedMetrics are those in which an item with an error has no answer: the

@@ -93,39 +93,37 @@ func (l *longRows) Read(p []byte) (int, error) {
 func (r *itemReader) csv(p part) error {
 	r.begin("items", "")
 	var columns []string
+	var it oneItem
 	_, err := p.table(func(line int, row []string) error {
 		if line == 0 {
 			columns = append(columns, row...)
 			return nil
 		}
-		it := &r.item
-		*it = oneItem{values: it.values[:0], score: math.NaN()}
-		r.slice = map[string]string{}
+		it.clear()
 		for i, c := range columns {
-			if err := r.cell(c, row[i]); err != "" {
+			if err := r.cell(&it, c, row[i]); err != "" {
 				return p.refuse(fmt.Sprintf("line %d, column %s", line, c), "%s", err)
 			}
 		}
-		if it.id == "" {
-			return p.refuse(fmt.Sprintf("line %d", line), "the item has no identity")
+		it.key, it.clusterKey = keyOf(it.id), keyOf(it.cluster)
+		if err := r.take(&it); err != nil {
+			return p.refuse(fmt.Sprintf("line %d", line), "%s", err)
 		}
-		r.take()
 		return nil
 	})
 	return err
 }
 
 // cell reads one cell, and says what is wrong with it.
-func (r *itemReader) cell(column, text string) string {
-	it := &r.item
+func (r *itemReader) cell(it *oneItem, column, text string) string {
 	kind, name, _ := strings.Cut(column, ".")
 	switch {
 	case column == "item":
-		it.id = text
+		it.id = append(it.id, text...)
 	case column == "cluster":
-		it.cluster = text
+		it.cluster = append(it.cluster, text...)
 	case column == "error":
-		it.err = text
+		it.failed = text != ""
 	case column == "label":
 		it.label = text
 	case column == "prediction":
@@ -133,7 +131,7 @@ func (r *itemReader) cell(column, text string) string {
 	case column == "skipped":
 		it.skipped = text == "true" || text == "1"
 	case kind == "slice" && name != "":
-		r.slice[name] = text
+		it.slices = append(it.slices, itemSlice{name, text})
 	case column == "score" && text != "":
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil || math.IsInf(v, 0) || math.IsNaN(v) {
@@ -142,9 +140,9 @@ func (r *itemReader) cell(column, text string) string {
 		it.score, it.any = v, true
 	case column == "score":
 	case column == "outcome":
-		return r.metricCell("success_rate", text)
+		return it.metricCell("success_rate", text)
 	case kind == "metric" && name != "":
-		return r.metricCell(name, text)
+		return it.metricCell(name, text)
 	default:
 		r.in.notes.unknownMember("/" + column)
 	}
@@ -152,7 +150,7 @@ func (r *itemReader) cell(column, text string) string {
 }
 
 // metricCell reads an outcome or a score; an empty cell is no answer.
-func (r *itemReader) metricCell(metric, text string) string {
+func (it *oneItem) metricCell(metric, text string) string {
 	v := itemValue{metric: metric}
 	switch strings.ToLower(text) {
 	case "":
@@ -168,6 +166,6 @@ func (r *itemReader) metricCell(metric, text string) string {
 		}
 		v.kind, v.score = jsontext.Kind('0'), f
 	}
-	r.item.values = append(r.item.values, v)
+	it.values = append(it.values, v)
 	return ""
 }

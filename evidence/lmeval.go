@@ -3,6 +3,7 @@ package evidence
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"math"
 	"slices"
@@ -297,36 +298,41 @@ func (l *lmEval) suite(in *input, name string, t *lmTask) {
 
 // sampleLine is one line of samples.
 type sampleLine struct {
-	doc, prompt, target, filter string
-	metrics                     []string
-	values                      map[string]float64
-	id                          string
+	id, doc, prompt, target []byte
+	key                     itemKey
+	filter                  string
+	metrics                 []string
+	values                  []sampleValue
 }
 
-// samples reads a file of samples. Which task they are of shows at its end,
-// when their hash is known, so that the lines are first given to a suite of
-// their own.
+type sampleValue struct {
+	metric string
+	value  float64
+}
+
+// maxSampleMetrics is how many metrics a sample may have.
+const maxSampleMetrics = 256
+
+// sampleReader takes the lines of a file of samples. Which task they are of
+// shows at its end, when their hash is known, so that they are first given to a
+// suite of their own.
+type sampleReader struct {
+	s     *suite
+	hash  hash.Hash
+	lines int
+	// names are the names of metrics in the suite, by metric and filter.
+	names map[[2]string]string
+}
+
 func (l *lmEval) samples(in *input, p part) error {
-	s := newSuite(in)
-	h := sha256.New()
-	lines := 0
-	d := in.json(p)
-	for d.more() {
-		line := sampleLine{values: map[string]float64{}}
-		line.read(d)
-		if d.err != nil {
-			break
-		}
-		lines++
-		line.add(s, h)
+	r := sampleReader{s: newSuite(in), hash: sha256.New(), names: map[[2]string]string{}}
+	if err := lines(in, p, readSample, r.take); err != nil {
+		return err
 	}
-	if d.err != nil {
-		return d.err
-	}
-	name, t := l.byHash(hex.EncodeToString(h.Sum(nil)), lines)
+	name, t := l.byHash(hex.EncodeToString(r.hash.Sum(nil)), r.lines)
 	if t == nil {
 		if len(l.tasks) > 0 {
-			return p.refuse("", "its %d samples are not those of any task in the results: no task has their hash", lines)
+			return p.refuse("", "its %d samples are not those of any task in the results: no task has their hash", r.lines)
 		}
 		in.warn("without the file of results the settings of the run are not known")
 		name, t = "samples", &lmTask{}
@@ -336,7 +342,7 @@ func (l *lmEval) samples(in *input, p part) error {
 		return p.refuse("", "a file before it has the samples of %s already", name)
 	}
 	t.samples = true
-	target.take(s, t)
+	target.take(r.s, t)
 	return nil
 }
 
@@ -364,42 +370,74 @@ func (s *suite) take(from *suite, t *lmTask) {
 	}
 }
 
-func (line *sampleLine) read(d *doc) {
+func readSample(d *doc, line *sampleLine) {
+	*line = sampleLine{id: line.id[:0], doc: line.doc[:0], prompt: line.prompt[:0], target: line.target[:0], metrics: line.metrics[:0], values: line.values[:0]}
 	d.object(func(name string) bool {
 		switch name {
 		case "doc_id":
-			line.id = d.scalar()
+			line.id = d.identity(line.id)
 		case "doc_hash":
-			line.doc = d.text()
+			line.doc = d.identity(line.doc)
 		case "prompt_hash":
-			line.prompt = d.text()
+			line.prompt = d.identity(line.prompt)
 		case "target_hash":
-			line.target = d.text()
+			line.target = d.identity(line.target)
 		case "filter":
 			line.filter = d.text()
 		case "metrics":
-			d.array(func(int) { line.metrics = append(line.metrics, d.text()) })
+			d.array(func(int) {
+				if line.metrics = append(line.metrics, d.text()); len(line.metrics) > maxSampleMetrics {
+					d.refuse("a sample has more than %d metrics", maxSampleMetrics)
+				}
+			})
 		case "doc", "target", "arguments", "resps", "filtered_resps", "task_name":
 			d.skip()
 		default:
 			if d.kind() == '0' || d.kind() == 'n' || d.kind() == '"' && slices.Contains(line.metrics, name) {
-				line.values[name] = d.number()
+				line.values = append(line.values, sampleValue{name, d.number()})
 			} else {
 				d.skip()
 			}
 		}
 		return true
 	})
+	line.key = line.identity()
 }
 
-// add gives the line to the suite. The identity of an item is what the model
-// was asked and what was expected, without the prompt's template.
-func (line *sampleLine) add(s *suite, h hash.Hash) {
-	h.Write([]byte(line.doc + line.prompt + line.target))
-	i := s.item(line.id + " " + line.doc + " " + line.target)
+// identity is the key of an item: what the model was asked and what was
+// expected, without the prompt's template.
+func (line *sampleLine) identity() itemKey {
+	var buf [256]byte
+	id := append(append(buf[:0], line.id...), ' ')
+	id = append(append(id, line.doc...), ' ')
+	return keyOf(append(id, line.target...))
+}
+
+// take gives a line to the suite.
+func (r *sampleReader) take(line *sampleLine) error {
+	r.lines++
+	r.hash.Write(line.doc)
+	r.hash.Write(line.prompt)
+	r.hash.Write(line.target)
+	i, _ := r.s.items.add(line.key)
+	if i < 0 {
+		return fmt.Errorf("it has more than %d items", MaxItems)
+	}
 	for _, metric := range line.metrics {
-		if v, ok := line.values[metric]; ok {
-			s.score(i, metricName(metric+","+line.filter), v)
+		for _, v := range line.values {
+			if v.metric == metric {
+				r.s.score(i, r.name(metric, line.filter), v.value)
+			}
 		}
 	}
+	return nil
+}
+
+func (r *sampleReader) name(metric, filter string) string {
+	name, ok := r.names[[2]string{metric, filter}]
+	if !ok {
+		name = metricName(metric + "," + filter)
+		r.names[[2]string{metric, filter}] = name
+	}
+	return name
 }

@@ -110,7 +110,7 @@ func readMLflow(in *input) error {
 	for _, name := range keys(r.metrics) {
 		r.report(name)
 	}
-	if len(r.s.items.ids) == 0 {
+	if r.s.items.len() == 0 {
 		if r.rows() == 0 {
 			in.warn("MLflow does not say how many items a metric is over: give --expected")
 		}
@@ -166,7 +166,7 @@ func (r *mlflowRun) report(name string) {
 
 // rows is how many items the metrics are over, as far as anything says so.
 func (r *mlflowRun) rows() int {
-	if n := len(r.s.items.ids); n > 0 {
+	if n := r.s.items.len(); n > 0 {
 		return n
 	}
 	if m, ok := r.metrics["example_count"]; ok {

@@ -64,7 +64,7 @@ func readOpenAIEvals(in *input, p part) error {
 		s.incomplete("it has no final report: the run did not end")
 	}
 	for _, name := range keys(r.report) {
-		s.report(record.Metric{Name: name, Value: r.report[name], N: len(s.items.ids)})
+		s.report(record.Metric{Name: name, Value: r.report[name], N: s.items.len()})
 	}
 	return nil
 }

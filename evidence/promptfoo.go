@@ -76,7 +76,7 @@ func readPromptfoo(in *input, p part) error {
 			f.s.check(c.name, float64(theirs), float64(c.ours), 0)
 		}
 	}
-	if len(f.s.items.ids) == 0 {
+	if f.s.items.len() == 0 {
 		f.s.incomplete("it has no results of single tests")
 	}
 	return nil

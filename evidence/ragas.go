@@ -100,7 +100,7 @@ func ragasItem(d *doc, s *suite) {
 	if d.err != nil {
 		return
 	}
-	i := s.newItem(strconv.Itoa(len(s.items.ids)) + " " + string(identity.Sum(nil)))
+	i := s.newItem(strconv.Itoa(s.items.len()) + " " + string(identity.Sum(nil)))
 	for _, name := range keys(scores) {
 		if s.byName[name] == nil {
 			s.describe(record.Metric{Name: name, Direction: record.Higher}, missing, missing)

@@ -82,7 +82,7 @@ func (s *suite) predictions(p part) error {
 		if label == "" {
 			return p.refuse(fmt.Sprintf("line %d, column y_true", line), "the item has no label")
 		}
-		i := s.newItem(strconv.Itoa(len(s.items.ids)) + " " + label)
+		i := s.newItem(strconv.Itoa(s.items.len()) + " " + label)
 		s.classify(i, label, row[at["y_pred"]], score)
 		return nil
 	})
@@ -114,7 +114,7 @@ func (s *suite) confusion(d *doc) error {
 	if len(rows) != len(labels) || len(rows) == 0 {
 		return d.part.refuse("/matrix", "it has %d rows for %d labels", len(rows), len(labels))
 	}
-	if len(s.items.ids) > 0 {
+	if s.items.len() > 0 {
 		return s.compareMatrix(d.part, labels, rows)
 	}
 	for i, row := range rows {

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"regexp"
-	"slices"
 	"strings"
 
 	"imprimatur.dev/record"
@@ -30,10 +29,10 @@ type suite struct {
 	// each item has. Both are empty while no item has a slice.
 	slicings []map[string]string
 	bySlices map[string]uint32
-	ofItem   []uint32
+	ofItem   column[uint32]
 	// clusters says to which cluster each item belongs.
-	clusters  map[string]uint32
-	clusterOf []uint32
+	clusters  itemTable
+	clusterOf column[uint32]
 	classes   *classes
 	// nameless says that the items have no identities of their own, and so
 	// cannot be paired with those of another evaluation.
@@ -82,8 +81,8 @@ type series struct {
 	metric record.Metric
 	// marks are the outcomes of a proportion by item: see the constants. values
 	// are those of a score, NaN where the item has none. One of them is used.
-	marks  []int8
-	values []float64
+	marks  column[int8]
+	values column[float64]
 	scored int
 	none   int
 	// low and high are the ends of the scale, where they are known.
@@ -100,7 +99,7 @@ const (
 // item returns the ordinal of the item with an identity, making it if it is
 // new. Past [MaxItems] it returns -1, and finish refuses.
 func (s *suite) item(id string) int {
-	i, _ := s.items.add(id)
+	i, _ := s.items.add(keyOf(id))
 	if i < 0 {
 		s.refuse("it has more than %d items", MaxItems)
 	}
@@ -109,12 +108,15 @@ func (s *suite) item(id string) int {
 
 // newItem is item for formats in which every item comes once: a repeated
 // identity is refused.
-func (s *suite) newItem(id string) int {
-	i, fresh := s.items.add(id)
+func (s *suite) newItem(id string) int { return newItem(s, keyOf(id), id) }
+
+// newItem is the method where the identity's key is known.
+func newItem[T string | []byte](s *suite, key itemKey, id T) int {
+	i, fresh := s.items.add(key)
 	if i < 0 {
 		s.refuse("it has more than %d items", MaxItems)
 	} else if !fresh {
-		s.refuse("the item %q comes twice", clip(id))
+		s.refuse("the item %q comes twice", clip(string(id)))
 	}
 	return i
 }
@@ -163,7 +165,7 @@ func (s *suite) outcome(item int, metric string, ok bool) {
 
 // none records that an item was asked and gave no answer.
 func (s *suite) none(item int, metric string) {
-	if x := s.of(metric); x.values != nil {
+	if x := s.of(metric); x.values.n > 0 {
 		s.score(item, metric, math.NaN())
 	} else {
 		s.mark(item, metric, markNone)
@@ -175,15 +177,14 @@ func (s *suite) mark(item int, metric string, mark int8) {
 	if item < 0 {
 		return
 	}
-	if x.values != nil {
-		s.score(item, metric, map[int8]float64{markNo: 0, markYes: 1, markNone: math.NaN()}[mark])
+	if x.values.n > 0 {
+		s.score(item, metric, scoreOf[mark])
 		return
 	}
-	x.marks = grow(x.marks, item, markAbsent)
-	if x.marks[item] != markAbsent {
+	if item < x.marks.n && x.marks.at(item) != markAbsent {
 		s.refuse("an item has the metric %q twice", x.metric.Name)
 	}
-	x.marks[item] = mark
+	x.marks.set(item, mark, markAbsent)
 	x.count(mark != markNone)
 }
 
@@ -200,28 +201,29 @@ func (s *suite) score(item int, metric string, v float64) {
 	if item < 0 {
 		return
 	}
-	if x.marks != nil {
+	if x.marks.n > 0 {
 		x.toScores()
 	}
 	if math.IsInf(v, 0) {
 		v = math.NaN()
 	}
-	x.values = grow(x.values, item, absent)
-	if x.values[item] != absent {
+	if item < x.values.n && x.values.at(item) != absent {
 		s.refuse("an item has the metric %q twice", x.metric.Name)
 	}
-	x.values[item] = v
+	x.values.set(item, v, absent)
 	x.count(!math.IsNaN(v))
 }
+
+// scoreOf are the scores that outcomes stand for.
+var scoreOf = [...]float64{markAbsent: absent, markNo: 0, markYes: 1, markNone: missing}
 
 // toScores turns outcomes into scores of 0 and 1, when a metric that began as
 // a proportion turns out to be none.
 func (x *series) toScores() {
-	x.values = make([]float64, len(x.marks))
-	for i, m := range x.marks {
-		x.values[i] = [...]float64{absent, 0, 1, math.NaN()}[m]
+	for i := range x.marks.n {
+		x.values.push(scoreOf[x.marks.at(i)])
 	}
-	x.marks = nil
+	x.marks = column[int8]{}
 }
 
 func (x *series) count(scored bool) {
@@ -241,9 +243,13 @@ func grow[T any](s []T, i int, fill T) []T {
 
 // slice says which slices an item is in.
 func (s *suite) slice(item int, slices map[string]string) {
-	if item < 0 || len(slices) == 0 {
-		return
+	if item >= 0 && len(slices) > 0 {
+		s.ofItem.set(item, s.slicing(slices), 0)
 	}
+}
+
+// slicing numbers a combination of slices.
+func (s *suite) slicing(slices map[string]string) uint32 {
 	// The label of one dimension is written without a detour: it is the most
 	// frequent case by far.
 	key := ""
@@ -262,25 +268,22 @@ func (s *suite) slice(item int, slices map[string]string) {
 		n = uint32(len(s.slicings))
 		s.bySlices[key], s.slicings = n, append(s.slicings, maps.Clone(slices))
 	}
-	s.ofItem = grow(s.ofItem, item, 0)
-	s.ofItem[item] = n
+	return n
 }
 
 // cluster says to which group of dependent items an item belongs.
 func (s *suite) cluster(item int, name string) {
-	if item < 0 || name == "" {
+	if name != "" {
+		s.clusterKey(item, keyOf(name))
+	}
+}
+
+func (s *suite) clusterKey(item int, key itemKey) {
+	if item < 0 {
 		return
 	}
-	if s.clusters == nil {
-		s.clusters = map[string]uint32{}
-	}
-	n, ok := s.clusters[name]
-	if !ok {
-		n = uint32(len(s.clusters)) + 1
-		s.clusters[strings.Clone(name)] = n
-	}
-	s.clusterOf = grow(s.clusterOf, item, 0)
-	s.clusterOf[item] = n
+	n, _ := s.clusters.add(key)
+	s.clusterOf.set(item, uint32(n)+1, 0)
 }
 
 // report records a metric as the tool totals it. Where items give the same
@@ -322,67 +325,6 @@ func clip(s string) string {
 		return s[:64] + "…"
 	}
 	return s
-}
-
-// itemTable gives every item identity an ordinal. It keeps 128 bits of each
-// identity's SHA-256, in a hash table of ordinals with open addressing: a map
-// of strings would take several times the memory.
-type itemTable struct {
-	ids   [][16]byte
-	slots []uint32 // ordinal+1, 0 for free
-}
-
-// add returns the ordinal of an identity, and whether it is new; -1 when the
-// table is full.
-func (t *itemTable) add(id string) (int, bool) {
-	if len(t.ids)*4 >= len(t.slots)*3 {
-		t.rehash()
-	}
-	sum := sha256.Sum256([]byte(id))
-	key := [16]byte(sum[:16])
-	slot := t.find(key)
-	if n := t.slots[slot]; n != 0 {
-		return int(n - 1), false
-	}
-	if len(t.ids) >= MaxItems {
-		return -1, false
-	}
-	t.ids = append(t.ids, key)
-	t.slots[slot] = uint32(len(t.ids))
-	return len(t.ids) - 1, true
-}
-
-func (t *itemTable) find(key [16]byte) int {
-	mask := len(t.slots) - 1
-	slot := int(uint32(key[0])|uint32(key[1])<<8|uint32(key[2])<<16|uint32(key[3])<<24) & mask
-	for t.slots[slot] != 0 && t.ids[t.slots[slot]-1] != key {
-		slot = (slot + 1) & mask
-	}
-	return slot
-}
-
-func (t *itemTable) rehash() {
-	t.slots = make([]uint32, max(64, 2*len(t.slots)))
-	for i, id := range t.ids {
-		t.slots[t.find(id)] = uint32(i + 1)
-	}
-}
-
-// order returns the items' ordinals in the order of their identities, and the
-// digest of the set.
-func (t *itemTable) order() ([]uint32, record.Digest) {
-	order := make([]uint32, len(t.ids))
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortFunc(order, func(a, b uint32) int {
-		return slices.Compare(t.ids[a][:], t.ids[b][:])
-	})
-	h := sha256.New()
-	for _, i := range order {
-		h.Write(t.ids[i][:])
-	}
-	return order, record.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))
 }
 
 // compareMetrics orders metrics: totals before slices, then by label.
