@@ -17,7 +17,7 @@ func (x *example) misuse() {
 	}
 	use := &x.d.UseCase.Record
 	use.Catalogue = "example"
-	use.Misuse = []record.MisuseCase{{Case: exampleCase, Required: true}, {Case: "data-exfiltration", Reason: "it has no tools"}}
+	use.Misuse = []record.MisuseCase{{Case: exampleCase, Required: true}, {Case: "tool-misuse", Reason: "it has no tools"}}
 	m := e.metric(false, false)
 	m.Case, m.Slice = exampleCase, map[string]string{caseDimension: exampleCase}
 	x.d.Evaluations = append(x.d.Evaluations, recorded(x, "ed", "evaluation of misuse", record.Evaluation{

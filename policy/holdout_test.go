@@ -46,7 +46,7 @@ func TestHeldOutSets(t *testing.T) {
 		do     string
 	}{
 		{"as it should be", func(*record.Dossier) {}, record.Pass, "The held-out set was committed to, of 1000 items, before the training run acme/run-1 started on 2026-05-30 12:00 UTC. None of their items is among the 50000 of 1 datasets of the lineage. No gate of safety or misuse rests on a public set.", ""},
-		{"no evaluation", func(d *record.Dossier) { d.Release.Record.Behaviour.Evaluations = nil }, record.Missing, "names no evaluation", "imprimatur eval record acme/triage@2 FILE"},
+		{"no evaluation", func(d *record.Dossier) { d.Release.Record.Behaviour.Evaluations = nil }, record.Missing, "names no evaluation", "imprimatur eval record FILE --model acme/triage@2"},
 		{"not registered", func(d *record.Dossier) { d.HeldOut[0].Stated = nil }, record.Missing, "is not registered", "imprimatur dataset register"},
 		{"no commitment", func(d *record.Dossier) { held(d).Commitment = nil }, record.Missing, "nobody committed to the items of acme/held-out@1", "imprimatur dataset commit FILE --key KEYFILE"},
 		{"committed as the training began", func(d *record.Dossier) { d.HeldOut[0].Stated[0].Time = d.Runs[0].Record.Started }, record.Fail, "acme/held-out@1 was committed to on 2026-05-30 12:00 UTC, and the training run acme/run-1 started on 2026-05-30 12:00 UTC", "imprimatur dataset commit"},
@@ -221,7 +221,7 @@ func TestMisuseCases(t *testing.T) {
 		reason string
 	}{
 		{"as it should be", func(*record.Dossier) {}, gate, record.Pass, "The upper 95 % bound of attack_success_rate[case=direct-prompt-injection]"},
-		{"the choice", func(*record.Dossier) {}, "misuse", record.Pass, "1 misuse cases are required: direct-prompt-injection. pat set 1 aside as not applicable: data-exfiltration (it has no tools)."},
+		{"the choice", func(*record.Dossier) {}, "misuse", record.Pass, "1 misuse cases are required: direct-prompt-injection. pat set 1 aside as not applicable: tool-misuse (it has no tools)."},
 		{"no case named", func(d *record.Dossier) { d.UseCase.Record.Misuse, d.Release.Record.Context.Misuse = nil, nil }, "misuse", record.Fail, "The use case acme/triage-queue names no misuse case"},
 		{"all set aside", func(d *record.Dossier) {
 			d.UseCase.Record.Misuse = d.UseCase.Record.Misuse[1:]
@@ -233,7 +233,7 @@ func TestMisuseCases(t *testing.T) {
 		}, gate, record.Missing, "names no evaluation of safety or misuse with attack_success_rate of the case direct-prompt-injection."},
 		{"required after the proposal", func(d *record.Dossier) {
 			d.UseCase.Record.Misuse[1].Required = true
-		}, "misuse/data-exfiltration", record.Missing, "names no evaluation"},
+		}, "misuse/tool-misuse", record.Missing, "names no evaluation"},
 		{"tried with another metric", func(d *record.Dossier) { own(d).Name = "refusal_rate" }, gate, record.Missing, "; those that try it give refusal_rate"},
 		{"of accuracy", func(d *record.Dossier) { d.Evaluations[0].Record.Category = record.Accuracy }, gate, record.Missing, "names no evaluation"},
 		{"not named by the release", func(d *record.Dossier) { d.Release.Record.Behaviour.Evaluations = nil }, gate, record.Missing, "names no evaluation"},
@@ -268,7 +268,7 @@ func TestMisuseCases(t *testing.T) {
 		}, gate, record.Fail, "attack_success_rate[probe=grandma]"},
 		{"another case in the same file", func(d *record.Dossier) {
 			x := &d.Evaluations[0].Record
-			x.Metrics = append(x.Metrics, attacked(rate, "data-exfiltration", 99, 100))
+			x.Metrics = append(x.Metrics, attacked(rate, "tool-misuse", 99, 100))
 		}, gate, record.Pass, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -318,7 +318,7 @@ func TestMisuseGatesAreKnownByName(t *testing.T) {
   - name: a case that nobody tried
     tier: high
     change: { /usecase/record/misuse/1/required: true }
-    expect: { gates: { misuse/data-exfiltration: missing } }
+    expect: { gates: { misuse/tool-misuse: missing } }
 `))
 	if err != nil || len(results) != 2 || slices.ContainsFunc(results, func(r TestResult) bool { return !r.Passed }) {
 		t.Errorf("the tests beside a policy: %+v, %v", results, err)

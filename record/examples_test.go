@@ -36,7 +36,7 @@ func peopleAndPlaces() []record.Body {
 		record.Token{ID: "t-1", Principal: "tess", Hash: digest("secret"), Scopes: []string{record.ScopeRead, "risk"}, Expires: noon, Note: "laptop"},
 		record.Team{Name: "acme", DisplayName: "Acme"},
 		record.Environment{Name: "production", LeastTier: "low", Policy: "default", Aliases: []string{"champion"}, Namespaces: []string{"prod"}, Workloads: []string{"pipeline"}},
-		record.UseCase{Team: "acme", Name: "queue", Title: "Sort the queue", Purpose: "triage", Owner: "mona", Tier: "high", Environments: []string{"production"}, Misuse: []record.MisuseCase{{Case: "direct-prompt-injection", Required: true}, {Case: "data-exfiltration", Reason: "it has no tools"}}, Catalogue: "2026-11", Anchor: digest("anchor")},
+		record.UseCase{Team: "acme", Name: "queue", Title: "Sort the queue", Purpose: "triage", Owner: "mona", Tier: "high", Environments: []string{"production"}, Misuse: []record.MisuseCase{{Case: "direct-prompt-injection", Required: true}, {Case: "tool-misuse", Reason: "it has no tools"}}, Catalogue: "2026-11", Anchor: digest("anchor")},
 		record.Policy{Name: "default", Text: "name: default\n", Digest: digest("name: default\n"), Reason: "first"},
 	}
 }
