@@ -104,7 +104,10 @@ func KnownShifts(b Baseline) []Shift {
 		if len(f.Categories) > 1 {
 			byCount := func(a, b Category) int { return cmp.Compare(a.Count, b.Count) }
 			from, to := slices.MaxFunc(f.Categories, byCount), slices.MinFunc(f.Categories, byCount)
-			shifts = append(shifts, Shift{Kind: ShiftSwap, Feature: f.Name, Size: 1, From: from.Name, To: to.Name})
+			// A swap of equally frequent categories cannot be seen in the counts.
+			if from.Count > to.Count {
+				shifts = append(shifts, Shift{Kind: ShiftSwap, Feature: f.Name, Size: 1, From: from.Name, To: to.Name})
+			}
 		}
 		shifts = append(shifts, Shift{Kind: ShiftMissing, Feature: f.Name, Size: 0.05})
 	}

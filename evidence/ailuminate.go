@@ -35,7 +35,6 @@ type ailuminate struct {
 	s       *suite
 	name    string
 	systems int
-	subject string
 }
 
 func readAILuminate(in *input, p part) error {
