@@ -147,7 +147,7 @@ func (x Shift) Validate(b Baseline) error {
 // Apply returns a shifted copy of a column of the feature. Which rows it hits
 // depends on the seed and the number of rows only: row i is hit if the i-th
 // number of ChaCha8 (math/rand/v2, C2SP chacha8rand), keyed with the SHA-256 of
-// "imprimatur drift", "shift" and the seed, each ended by a zero byte, is below
+// "imprimatur/drift", "shift" and the seed, each ended by a zero byte, is below
 // Size as a Float64.
 func (x Shift) Apply(f Feature, c Column, seed string) Column {
 	c.Numbers, c.Labels = slices.Clone(c.Numbers), slices.Clone(c.Labels)
@@ -177,6 +177,6 @@ func (x Shift) Apply(f Feature, c Column, seed string) Column {
 
 // generator returns a source of random numbers for one purpose.
 func generator(purpose ...string) *rand.Rand {
-	key := sha256.Sum256([]byte("imprimatur drift\x00" + strings.Join(purpose, "\x00") + "\x00"))
+	key := sha256.Sum256([]byte("imprimatur/drift\x00" + strings.Join(purpose, "\x00") + "\x00"))
 	return rand.New(rand.NewChaCha8(key))
 }

@@ -32,7 +32,7 @@ import (
 // header has as "reported", with "stdErr", "lower95" and "upper95" where they
 // are known.
 var itemsFormat = importer{
-	format: "items", version: 1, accepts: "imprimatur items/v1: NDJSON, or CSV with the columns item, cluster, slice.NAME, metric.NAME, outcome, score, label, prediction, error, skipped",
+	format: "items", version: 1, accepts: "our own form, items/v1: NDJSON, or CSV with the columns item, cluster, slice.NAME, metric.NAME, outcome, score, label, prediction, error, skipped",
 	match: matchItems,
 	read:  readItems,
 }
