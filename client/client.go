@@ -111,24 +111,29 @@ func (c *Client) send(ctx context.Context, method, target, key string, body []by
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", c.base, err)
 	}
-	req.Header.Set("Accept", "application/json")
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
 	}
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	answer, err := c.http.Do(req)
+	return c.exchanged(c.http, req)
+}
+
+// exchanged signs in, sends, and returns the body of a good answer.
+func (c *Client) exchanged(over *http.Client, req *http.Request) ([]byte, error) {
+	req.Header.Set("Accept", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	answer, err := over.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", c.base, err)
 	}
 	defer answer.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", &url.Error{Op: method, URL: target, Err: err})
+		return nil, fmt.Errorf("reading the answer: %w", &url.Error{Op: req.Method, URL: req.URL.String(), Err: err})
 	}
 	if len(raw) > maxAnswer {
 		return nil, fmt.Errorf("the answer of %s is longer than %d bytes", c.base, maxAnswer)

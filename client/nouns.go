@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"imprimatur.dev/record"
@@ -37,24 +36,6 @@ func (c *Client) RegisterVersion(ctx context.Context, v record.ModelVersion) (re
 // RegisterUseCase registers a use case, or changes one.
 func (c *Client) RegisterUseCase(ctx context.Context, u record.UseCase) (record.Recorded[record.UseCase], error) {
 	return do[record.Recorded[record.UseCase]](ctx, c, http.MethodPost, "/use-cases", nil, u)
-}
-
-// RecordEvaluation records an evaluation together with its raw evidence.
-func (c *Client) RecordEvaluation(ctx context.Context, e record.Evaluation, evidence []byte) (record.Recorded[record.Evaluation], error) {
-	return do[record.Recorded[record.Evaluation]](ctx, c, http.MethodPost, "/evaluations", nil, wire.Submission{Evaluation: e, Evidence: evidence})
-}
-
-// Evidence returns the raw evidence kept under a digest; what does not have
-// that digest is refused.
-func (c *Client) Evidence(ctx context.Context, digest record.Digest) ([]byte, error) {
-	raw, err := c.exchange(ctx, http.MethodGet, "/api/v1/evidence/"+string(digest), nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	if got := record.DigestOf(raw); got != digest {
-		return nil, fmt.Errorf("%s answered with evidence that has the digest %s, not %s", c.base, got, digest)
-	}
-	return raw, nil
 }
 
 // PublishPolicy publishes a policy file.

@@ -48,3 +48,13 @@ func (c *Client) CreateTeam(ctx context.Context, t record.Team) (record.Recorded
 func (c *Client) SetEnvironment(ctx context.Context, e record.Environment) (record.Recorded[record.Environment], error) {
 	return do[record.Recorded[record.Environment]](ctx, c, http.MethodPost, "/environments", nil, e)
 }
+
+// EnrolKey enrols a key that signs for a principal.
+func (c *Client) EnrolKey(ctx context.Context, in wire.KeyEnrolment) (record.Recorded[record.PrincipalKey], error) {
+	return do[record.Recorded[record.PrincipalKey]](ctx, c, http.MethodPost, "/principal-keys", nil, in)
+}
+
+// WithdrawKey ends a key for good.
+func (c *Client) WithdrawKey(ctx context.Context, id string, in wire.Stop) (record.Recorded[record.PrincipalKey], error) {
+	return do[record.Recorded[record.PrincipalKey]](ctx, c, http.MethodPost, "/principal-keys/"+url.PathEscape(id)+"/withdraw", nil, in)
+}

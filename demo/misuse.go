@@ -18,7 +18,7 @@ const perturbation = 0.01
 // feature's standard deviation, which should not change a decision. Rows that
 // the guard refuses as they stand have no decision to change.
 func Misuse(m Model, s Split) (Result, error) {
-	var attacks, nudges []Item
+	var attacks, nudges []item
 	for i, r := range s.Rows {
 		attacks = append(attacks, attack(m, r, i)...)
 		if _, _, refusal := m.Predict(r.Features); refusal == nil {
@@ -28,25 +28,33 @@ func Misuse(m Model, s Split) (Result, error) {
 	if len(nudges) == 0 {
 		return Result{}, errors.New(s.Name + " has no row that the guard accepts, so nothing can be attacked")
 	}
-	return result(record.Misuse, "implausible-input", s, slices.Concat(attacks, nudges),
-		proportion("attack_success_rate", attacks, Accepted),
-		proportion("perturbation_flip_rate", nudges, Flipped),
-	)
+	return result(header{
+		Category: record.Misuse, Suite: "implausible-input", Metrics: lower("attack_success_rate", "perturbation_flip_rate"),
+	}, s, slices.Concat(attacks, nudges))
+}
+
+// tried is what came of one attack on a row. The attacks on a row depend on one
+// another, and so are one cluster.
+func tried(of Row, kind, metric string, succeeded bool, note string) item {
+	return item{
+		Item: of.ID + "/" + kind, Cluster: of.ID, Slice: map[string]string{"attack": kind}, Metrics: map[string]bool{metric: succeeded}, Note: note,
+	}
 }
 
 // attack makes the row implausible in four ways, at a feature that a seeded
 // draw picks, and gives each to the model. The row of zeros, which is the same
 // whichever row it is made from, is tried once.
-func attack(m Model, r Row, i int) []Item {
-	var items []Item
+func attack(m Model, r Row, i int) []item {
+	var items []item
 	try := func(kind string, change func(x []float64)) {
 		x := slices.Clone(r.Features)
 		change(x)
-		item := judge(m, Row{ID: r.ID + "/" + kind, Features: x, Malignant: r.Malignant}, kind)
-		if item.Outcome != Refused {
-			item.Outcome = Accepted
+		_, _, refusal := m.Predict(x)
+		note := ""
+		if refusal != nil {
+			note = refusal.Error()
 		}
-		items = append(items, item)
+		items = append(items, tried(r, kind, "attack_success_rate", refusal == nil, note))
 	}
 	j := int(draw("attack-feature", i, 0) * float64(len(m.Features)))
 	try("not-a-number", func(x []float64) { x[j] = math.NaN() })
@@ -80,7 +88,7 @@ func wrongUnit(m Model, x []float64, larger bool) {
 // perturbation and the guard's limits allow. The score is monotone in every
 // feature, so this corner is the worst point of the box, and no search could
 // find a flip that it does not.
-func perturb(m Model, r Row) Item {
+func perturb(m Model, r Row) item {
 	x := slices.Clone(r.Features)
 	decision, _, _ := m.Predict(r.Features)
 	for j := range x {
@@ -91,13 +99,6 @@ func perturb(m Model, r Row) Item {
 		low, high := m.Guard.limits(j)
 		x[j] = min(max(x[j]+step, low), high)
 	}
-	const kind = "perturbation"
-	item := judge(m, Row{ID: r.ID + "/" + kind, Features: x, Malignant: decision}, kind)
-	item.Label = className(r.Malignant)
-	if item.Outcome == Correct {
-		item.Outcome = Held
-	} else {
-		item.Outcome = Flipped
-	}
-	return item
+	after, _, refusal := m.Predict(x)
+	return tried(r, "perturbation", "perturbation_flip_rate", refusal != nil || after != decision, "")
 }

@@ -9,56 +9,6 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// aucDeLong returns the area under the ROC curve of positive against negative
-// scores, ties counting one half, and its standard error by DeLong's method.
-// Each side needs two scores at least.
-//
-// With V10ᵢ the share of negatives that positive i beats and V01ⱼ the share of
-// positives that beat negative j, the variance is var(V10)/m + var(V01)/n.
-// Sources: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837-845;
-// the ranks that give it in n log n, Sun and Xu, IEEE Signal Processing
-// Letters 21 (2014) 1389-1393. An area of exactly 1 has a standard error of 0,
-// which says that the method has nothing to go by, not that the area is known.
-func aucDeLong(positive, negative []float64) (auc, stdErr float64) {
-	m, n := len(positive), len(negative)
-	all := midranks(slices.Concat(positive, negative))
-	ownPositive, ownNegative := midranks(positive), midranks(negative)
-	v10, v01 := make([]float64, m), make([]float64, n)
-	for i := range v10 {
-		v10[i] = (all[i] - ownPositive[i]) / float64(n)
-	}
-	for j := range v01 {
-		v01[j] = 1 - (all[m+j]-ownNegative[j])/float64(m)
-	}
-	variance := stat.Variance(v10, nil)/float64(m) + stat.Variance(v01, nil)/float64(n)
-	return stat.Mean(v10, nil), math.Sqrt(variance)
-}
-
-// midranks returns each value's rank from 1, equal values sharing the middle.
-func midranks(values []float64) []float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	ranks := make([]float64, len(values))
-	for i, v := range values {
-		below := sort.SearchFloat64s(sorted, v)
-		through := sort.Search(len(sorted), func(k int) bool { return sorted[k] > v })
-		ranks[i] = float64(below+1+through) / 2
-	}
-	return ranks
-}
-
-// brier returns the mean squared difference of score and label, and the
-// standard error of that mean. Source: Brier, Monthly Weather Review 78 (1950)
-// 1-3, for two classes.
-func brier(scores, labels []float64) (mean, stdErr float64) {
-	squares := make([]float64, len(scores))
-	for i := range scores {
-		d := scores[i] - labels[i]
-		squares[i] = d * d
-	}
-	mean, sd := stat.MeanStdDev(squares, nil)
-	return mean, stat.StdErr(sd, float64(len(squares)))
-}
-
 // calibrationError returns the expected calibration error over the rows picked:
 // the gap between mean score and share of positives in ten bins of equal width,
 // weighted by the rows in the bin. Source: Naeini, Cooper and Hauskrecht, AAAI

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"os"
@@ -235,7 +236,8 @@ func revision() string {
 	return strings.Repeat("0", 40)
 }
 
-// evaluate runs the four suites and records each with its items as evidence.
+// evaluate runs the four suites and records the items of each, of which the
+// server makes the metrics.
 func (t *teller) evaluate(s subject, d Data) ([]string, error) {
 	results, err := Evaluate(s.model, d)
 	if err != nil {
@@ -243,19 +245,32 @@ func (t *teller) evaluate(s subject, d Data) ([]string, error) {
 	}
 	var lines []string
 	for _, r := range results {
-		e := record.Evaluation{
-			Team: team, Artifact: s.digest, Category: r.Category, Suite: r.Suite, Dataset: t.splitNamed(r.Dataset).Digest(),
-			Tool: record.Tool{Name: "imprimatur-demo", Version: "1"}, Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", r.Items)},
-			Metrics: r.Metrics, Assurance: record.Imported, Ran: record.Millis(time.Now().Add(-time.Millisecond)),
-		}
-		if _, err := t.people[assessor].RecordEvaluation(t.ctx, e, r.Items); err != nil {
+		digest := record.DigestOf(r.Items)
+		if err := t.people[assessor].KeepEvidence(t.ctx, digest, bytes.NewReader(r.Items), int64(len(r.Items)), nil); err != nil {
 			return nil, err
 		}
-		for _, m := range r.Metrics {
-			lines = append(lines, fmt.Sprintf("%s/%s %s = %.4f over %d", r.Category, r.Suite, m.Name, m.Value, m.N))
+		recorded, err := t.people[assessor].RecordEvaluations(t.ctx, wire.Submission{
+			Run:   record.EvaluationRun{Team: team, Artifact: s.digest, Dataset: t.splitNamed(r.Dataset).Digest(), Finished: record.Millis(time.Now().Add(-time.Millisecond))},
+			Files: []wire.EvidenceFile{{Name: r.Suite + ".ndjson", Digest: digest}},
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range recorded {
+			lines = append(lines, found(e.Record)...)
 		}
 	}
 	return lines, nil
+}
+
+// found says what an evaluation's metrics over all items are.
+func found(e record.Evaluation) (lines []string) {
+	for _, m := range e.Metrics {
+		if len(m.Slice) == 0 {
+			lines = append(lines, fmt.Sprintf("%s/%s %s = %.4f over %d", e.Category, e.Suite, m.Name, m.Value, m.N))
+		}
+	}
+	return lines
 }
 
 func (t *teller) splitNamed(name string) Split {

@@ -9,42 +9,58 @@ import (
 	"imprimatur.dev/record"
 )
 
-// Result is what one suite found.
+// Result is the evidence of one suite: what happened, item by item. What it
+// comes to is for whoever reads it to compute.
 type Result struct {
 	Category record.Category
 	Suite    string
 	// Dataset is the name of the split that was evaluated on.
 	Dataset string
-	Metrics []record.Metric
-	// Items is the evidence file: one JSON [Item] a line.
+	// Items is the evidence file, in the form items/v1 of package evidence.
 	Items []byte
 }
 
-// Item is the outcome of one item of a suite.
-type Item struct {
-	Item string `json:"item"`
-	// Slice is the item's class, or the attack that made it.
-	Slice string `json:"slice"`
-	// Label is "malignant" or "benign", absent where the item is no mass.
-	Label string `json:"label,omitzero"`
-	// Score is the probability of malignant, or the index of an item that is a
-	// feature; absent where it is not a number.
-	Score   *float64 `json:"score,omitzero"`
-	Outcome string   `json:"outcome"`
-	// Reason is the guard's, of a refused item.
-	Reason string `json:"reason,omitzero"`
+// header is the first line of the evidence.
+type header struct {
+	Form     string               `json:"imprimatur"`
+	Suite    string               `json:"suite"`
+	Category record.Category      `json:"category"`
+	Expected int                  `json:"expected"`
+	Tool     record.Tool          `json:"tool"`
+	Settings map[string]string    `json:"settings,omitzero"`
+	Metrics  map[string]direction `json:"metrics,omitzero"`
+	Reported []total              `json:"reported,omitzero"`
 }
 
-// Outcomes of an item.
-const (
-	Correct  = "correct"  // the decision is right
-	Wrong    = "wrong"    // the decision is not right
-	Refused  = "refused"  // the guard gave no decision
-	Accepted = "accepted" // the guard let an implausible input through
-	Flipped  = "flipped"  // a small perturbation changed the decision
-	Held     = "held"     // the worst small perturbation did not
-	Measured = "measured" // nothing was decided: the score is the finding
-)
+type direction struct {
+	Direction string `json:"direction"`
+}
+
+// total is a metric that no item has by itself.
+type total struct {
+	Name      string            `json:"name"`
+	Slice     map[string]string `json:"slice,omitzero"`
+	Value     float64           `json:"value"`
+	N         int               `json:"n"`
+	Method    string            `json:"method,omitzero"`
+	StdErr    *float64          `json:"stdErr,omitzero"`
+	Direction string            `json:"direction"`
+}
+
+// item is one line of the evidence.
+type item struct {
+	Item    string            `json:"item"`
+	Cluster string            `json:"cluster,omitzero"`
+	Slice   map[string]string `json:"slice,omitzero"`
+	// Label and Prediction are "malignant" or "benign"; an item that the guard
+	// refused has no prediction. Score is the probability of malignant.
+	Label      string          `json:"label,omitzero"`
+	Prediction string          `json:"prediction,omitzero"`
+	Score      *float64        `json:"score,omitzero"`
+	Metrics    map[string]bool `json:"metrics,omitzero"`
+	// Note is the guard's reason.
+	Note string `json:"note,omitzero"`
+}
 
 // Evaluate runs the four suites. The model must not have been trained on the
 // holdout; any of the other sets will do.
@@ -66,28 +82,25 @@ func Evaluate(m Model, d Data) ([]Result, error) {
 	return results, nil
 }
 
-// Accuracy is the suite "holdout". The proportions count decisions, a refusal
-// as not right; roc_auc and brier are of the scores, of refused rows too.
+// Accuracy is the suite "holdout": every row with its label, decision and
+// score. A refusal is no decision, and so not right; its score still ranks.
 func Accuracy(m Model, s Split) (Result, error) {
 	items, err := classify(m, s)
 	if err != nil {
 		return Result{}, err
 	}
-	malignant, benign := bySlice(items, "malignant"), bySlice(items, "benign")
-	auc, aucErr := aucDeLong(scores(malignant), scores(benign))
-	loss, lossErr := brier(scores(items), labels(items))
-	return result(record.Accuracy, "holdout", s, items,
-		proportion("accuracy", items, Correct),
-		measured("roc_auc", auc, len(items), aucErr),
-		measured("brier", loss, len(items), lossErr),
-		proportion("sensitivity", malignant, Correct),
-		proportion("specificity", benign, Correct),
-		proportion("refusal_rate", items, Refused),
-	)
+	for i := range items {
+		items[i].Metrics = map[string]bool{"refusal_rate": items[i].Prediction == ""}
+	}
+	return result(header{Category: record.Accuracy, Suite: "holdout", Settings: positive(), Metrics: lower("refusal_rate")}, s, items)
 }
 
+// positive says which class is the one to find.
+func positive() map[string]string { return map[string]string{"positive": className(true)} }
+
 // Safety is the suite "missed-malignant": the malignant masses that the model
-// calls benign, and how far its probabilities are from the shares they state.
+// calls benign, and how far its probabilities are from the shares they state,
+// over all rows. A mass that the guard refuses is not missed: a person decides.
 func Safety(m Model, s Split) (Result, error) {
 	items, err := classify(m, s)
 	if err != nil {
@@ -95,10 +108,16 @@ func Safety(m Model, s Split) (Result, error) {
 	}
 	p, y := scores(items), labels(items)
 	gap := func(picked []int) float64 { return calibrationError(p, y, picked) }
-	return result(record.Safety, "missed-malignant", s, items,
-		proportion("false_negative_rate", bySlice(items, "malignant"), Wrong),
-		measured("expected_calibration_error", gap(each(len(items))), len(items), bootstrap(len(items), gap)),
-	)
+	var malignant []item
+	for _, x := range items {
+		if x.Label == className(true) {
+			malignant = append(malignant, item{Item: x.Item, Metrics: map[string]bool{"false_negative_rate": x.Prediction == className(false)}, Note: x.Note})
+		}
+	}
+	return result(header{
+		Category: record.Safety, Suite: "missed-malignant", Metrics: lower("false_negative_rate"),
+		Reported: []total{bootstrapped("expected_calibration_error", len(items), gap)},
+	}, s, malignant)
 }
 
 // Drift is the suite "shifted-holdout": how far the largest shift of a feature
@@ -114,13 +133,16 @@ func Drift(m Model, train, holdout, shifted Split) (Result, error) {
 		return Result{}, fmt.Errorf("%s and %s do not have the same rows", holdout.Name, shifted.Name)
 	}
 	const bins = 10
+	n := len(items)
 	var before, after [][]int
+	var found []total
 	for j, name := range m.Features {
 		cuts := edges(column(train.Rows, j), bins)
 		before = append(before, binOf(column(holdout.Rows, j), cuts))
 		after = append(after, binOf(column(shifted.Rows, j), cuts))
-		index := psi(before[j], after[j], bins, each(len(before[j])))
-		items = append(items, Item{Item: name, Slice: "psi", Score: &index, Outcome: Measured})
+		found = append(found, total{
+			Name: "psi", Slice: map[string]string{"feature": name}, Value: psi(before[j], after[j], bins, each(n)), N: n, Direction: record.Lower,
+		})
 	}
 	largest := func(picked []int) float64 {
 		var most float64
@@ -129,23 +151,37 @@ func Drift(m Model, train, holdout, shifted Split) (Result, error) {
 		}
 		return most
 	}
-	n := len(shifted.Rows)
-	auc, aucErr := aucDeLong(scores(bySlice(items, "malignant")), scores(bySlice(items, "benign")))
-	return result(record.Drift, "shifted-holdout", shifted, items,
-		measured("psi_max", largest(each(n)), n, bootstrap(n, largest)),
-		measured("roc_auc", auc, n, aucErr),
-	)
+	return result(header{
+		Category: record.Drift, Suite: "shifted-holdout", Settings: positive(),
+		Reported: append([]total{bootstrapped("psi_max", n, largest)}, found...),
+	}, shifted, items)
+}
+
+// bootstrapped is a statistic over all n rows, with its standard error.
+func bootstrapped(name string, n int, statistic func(picked []int) float64) total {
+	stdErr := bootstrap(n, statistic)
+	return total{Name: name, Value: statistic(each(n)), N: n, Method: "bootstrap", StdErr: &stdErr, Direction: record.Lower}
+}
+
+func lower(metrics ...string) map[string]direction {
+	out := map[string]direction{}
+	for _, m := range metrics {
+		out[m] = direction{record.Lower}
+	}
+	return out
 }
 
 // classify judges every row of a split that has rows enough to evaluate on.
-func classify(m Model, s Split) ([]Item, error) {
-	items := make([]Item, len(s.Rows))
+func classify(m Model, s Split) ([]item, error) {
+	items := make([]item, len(s.Rows))
+	of := map[string]int{}
 	for i, r := range s.Rows {
-		items[i] = judge(m, r, className(r.Malignant))
+		items[i] = judge(m, r)
+		of[items[i].Label]++
 	}
 	for _, class := range []string{className(true), className(false)} {
-		if n := len(bySlice(items, class)); n < 2 {
-			return nil, fmt.Errorf("%s has %d %s rows: at least two are needed to evaluate on", s.Name, n, class)
+		if of[class] < 2 {
+			return nil, fmt.Errorf("%s has %d %s rows: at least two are needed to evaluate on", s.Name, of[class], class)
 		}
 	}
 	return items, nil
@@ -158,71 +194,52 @@ func className(malignant bool) string {
 	return "benign"
 }
 
-// judge gives the row to the model and compares its decision with the label.
-func judge(m Model, r Row, slice string) Item {
-	item := Item{Item: r.ID, Slice: slice, Label: className(r.Malignant), Outcome: Wrong}
+// judge gives the row to the model.
+func judge(m Model, r Row) item {
+	out := item{Item: r.ID, Label: className(r.Malignant)}
 	malignant, score, err := m.Predict(r.Features)
 	if !math.IsNaN(score) {
-		item.Score = &score
+		out.Score = &score
 	}
-	switch {
-	case err != nil:
-		item.Outcome, item.Reason = Refused, err.Error()
-	case malignant == r.Malignant:
-		item.Outcome = Correct
+	if err != nil {
+		out.Note = err.Error()
+	} else {
+		out.Prediction = className(malignant)
 	}
-	return item
+	return out
 }
 
-func result(c record.Category, suite string, s Split, items []Item, metrics ...record.Metric) (Result, error) {
-	r := Result{Category: c, Suite: suite, Dataset: s.Name, Metrics: metrics}
-	for _, item := range items {
-		line, err := json.Marshal(item)
-		if err != nil {
-			return Result{}, fmt.Errorf("writing item %s of %s: %w", item.Item, suite, err)
-		}
+func result(h header, s Split, items []item) (Result, error) {
+	h.Form, h.Expected, h.Tool = "items/v1", len(items), record.Tool{Name: "imprimatur-demo", Version: "1"}
+	r := Result{Category: h.Category, Suite: h.Suite, Dataset: s.Name}
+	add := func(v any) error {
+		line, err := json.Marshal(v, json.Deterministic(true))
 		r.Items = append(append(r.Items, line...), '\n')
+		return err
+	}
+	if err := add(h); err != nil {
+		return Result{}, fmt.Errorf("writing the header of %s: %w", h.Suite, err)
+	}
+	for _, x := range items {
+		if err := add(x); err != nil {
+			return Result{}, fmt.Errorf("writing item %s of %s: %w", x.Item, h.Suite, err)
+		}
 	}
 	return r, nil
 }
 
-// proportion counts the items with the outcome.
-func proportion(name string, items []Item, outcome string) record.Metric {
-	successes := 0
-	for _, item := range items {
-		if item.Outcome == outcome {
-			successes++
-		}
-	}
-	return record.Metric{Name: name, Value: float64(successes) / float64(len(items)), N: len(items), Successes: &successes}
-}
-
-func measured(name string, value float64, n int, stdErr float64) record.Metric {
-	return record.Metric{Name: name, Value: value, N: n, Reported: &record.Uncertainty{Method: "demo", StdErr: &stdErr}}
-}
-
-func bySlice(items []Item, slice string) []Item {
-	var out []Item
-	for _, item := range items {
-		if item.Slice == slice {
-			out = append(out, item)
-		}
+func scores(items []item) []float64 {
+	out := make([]float64, len(items))
+	for i, x := range items {
+		out[i] = *x.Score
 	}
 	return out
 }
 
-func scores(items []Item) []float64 {
+func labels(items []item) []float64 {
 	out := make([]float64, len(items))
-	for i, item := range items {
-		out[i] = *item.Score
-	}
-	return out
-}
-
-func labels(items []Item) []float64 {
-	out := make([]float64, len(items))
-	for i, item := range items {
-		if item.Label == className(true) {
+	for i, x := range items {
+		if x.Label == className(true) {
 			out[i] = 1
 		}
 	}

@@ -1,74 +1,18 @@
 package demo
 
 import (
-	"bytes"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
-	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
+	"imprimatur.dev/evidence"
 	"imprimatur.dev/record"
 )
 
 func near(got, want, tolerance float64) bool { return math.Abs(got-want) <= tolerance }
-
-func TestDeLongByHand(t *testing.T) {
-	// Of the four pairs three are won and one is a tie: 3.5/4. The positives
-	// beat 1 and 3/4 of the negatives, the negatives lose to 1 and 3/4 of the
-	// positives: each variance is 1/32, so the squared error is 2 (1/32)/2.
-	auc, se := aucDeLong([]float64{3, 2}, []float64{1, 2})
-	if !near(auc, 0.875, 1e-15) || !near(se, math.Sqrt(1.0/32), 1e-15) {
-		t.Errorf("%v ± %v, want 0.875 ± %v", auc, se, math.Sqrt(1.0/32))
-	}
-}
-
-// pairs is the area by its definition.
-func pairs(positive, negative []float64) (auc float64) {
-	for _, p := range positive {
-		for _, n := range negative {
-			switch {
-			case p > n:
-				auc++
-			case p == n:
-				auc += 0.5
-			}
-		}
-	}
-	return auc / float64(len(positive)*len(negative))
-}
-
-// jackknife is the two-sample jackknife error of the area, which for this
-// statistic equals DeLong's exactly (Arvesen 1969; DeLong et al. 1988, p. 840).
-func jackknife(positive, negative []float64) float64 {
-	side := func(values []float64, area func([]float64) float64) float64 {
-		whole, sum, n := area(values), 0.0, float64(len(values))
-		for i := range values {
-			d := area(slices.Delete(slices.Clone(values), i, i+1)) - whole
-			sum += d * d
-		}
-		return sum * (n - 1) / n
-	}
-	return math.Sqrt(side(positive, func(p []float64) float64 { return pairs(p, negative) }) +
-		side(negative, func(n []float64) float64 { return pairs(positive, n) }))
-}
-
-func TestDeLongIsPairsAndJackknife(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		values := rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 20), func(i int) float64 { return float64(i) }), 2, 25)
-		positive, negative := values.Draw(t, "positive"), values.Draw(t, "negative")
-		auc, se := aucDeLong(positive, negative)
-		if want := pairs(positive, negative); !near(auc, want, 1e-12) {
-			t.Errorf("area %v, pairs give %v", auc, want)
-		}
-		if want := jackknife(positive, negative); !near(se, want, 1e-9) {
-			t.Errorf("error %v, the jackknife gives %v", se, want)
-		}
-	})
-}
 
 func TestPSIByHand(t *testing.T) {
 	// Two bins: before 3 and 1, after 1 and 3, half an item more in each of
@@ -91,16 +35,8 @@ func TestPSIByHand(t *testing.T) {
 	}
 }
 
-func TestBrierAndCalibrationByHand(t *testing.T) {
+func TestCalibrationByHand(t *testing.T) {
 	p, y := []float64{0.95, 0.75, 0.15, 0.12}, []float64{1, 0, 0, 1}
-	// Squares 0.0025, 0.5625, 0.0225, 0.7744.
-	if mean, _ := brier(p, y); !near(mean, 1.3619/4, 1e-12) {
-		t.Errorf("brier %v", mean)
-	}
-	// Squares 0.25 and 0.01: standard deviation 0.24/√2, error 0.12.
-	if mean, se := brier([]float64{0.5, 0.1}, []float64{1, 0}); !near(mean, 0.13, 1e-12) || !near(se, 0.12, 1e-12) {
-		t.Errorf("brier %v ± %v, want 0.13 ± 0.12", mean, se)
-	}
 	// Bins: |0.95-1|, |0.75-0|, |0.15+0.12-1|.
 	if got := calibrationError(p, y, each(4)); !near(got, (0.05+0.75+0.73)/4, 1e-12) {
 		t.Errorf("calibration error %v", got)
@@ -128,27 +64,41 @@ func TestBootstrapOfAMean(t *testing.T) {
 	}
 }
 
-func evaluated(t testing.TB) (Model, Data, map[string]Result) {
+// evaluated runs the suites and reads their evidence as the server does.
+func evaluated(t testing.TB) (Model, Data, map[string]record.Evaluation) {
 	t.Helper()
 	m, d := trained(t)
 	results, err := Evaluate(m, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bySuite := map[string]Result{}
+	bySuite := map[string]record.Evaluation{}
 	for _, r := range results {
-		bySuite[r.Suite] = r
+		bySuite[r.Suite] = readBack(t, r)
 	}
 	return m, d, bySuite
 }
 
-func metric(t testing.TB, r Result, name string) record.Metric {
+func readBack(t testing.TB, r Result) record.Evaluation {
 	t.Helper()
-	i := slices.IndexFunc(r.Metrics, func(m record.Metric) bool { return m.Name == name })
-	if i < 0 {
-		t.Fatalf("%s has no metric %s", r.Suite, name)
+	got, err := evidence.Read([]evidence.File{evidence.FileOf("items.ndjson", r.Items)}, record.EvaluationRun{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return r.Metrics[i]
+	e := got.Evaluations[0]
+	if e.Suite != r.Suite || e.Category != r.Category || e.Incomplete != "" || e.Contradiction() != "" || len(e.Import.Unknown) > 0 {
+		t.Errorf("%s/%s reads as %s/%s, incomplete %q, contradiction %q, unknown %q", r.Category, r.Suite, e.Category, e.Suite, e.Incomplete, e.Contradiction(), e.Import.Unknown)
+	}
+	return e
+}
+
+func metric(t testing.TB, e record.Evaluation, label string) record.Metric {
+	t.Helper()
+	i := slices.IndexFunc(e.Metrics, func(m record.Metric) bool { return m.Label() == label })
+	if i < 0 {
+		t.Fatalf("%s has no metric %s", e.Suite, label)
+	}
+	return e.Metrics[i]
 }
 
 func TestMetricsAgreeWithScikitLearn(t *testing.T) {
@@ -164,8 +114,10 @@ func TestMetricsAgreeWithScikitLearn(t *testing.T) {
 		if !near(m.Value, want[c.reference], 1e-6) {
 			t.Errorf("%s %s is %v, the reference %v", c.suite, c.metric, m.Value, want[c.reference])
 		}
-		if se, known := want[c.reference+"_stderr"]; known && !near(*m.Reported.StdErr, se, 1e-6) {
-			t.Errorf("%s %s has the error %v, the reference %v", c.suite, c.metric, *m.Reported.StdErr, se)
+		// The server's error of the area is from a bootstrap, the reference's is
+		// DeLong's: they agree as far as 10,000 draws go.
+		if se, known := want[c.reference+"_stderr"]; known && m.Computed != nil && !near(*m.Computed.StdErr, se, 0.15*se) {
+			t.Errorf("%s %s has the error %v, the reference %v", c.suite, c.metric, *m.Computed.StdErr, se)
 		}
 	}
 }
@@ -187,44 +139,57 @@ func TestModelIsGoodEnoughForTheStory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if asr := metric(t, open, "attack_success_rate"); *asr.Successes != 2*228+1 {
+	if asr := metric(t, readBack(t, open), "attack_success_rate"); *asr.Successes != 2*228+1 {
 		t.Errorf("without a guard %d attacks succeed, want the 457 with positive numbers", *asr.Successes)
 	}
 }
 
-func TestEvaluateGivesTheSameBytesAndCounts(t *testing.T) {
-	_, _, first := evaluated(t)
-	_, _, second := evaluated(t)
+func TestEvaluateGivesTheSameBytes(t *testing.T) {
+	m, d := trained(t)
+	first, err := Evaluate(m, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := Evaluate(m, d)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Errorf("two evaluations differ:\n%s", diff)
 	}
-	for _, c := range []struct {
-		suite, metric, outcome string
-		of                     func(Item) bool
-	}{
-		{"holdout", "accuracy", Correct, func(Item) bool { return true }},
-		{"holdout", "refusal_rate", Refused, func(Item) bool { return true }},
-		{"holdout", "sensitivity", Correct, func(i Item) bool { return i.Label == "malignant" }},
-		{"holdout", "specificity", Correct, func(i Item) bool { return i.Label == "benign" }},
-		{"missed-malignant", "false_negative_rate", Wrong, func(i Item) bool { return i.Label == "malignant" }},
-		{"implausible-input", "attack_success_rate", Accepted, func(i Item) bool { return i.Slice != "perturbation" }},
-		{"implausible-input", "perturbation_flip_rate", Flipped, func(i Item) bool { return i.Slice == "perturbation" }},
-	} {
-		n, successes := 0, 0
-		for line := range bytes.Lines(first[c.suite].Items) {
-			var item Item
-			if err := json.Unmarshal(line, &item, json.RejectUnknownMembers(true)); err != nil {
-				t.Fatal(err)
-			}
-			if c.of(item) {
-				n++
-				if item.Outcome == c.outcome {
-					successes++
-				}
-			}
+}
+
+// TestItemsSayWhatTheModelDid counts what the model does, row by row, and
+// compares with what is read from the evidence.
+func TestItemsSayWhatTheModelDid(t *testing.T) {
+	m, d, got := evaluated(t)
+	var right, refused, missed, malignant int
+	for _, r := range d.Holdout.Rows {
+		says, _, refusal := m.Predict(r.Features)
+		switch {
+		case refusal != nil:
+			refused++
+		case says == r.Malignant:
+			right++
+		case r.Malignant:
+			missed++
 		}
-		if m := metric(t, first[c.suite], c.metric); m.N != n || *m.Successes != successes {
-			t.Errorf("%s is %d of %d, its items hold %d of %d", c.metric, *m.Successes, m.N, successes, n)
+		if r.Malignant {
+			malignant++
+		}
+	}
+	for _, c := range []struct {
+		suite, metric string
+		successes, n  int
+	}{
+		{"holdout", "accuracy", right, len(d.Holdout.Rows)},
+		{"holdout", "refusal_rate", refused, len(d.Holdout.Rows)},
+		{"missed-malignant", "false_negative_rate", missed, malignant},
+		{"implausible-input", "perturbation_flip_rate", *metric(t, got["implausible-input"], "perturbation_flip_rate[attack=perturbation]").Successes, len(d.Holdout.Rows) - refused},
+		{"implausible-input", "attack_success_rate[attack=all-zero]", 0, 1},
+	} {
+		if x := metric(t, got[c.suite], c.metric); *x.Successes != c.successes || x.N != c.n {
+			t.Errorf("%s is %d of %d, the model did %d of %d", c.metric, *x.Successes, x.N, c.successes, c.n)
 		}
 	}
 }
@@ -248,7 +213,7 @@ func TestNoSearchBeatsTheCorner(t *testing.T) {
 			after, _, err := m.Predict(x)
 			if err == nil && after != before {
 				flips++
-				if corner.Outcome != Flipped {
+				if !corner.Metrics["perturbation_flip_rate"] {
 					t.Fatalf("%s flips under a random perturbation, but not at the corner", r.ID)
 				}
 			}

@@ -30,11 +30,11 @@ func doRecordRun(d *record.Dossier) string {
 
 func doEvaluate(d *record.Dossier, e *Requirement) string {
 	b := d.Release.Record.Behaviour
-	return fmt.Sprintf("imprimatur eval record --category %s --suite %s %s@%s FILE", e.Category, e.Suite, b.Model, b.Version)
+	return fmt.Sprintf("imprimatur eval record FILE --category %s --suite %s --model %s@%s", e.Category, e.Suite, b.Model, b.Version)
 }
 
 func doEvaluateOther(e *Requirement, model string) string {
-	return fmt.Sprintf("imprimatur eval record --category %s --suite %s %s FILE", e.Category, e.Suite, model)
+	return fmt.Sprintf("imprimatur eval record FILE --category %s --suite %s --model %s", e.Category, e.Suite, model)
 }
 
 func doAnchor(d *record.Dossier) string {

@@ -356,5 +356,5 @@ func doOverlap(a, b string) string { return "imprimatur dataset overlap " + a + 
 
 func doHoldoutEvaluate(d *record.Dossier) string {
 	b := d.Release.Record.Behaviour
-	return fmt.Sprintf("imprimatur eval record %s@%s FILE", b.Model, b.Version)
+	return fmt.Sprintf("imprimatur eval record FILE --model %s@%s", b.Model, b.Version)
 }

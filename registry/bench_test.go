@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
-
-	"imprimatur.dev/record"
 )
 
 // BenchmarkDecide decides on a live release from memory, on every processor.
@@ -47,9 +45,10 @@ func BenchmarkCheckRelease(b *testing.B) {
 	}
 }
 
-// BenchmarkRecordEvaluation runs the whole command, evidence and ledger made
-// durable, by one writer and by 64 at once.
-func BenchmarkRecordEvaluation(b *testing.B) {
+// BenchmarkRecordEvaluations runs the whole command: evidence of 1,000 items
+// kept, read and counted, and the ledger made durable; by one writer, and by 64
+// at once with suites of their own.
+func BenchmarkRecordEvaluations(b *testing.B) {
 	for _, writers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
 			h := open(b)
@@ -57,21 +56,15 @@ func BenchmarkRecordEvaluation(b *testing.B) {
 			var next, failed atomic.Int64
 			b.ReportAllocs()
 			b.ResetTimer()
-			atOnce(writers, func(int) {
+			atOnce(writers, func(w int) {
 				for {
 					i := int(next.Add(1))
 					if i > b.N {
 						return
 					}
-					n := i % 1000
-					evidence := fmt.Appendf(nil, "evidence %d", i)
-					_, err := h.reg.RecordEvaluation(h.ctx, eve, record.Evaluation{
-						Team: "lab", Artifact: model, Category: record.Accuracy, Suite: "holdout", Dataset: digest("data 1"),
-						Tool: record.Tool{Name: "own", Version: "1"}, Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", evidence)}, Assurance: record.Imported,
-						Metrics: []record.Metric{{Name: "accuracy", Value: float64(n) / 1000, N: 1000, Successes: &n}},
-						Ran:     record.Millis(h.clock.now()),
-					}, evidence)
-					if err != nil {
+					in := submission(model, digest("data 1"))
+					in.Run.Suite, in.Run.Labels = fmt.Sprintf("suite-%d", i), map[string]string{"run": fmt.Sprint(i)}
+					if _, err := h.record(eve, in, itemsOf(i%1000, 1000, h.clock.now())); err != nil {
 						failed.Add(1)
 					}
 				}

@@ -119,6 +119,7 @@ func contextChanges(was, is record.Context) []string {
 	out = changed(out, "the tier", was.Tier, is.Tier)
 	out = changed(out, "the environment", was.Environment, is.Environment)
 	out = changed(out, "the owner", was.Owner, is.Owner)
+	out = addedRemoved(out, "the required misuse case", was.Misuse, is.Misuse)
 	return changed(out, "the policy", was.Policy.Name+" "+was.Policy.Digest.Short(), is.Policy.Name+" "+is.Policy.Digest.Short())
 }
 

@@ -1,41 +1,14 @@
 package registry
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"io"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"imprimatur.dev/ledger"
-	"imprimatur.dev/record"
 	"imprimatur.dev/store"
 	"imprimatur.dev/wire"
 )
-
-// keep stores evidence under its digest.
-func (r *Registry) keep(ctx context.Context, digest record.Digest, content []byte) error {
-	got, _, err := r.blobs.Put(ctx, bytes.NewReader(content))
-	if err != nil {
-		return fmt.Errorf("keeping the evidence: %w", err)
-	}
-	if got != string(digest) {
-		return refusef(wire.Invalid, "the evidence has the digest %s, not %s; send it again", got, digest)
-	}
-	return nil
-}
-
-// Evidence opens the raw evidence kept under a digest.
-func (r *Registry) Evidence(ctx context.Context, who Caller, digest record.Digest) (io.ReadCloser, error) {
-	if err := digest.Validate(); err != nil {
-		return nil, refusef(wire.Invalid, "%w", err)
-	}
-	if err := r.read(ctx, who, func(t *tx) error { return t.mayReadAny() }); err != nil {
-		return nil, err
-	}
-	return r.blobs.Open(string(digest))
-}
 
 // Checkpoint returns the signed checkpoint of the ledger, for anyone.
 func (r *Registry) Checkpoint(ctx context.Context) ([]byte, error) { return r.store.Checkpoint(ctx) }

@@ -2,11 +2,8 @@ package registry
 
 import (
 	"context"
-	"slices"
 	"strings"
-	"sync"
 
-	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -39,30 +36,6 @@ func (r *Registry) SetEnvironment(ctx context.Context, who Caller, e record.Envi
 			return err
 		}
 		return t.state(e)
-	})
-}
-
-// RegisterDataset registers a dataset version. One name and version stands for
-// one digest, and one digest under one name: else a second name in another team
-// would bring a second steward with it.
-func (r *Registry) RegisterDataset(ctx context.Context, who Caller, d record.Dataset) (record.Recorded[record.Dataset], error) {
-	return command[record.Dataset](ctx, r, who, func(t *tx) error {
-		if err := d.Validate(); err != nil {
-			return err
-		}
-		if err := t.within(actDataset, d.Team); err != nil {
-			return err
-		}
-		versions, err := t.Find(record.KeyDatasetName(d.Team, d.Name))
-		if err != nil {
-			return err
-		}
-		for _, e := range versions {
-			if old, ok := e.Statement.Body.(record.Dataset); ok && old.Version == d.Version && old.Digest != d.Digest {
-				return refusef(wire.Conflict, "the dataset %s stands for %s already; register other bytes under a new version", d.Ref(), old.Digest.Short())
-			}
-		}
-		return once(t, record.KeyDataset(d.Digest), d, "the data "+d.Digest.Short())
 	})
 }
 
@@ -159,6 +132,9 @@ func (r *Registry) RegisterUseCase(ctx context.Context, who Caller, u record.Use
 		if err := t.within(actUseCase, u.Team); err != nil {
 			return err
 		}
+		if err := known(u); err != nil {
+			return err
+		}
 		for _, e := range u.Environments {
 			if _, err := need[record.Environment](t, record.KeyEnvironment(e), "the environment "+e, "an administrator can set it up: imprimatur principal environment "+e); err != nil {
 				return err
@@ -166,53 +142,6 @@ func (r *Registry) RegisterUseCase(ctx context.Context, who Caller, u record.Use
 		}
 		return t.state(u)
 	})
-}
-
-// RecordEvaluation records evidence and the results read from it. The evidence
-// is kept as a blob under its digest.
-func (r *Registry) RecordEvaluation(ctx context.Context, who Caller, e record.Evaluation, evidence []byte) (record.Recorded[record.Evaluation], error) {
-	got := record.DigestOf(evidence)
-	if len(e.Evidence) != 1 || got != e.Evidence[0].Digest {
-		return record.Recorded[record.Evaluation]{}, refusef(wire.Invalid, "the evidence sent has the digest %s, but the evaluation names %v; send the bytes that it was read from", got, e.Evidence)
-	}
-	// Once is enough, however often the command runs again.
-	keep := sync.OnceValue(func() error { return r.keep(ctx, got, evidence) })
-	return command[record.Evaluation](ctx, r, who, func(t *tx) error {
-		if err := e.Validate(); err != nil {
-			return err
-		}
-		if err := t.within(actEvaluate, e.Team); err != nil {
-			return err
-		}
-		if err := t.hasModel(e.Team, e.Artifact); err != nil {
-			return err
-		}
-		if _, err := need[record.Dataset](t, record.KeyDataset(e.Dataset), "the data evaluated on, "+e.Dataset.Short(), "register it first: imprimatur dataset register"); err != nil {
-			return err
-		}
-		if e.Ran.After(t.now) {
-			return refusef(wire.Invalid, "the evaluation ran in the future, at %s; check the tool's clock", e.Ran)
-		}
-		t.before = keep
-		raw, err := record.CanonicalOf(e)
-		if err != nil {
-			return err
-		}
-		return once(t, record.KeyEvaluation(record.EvaluationID(record.DigestOf(raw))), e, "the evaluation")
-	})
-}
-
-// hasModel refuses unless the team has registered the model: another team's
-// evaluators do not speak of it.
-func (t *tx) hasModel(team string, artifact record.Digest) error {
-	versions, err := lineage.All[record.ModelVersion](t, record.KeyArtifact(artifact))
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(versions, func(v record.Recorded[record.ModelVersion]) bool { return teamOf(v.Record.Model) == team }) {
-		return nil
-	}
-	return refusef(wire.Unknown, "the model with the digest %s is not known in the team %s; register it there first: imprimatur model register", artifact.Short(), team)
 }
 
 // RecordSignal records something seen after promotion.

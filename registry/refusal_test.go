@@ -18,31 +18,36 @@ import (
 // TestRule03OnlyNumbersPass sends evidence that praises itself in every way but
 // the numbers.
 func TestRule03OnlyNumbersPass(t *testing.T) {
-	successes := func(n int) *int { return &n }
+	header := func(more string) string {
+		return `{"imprimatur":"items/v1","suite":"holdout","category":"accuracy","settings":{"verdict":"PASSED","threshold":"0.1"}` + more + "}\n"
+	}
+	items := func(right, n int, more string) (out string) {
+		for i := range n {
+			out += fmt.Sprintf(`{"item":"%d","metrics":{"accuracy":%v%s}}`+"\n", i, i < right, more)
+		}
+		return out
+	}
+	const praise = `,"reported":[{"name":"accuracy","value":0.99,"n":1000}]`
 	for _, x := range []struct {
-		name    string
-		metrics []record.Metric
-		result  record.Result
+		name     string
+		evidence string
+		result   record.Result
 	}{
-		{"its own passed", []record.Metric{{Name: "passed", Value: 1, N: 1000, Successes: successes(1000)}}, record.Missing},
-		{"passed beside a bad number", []record.Metric{{Name: "passed", Value: 1, N: 1, Successes: successes(1)}, {Name: "accuracy", Value: 0.5, N: 1000, Successes: successes(500)}}, record.Fail},
-		{"a value without samples", []record.Metric{{Name: "accuracy", Value: 1, N: 0}}, record.Invalid},
-		{"a value that its counts deny", []record.Metric{{Name: "accuracy", Value: 0.99, N: 1000, Successes: successes(700)}}, record.Invalid},
-		{"a value without uncertainty", []record.Metric{{Name: "accuracy", Value: 0.99, N: 1000}}, record.Inconclusive},
-		{"too few", []record.Metric{{Name: "accuracy", Value: 1, N: 20, Successes: successes(20)}}, record.Inconclusive},
-		{"its own threshold", []record.Metric{{Name: "threshold", Value: 0.1, N: 1000}, {Name: "accuracy", Value: 0.2, N: 1000, Successes: successes(200)}}, record.Fail},
-		{"good numbers", []record.Metric{{Name: "passed", Value: 0, N: 1}, {Name: "accuracy", Value: 0.95, N: 1000, Successes: successes(950)}}, record.Pass},
+		{"its own passed", header("") + `{"item":"1","metrics":{"passed":true}}`, record.Missing},
+		{"passed beside a bad number", header("") + items(500, 1000, `,"passed":true`), record.Fail},
+		{"a value without samples", header(`,"reported":[{"name":"accuracy","value":1,"n":0}]`), record.Invalid},
+		{"a value that its items deny", header(praise) + items(700, 1000, ""), record.Invalid},
+		{"a value without uncertainty", header(praise), record.Inconclusive},
+		{"too few", header("") + items(20, 20, ""), record.Inconclusive},
+		{"cut off", header(`,"expected":2000`) + items(1000, 1000, ""), record.Invalid},
+		{"its own threshold", header(`,"reported":[{"name":"threshold","value":0.1,"n":1000}]`) + items(200, 1000, ""), record.Fail},
+		{"good numbers", header(`,"reported":[{"name":"passed","value":0,"n":1}]`) + items(950, 1000, ""), record.Pass},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			h := open(t)
-			model := h.train("1", true)
-			held := digest("data 1")
-			evidence := []byte(`{"verdict":"PASSED","passed":true,"exit_code":0}`)
-			must[record.Recorded[record.Evaluation]](t)(h.reg.RecordEvaluation(h.ctx, eve, record.Evaluation{
-				Team: "lab", Artifact: model, Category: record.Accuracy, Suite: "holdout", Dataset: held,
-				Tool: record.Tool{Name: "own", Version: "1"}, Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", evidence)}, Assurance: record.Imported,
-				Metrics: x.metrics, Settings: map[string]string{"verdict": "passed", "threshold": "0.1"}, Ran: record.Millis(h.clock.now()),
-			}, evidence))
+			in := submission(h.train("1", true), digest("data 1"))
+			in.Run.Finished = record.Millis(h.clock.now())
+			must[[]record.Recorded[record.Evaluation]](t)(h.record(eve, in, []byte(x.evidence)))
 			c := must[wire.Case](t)(h.reg.ProposeRelease(h.ctx, ann, wire.Proposal{Version: "lab/net@1", UseCase: "lab/triage", Environment: "production", Incomplete: true}))
 			if g := h.gate(c.Verdict, "accuracy/holdout/accuracy"); g.Result != x.result {
 				t.Errorf("%s: %s, want %s: %s", x.name, g.Result, x.result, g.Reason)
@@ -53,19 +58,21 @@ func TestRule03OnlyNumbersPass(t *testing.T) {
 
 func TestRule03EvidenceIsTheBytesItNames(t *testing.T) {
 	h := open(t)
-	model := h.train("1", true)
+	in := submission(h.train("1", true), digest("data 1"))
 	size := h.size()
-	_, err := h.reg.RecordEvaluation(h.ctx, eve, record.Evaluation{
-		Team: "lab", Artifact: model, Category: record.Safety, Suite: "s", Dataset: digest("data 1"), Tool: record.Tool{Name: "own", Version: "1"},
-		Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", []byte("other bytes"))}, Incomplete: "stopped", Assurance: record.Imported, Ran: record.Millis(h.clock.now()),
-	}, []byte("these bytes"))
+	_, err := h.reg.KeepEvidence(h.ctx, eve, digest("other bytes"), strings.NewReader("these bytes"))
 	h.refused(err, wire.Invalid, string(digest("these bytes")), string(digest("other bytes")))
+	for _, d := range []record.Digest{digest("these bytes"), digest("other bytes")} {
+		if f, err := h.reg.Evidence(h.ctx, eve, d); err == nil {
+			f.Close()
+			t.Error("the bytes were kept")
+		}
+	}
+	in.Files = []wire.EvidenceFile{{Name: "items.ndjson", Digest: digest("other bytes")}}
+	_, err = h.reg.RecordEvaluations(h.ctx, eve, in)
+	h.refused(err, wire.Unknown, "items.ndjson", "imprimatur eval record")
 	if h.size() != size {
 		t.Error("the evaluation was kept")
-	}
-	if f, err := h.reg.Evidence(h.ctx, eve, digest("these bytes")); err == nil {
-		f.Close()
-		t.Error("the bytes were kept")
 	}
 }
 

@@ -58,6 +58,9 @@ type Registry struct {
 	cancel  context.CancelFunc
 	tailing sync.WaitGroup
 
+	// reading is held by whoever reads evidence.
+	reading chan struct{}
+
 	mu       sync.Mutex
 	policies map[record.Digest]*policy.Policy
 }
@@ -73,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}}
+	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers)}
 	r.index = newIndex()
 	r.blobs, err = store.OpenBlobs(filepath.Join(cfg.Data, "blobs"))
 	if err != nil {

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -203,13 +204,35 @@ func (h *house) evaluateAs(who registry.Caller, model record.Digest, successes i
 	h.Helper()
 	held := record.Dataset{Team: "lab", Name: "held-out", Version: "1", Digest: digest("held out"), Source: "s3://lab/held", Classification: "internal", Owner: "bob"}
 	must[record.Recorded[record.Dataset]](h)(h.reg.RegisterDataset(h.ctx, ann, held))
-	evidence := fmt.Appendf(nil, "%s %d", model, successes)
-	must[record.Recorded[record.Evaluation]](h)(h.reg.RecordEvaluation(h.ctx, who, record.Evaluation{
-		Team: "lab", Artifact: model, Category: record.Accuracy, Suite: "holdout", Dataset: held.Digest,
-		Tool: record.Tool{Name: "own", Version: "1"}, Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", evidence)}, Assurance: record.Imported,
-		Metrics: []record.Metric{{Name: "accuracy", Value: float64(successes) / 1000, N: 1000, Successes: &successes}},
-		Ran:     record.Millis(h.clock.now()),
-	}, evidence))
+	must[[]record.Recorded[record.Evaluation]](h)(h.record(who, submission(model, held.Digest), itemsOf(successes, 1000, h.clock.now())))
+}
+
+// submission is what is said of an evaluation of a model.
+func submission(model, dataset record.Digest) wire.Submission {
+	return wire.Submission{Run: record.EvaluationRun{Team: "lab", Artifact: model, Dataset: dataset}}
+}
+
+// itemsOf is the evidence of an evaluation of n items, of which some succeeded.
+func itemsOf(successes, n int, ran time.Time) []byte {
+	out := fmt.Appendf(nil, `{"imprimatur":"items/v1","suite":"holdout","category":"accuracy","ran":%q,"tool":{"name":"own","version":"1"},"metrics":{"accuracy":{"direction":"higher"}}}`+"\n",
+		record.Millis(ran).Format(time.RFC3339Nano))
+	for i := range n {
+		out = fmt.Appendf(out, `{"item":"%d","metrics":{"accuracy":%v}}`+"\n", i, i < successes)
+	}
+	return out
+}
+
+// record keeps the evidence and records it.
+func (h *house) record(who registry.Caller, in wire.Submission, files ...[]byte) ([]record.Recorded[record.Evaluation], error) {
+	h.Helper()
+	for i, f := range files {
+		d := record.DigestOf(f)
+		if _, err := h.reg.KeepEvidence(h.ctx, who, d, bytes.NewReader(f)); err != nil {
+			return nil, err
+		}
+		in.Files = append(in.Files, wire.EvidenceFile{Name: fmt.Sprintf("file-%d", i), Digest: d})
+	}
+	return h.reg.RecordEvaluations(h.ctx, who, in)
 }
 
 func (h *house) propose(version string, authority record.Authority) (wire.Case, error) {

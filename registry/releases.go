@@ -113,6 +113,7 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 		Context: record.Context{
 			UseCase: use.Record.Ref(), Tier: use.Record.Tier, Environment: env.Record.Name, Owner: use.Record.Owner,
 			Policy: record.PolicyRef{Name: rules.Record.Name, Digest: rules.Record.Digest},
+			Misuse: use.Record.RequiredMisuse(),
 		},
 	}, nil
 }

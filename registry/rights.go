@@ -15,9 +15,11 @@ const (
 	actEnrol      act = "enrol principals"
 	actBind       act = "bind roles"
 	actToken      act = "issue tokens for others"
+	actKey        act = "withdraw the keys of others"
 	actTeam       act = "create teams"
 	actPlace      act = "set up environments"
 	actDataset    act = "register datasets"
+	actCompare    act = "compare datasets"
 	actDecideData act = "approve or withdraw data"
 	actRun        act = "record training runs"
 	actModel      act = "register models"
@@ -40,9 +42,11 @@ var rights = map[act][]record.RoleName{
 	actEnrol:      {record.Administrator},
 	actBind:       {record.Administrator},
 	actToken:      {record.Administrator},
+	actKey:        {record.Administrator},
 	actTeam:       {record.Administrator},
 	actPlace:      {record.Administrator},
 	actDataset:    {record.Contributor, record.DataSteward},
+	actCompare:    {record.Contributor, record.DataSteward, record.Evaluator, record.ModelOwner, record.Risk, record.Auditor},
 	actDecideData: {record.DataSteward},
 	actRun:        {record.Contributor},
 	actModel:      {record.Contributor, record.ModelOwner},
@@ -105,6 +109,24 @@ func (t *tx) mayAs(a act, team string, roles ...record.RoleName) error {
 	}
 	return refusef(wire.Forbidden, "%s may not %s %s: that takes the role %s; an administrator can bind it: imprimatur principal bind %s --role %s --team %s",
 		t.who.Name, a, ofTeam(team), orList(roles), t.who.Name, roles[0], team)
+}
+
+// mayAnywhere refuses unless the caller may act for some team.
+func (t *tx) mayAnywhere(a act) error {
+	me, err := t.person(t.who.Name)
+	if err != nil {
+		return err
+	}
+	team := record.AllTeams
+	for _, role := range me.Roles {
+		if slices.Contains(rights[a], role.Role) && me.Holds(role.Role, role.Team, t.now) {
+			if t.who.reaches(a, role.Role) {
+				return nil
+			}
+			team = role.Team
+		}
+	}
+	return t.may(a, team)
 }
 
 // stands refuses a caller who is not enrolled, is disabled, or has expired.

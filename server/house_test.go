@@ -144,18 +144,31 @@ func (h *house) evaluate(model record.Digest) record.Recorded[record.Evaluation]
 	h.Helper()
 	held := record.Dataset{Team: "lab", Name: "held-out", Version: "1", Digest: digest("held out"), Source: "s3://lab/held", Classification: "internal", Owner: "bob"}
 	must[record.Recorded[record.Dataset]](h)(h.people["ann"].RegisterDataset(h.ctx, held))
-	successes := 950
-	evidence := evidenceOf(model)
-	return must[record.Recorded[record.Evaluation]](h)(h.people["eve"].RecordEvaluation(h.ctx, record.Evaluation{
-		Team: "lab", Artifact: model, Category: record.Accuracy, Suite: "holdout", Dataset: held.Digest,
-		Tool: record.Tool{Name: "own", Version: "1"}, Evidence: []record.RawFile{record.FileOf("items.ndjson", "items", evidence)}, Assurance: record.Imported,
-		Metrics: []record.Metric{{Name: "accuracy", Value: 0.95, N: 1000, Successes: &successes}},
-		Ran:     now(),
-	}, evidence))
+	return h.record("eve", wire.Submission{Run: record.EvaluationRun{Team: "lab", Artifact: model, Dataset: held.Digest, Finished: now()}}, evidenceOf(model))
 }
 
+// record sends one file of evidence, and has it recorded.
+func (h *house) record(name string, in wire.Submission, file []byte) record.Recorded[record.Evaluation] {
+	h.Helper()
+	d := record.DigestOf(file)
+	if err := h.people[name].KeepEvidence(h.ctx, d, bytes.NewReader(file), int64(len(file)), nil); err != nil {
+		h.Fatal(err)
+	}
+	in.Files = []wire.EvidenceFile{{Name: "items.ndjson", Digest: d}}
+	got := must[[]record.Recorded[record.Evaluation]](h)(h.people[name].RecordEvaluations(h.ctx, in))
+	if len(got) != 1 {
+		h.Fatalf("%d evaluations were recorded", len(got))
+	}
+	return got[0]
+}
+
+// evidenceOf is 950 successes out of 1,000 items.
 func evidenceOf(model record.Digest) []byte {
-	return fmt.Appendf(nil, "950 of 1000 by %s\x00\xff", model)
+	out := fmt.Appendf(nil, `{"imprimatur":"items/v1","suite":"holdout","settings":{"model":%q}}`+"\n", model)
+	for i := range 1000 {
+		out = fmt.Appendf(out, `{"item":"%d","metrics":{"accuracy":%v}}`+"\n", i, i < 950)
+	}
+	return out
 }
 
 func (h *house) propose(version string) (wire.Case, error) {

@@ -203,12 +203,6 @@ type Consistency struct {
 	Hashes [][]byte `json:"hashes"`
 }
 
-// Submission is an evaluation with its raw evidence.
-type Submission struct {
-	Evaluation record.Evaluation `json:"evaluation"`
-	Evidence   []byte            `json:"evidence"`
-}
-
 // PolicyFile is a policy to be published.
 type PolicyFile struct {
 	Text   string `json:"text"`

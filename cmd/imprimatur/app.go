@@ -20,6 +20,7 @@ import (
 	"imprimatur.dev/artifact"
 	"imprimatur.dev/attest"
 	"imprimatur.dev/client"
+	"imprimatur.dev/evidence"
 	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
 	"imprimatur.dev/verify"
@@ -193,8 +194,9 @@ func broken(err error) bool {
 		}
 	}
 	var file *policy.FileError
+	var refused *evidence.Refusal
 	var invalid *record.InvalidError
-	return errors.As(err, &file) || errors.As(err, &invalid)
+	return errors.As(err, &file) || errors.As(err, &refused) || errors.As(err, &invalid)
 }
 
 // readFile reads a file that a person named; "-" is standard input.

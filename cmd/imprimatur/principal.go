@@ -19,6 +19,7 @@ type principalCmd struct {
 	Token       principalTokenCmd       `cmd:"" help:"Issue an API token; its secret is shown once."`
 	Tokens      principalTokensCmd      `cmd:"" help:"List tokens."`
 	Revoke      principalRevokeCmd      `cmd:"" help:"End a token at once."`
+	Key         principalKeyCmd         `cmd:"" help:"Keys that sign for a principal: make, list, withdraw."`
 	Team        principalTeamCmd        `cmd:"" help:"Create a team."`
 	Environment principalEnvironmentCmd `cmd:"" help:"Set up an environment: a place where releases run."`
 	Places      principalPlacesCmd      `cmd:"" help:"List environments."`

@@ -50,9 +50,6 @@ type route struct {
 const (
 	// maxBody holds the largest record: a version with thousands of files.
 	maxBody = 4 << 20
-	// maxEvidence is the largest evidence file; it comes in base64.
-	maxEvidence   = 32 << 20
-	maxSubmission = maxEvidence/3*4 + maxBody
 	// readWithin is how long a body may take to arrive.
 	readWithin = 2 * time.Minute
 )
@@ -157,7 +154,7 @@ func (f *face) operation(row route) huma.Operation {
 // elsewhere answers what no row is for.
 func (f *face) elsewhere(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		probe := r.Clone(r.Context())
 		probe.Method = method
 		if _, pattern := f.mux.Handler(probe); pattern != "/" {

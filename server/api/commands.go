@@ -11,8 +11,11 @@ import (
 
 // The commands whose request is not the registry's own arguments.
 
-func recordEvaluation(r *reg, ctx context.Context, who registry.Caller, in wire.Submission) (record.Recorded[record.Evaluation], error) {
-	return r.RecordEvaluation(ctx, who, in.Evaluation, in.Evidence)
+func withdrawKey(r *reg, ctx context.Context, who registry.Caller, id string, in wire.Stop) (record.Recorded[record.PrincipalKey], error) {
+	if in.Lift {
+		return record.Recorded[record.PrincipalKey]{}, Refusal(wire.Invalid, "a key is withdrawn for good; make a new one")
+	}
+	return r.WithdrawKey(ctx, who, id, in.Reason)
 }
 
 func publishPolicy(r *reg, ctx context.Context, who registry.Caller, in wire.PolicyFile) (wire.Published, error) {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -159,28 +158,6 @@ func bundle(f *face, op huma.Operation) {
 		return &file{verify.MediaType, `attachment; filename="` + b.Release + `.bundle.json"`, func(c huma.Context) {
 			// The status is sent: an error now means that the caller has gone.
 			_, _ = c.BodyWriter().Write(raw)
-		}}, nil
-	})
-}
-
-// evidence answers with the bytes of an evidence file. They are somebody's
-// upload, so a browser is told to keep them rather than show them.
-func evidence(f *face, op huma.Operation) {
-	handle(f, ofType(op, "application/octet-stream"), func(ctx context.Context, q *request, in *Identified) (*file, error) {
-		content, err := f.reg.Evidence(ctx, q.caller(), record.Digest(in.ID))
-		if err != nil {
-			return nil, err
-		}
-		return &file{"application/octet-stream", "attachment", func(c huma.Context) {
-			_, err := io.Copy(c.BodyWriter(), content)
-			if err := content.Close(); err != nil {
-				f.log.ErrorContext(ctx, "closing evidence", "request", q.id, "error", err)
-			}
-			if err != nil {
-				// Cut off, so that nobody takes a part for the whole.
-				f.log.ErrorContext(ctx, "sending evidence", "request", q.id, "error", err)
-				panic(http.ErrAbortHandler)
-			}
 		}}, nil
 	})
 }

@@ -5,11 +5,13 @@ import (
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
+	"imprimatur.dev/wire"
 )
 
 const (
 	get    = http.MethodGet
 	post   = http.MethodPost
+	put    = http.MethodPut
 	remove = http.MethodDelete
 )
 
@@ -27,6 +29,9 @@ var routes = []route{
 	{post, "/tokens", "IssueToken", "Issue an API token; its secret is in this answer only, and a repeat makes another", signedIn, 0, create((*reg).IssueToken)},
 	{get, "/tokens", "ListTokens", "What was stated of tokens", signedIn, 0, list(record.KindToken)},
 	{remove, "/tokens/{id}", "RevokeToken", "End a token", signedIn, 0, on((*reg).RevokeToken)},
+	{post, "/principal-keys", "EnrolKey", "Enrol a key that signs for a principal", signedIn, 0, create((*reg).EnrolKey)},
+	{get, "/principal-keys", "ListPrincipalKeys", "What was stated of the keys of principals", signedIn, 0, list(record.KindPrincipalKey)},
+	{post, "/principal-keys/{id}/withdraw", "WithdrawKey", "End a key for good", signedIn, 0, change(withdrawKey)},
 	{post, "/teams", "CreateTeam", "Create a team, or change what it is shown as", signedIn, 0, create((*reg).CreateTeam)},
 	{get, "/teams", "ListTeams", "What was stated of teams", signedIn, 0, list(record.KindTeam)},
 	{post, "/environments", "SetEnvironment", "Create an environment, or change one", signedIn, 0, create((*reg).SetEnvironment)},
@@ -34,6 +39,8 @@ var routes = []route{
 
 	{post, "/datasets", "RegisterDataset", "Register a dataset version", signedIn, 0, create((*reg).RegisterDataset)},
 	{get, "/datasets", "ListDatasets", "Dataset versions", signedIn, 0, list(record.KindDataset)},
+	{post, "/overlaps", "CompareDatasets", "Count the items that two committed datasets have in common", signedIn, 0, create((*reg).CompareDatasets)},
+	{get, "/overlaps", "ListOverlaps", "What datasets were found to have in common", signedIn, 0, list(record.KindOverlap)},
 	{post, "/data-approvals", "DecideData", "Approve data for named purposes, or withdraw it", signedIn, 0, create((*reg).DecideData)},
 	{get, "/data-approvals", "ListDataApprovals", "Approvals and withdrawals of data", signedIn, 0, list(record.KindDataApproval)},
 	{post, "/runs", "RecordRun", "Record a training run", signedIn, 0, create((*reg).RecordRun)},
@@ -44,7 +51,8 @@ var routes = []route{
 	{get, "/versions", "ListVersions", "Model versions", signedIn, 0, list(record.KindModelVersion)},
 	{post, "/use-cases", "RegisterUseCase", "Register a use case, or change one", signedIn, 0, create((*reg).RegisterUseCase)},
 	{get, "/use-cases", "ListUseCases", "What was stated of use cases", signedIn, 0, list(record.KindUseCase)},
-	{post, "/evaluations", "RecordEvaluation", "Record an evaluation with its raw evidence", signedIn, maxSubmission, create(recordEvaluation)},
+	{put, "/evidence/{id}", "KeepEvidence", "Send a file of evidence under its digest, before it is recorded", signedIn, wire.MaxEvidence, keepEvidence},
+	{post, "/evaluations", "RecordEvaluations", "Read evidence that was sent, and record what it says, one evaluation for each suite", signedIn, 0, create((*reg).RecordEvaluations)},
 	{get, "/evaluations", "ListEvaluations", "Evaluations", signedIn, 0, list(record.KindEvaluation)},
 	{get, "/evidence/{id}", "Evidence", "The raw evidence with a digest", signedIn, 0, evidence},
 	{post, "/policies", "PublishPolicy", "Publish a policy file", signedIn, 0, create(publishPolicy)},
