@@ -22,7 +22,7 @@ func ptr[T any](v T) *T { return &v }
 // examples has one valid record of every kind, made anew at each call.
 func examples() map[record.Kind]record.Body {
 	out := map[record.Kind]record.Body{}
-	for _, b := range append(peopleAndPlaces(), append(lineageRecords(), decisions()...)...) {
+	for _, b := range append(peopleAndPlaces(), append(append(lineageRecords(), registrations()...), decisions()...)...) {
 		out[b.Kind()] = b
 	}
 	return out

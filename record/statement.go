@@ -41,6 +41,9 @@ const (
 	KindEnvelope     Kind = "https://imprimatur.dev/envelope/v1"
 	KindSignal       Kind = "https://imprimatur.dev/signal/v1"
 	KindOverlap      Kind = "https://imprimatur.dev/overlap/v1"
+
+	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
+	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
 )
 
 // bodies maps each kind to its Go type; it is the whole list of what can be stated.
@@ -70,6 +73,9 @@ var bodies = map[Kind]reflect.Type{
 	KindEnvelope:     reflect.TypeFor[Envelope](),
 	KindSignal:       reflect.TypeFor[Signal](),
 	KindOverlap:      reflect.TypeFor[Overlap](),
+
+	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
+	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
 }
 
 var words = map[Kind]string{
@@ -81,6 +87,7 @@ var words = map[Kind]string{
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
 	KindSignal: "signal", KindOverlap: "overlap",
+	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version",
 }
 
 // String returns the word for the kind, as people use it.

@@ -31,6 +31,7 @@ func TestValidateNamesEachFault(t *testing.T) {
 	all = append(all, faultsOfCommitments()...)
 	all = append(all, faultsOfReleases()...)
 	all = append(all, faultsOfDecisions()...)
+	all = append(all, faultsOfRegistrations()...)
 	covered := map[record.Kind]bool{}
 	for _, f := range all {
 		kind := f.body.Kind()
