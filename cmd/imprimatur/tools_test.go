@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,12 +24,10 @@ func TestRealEvaluationTools(t *testing.T) {
 	t.Parallel()
 	out := evaluate(t)
 	t.Run("numbers", func(t *testing.T) { numbersOfTools(t, filepath.Join(out, "evidence")) })
-	cmds := maps.Clone(scriptCommands)
-	cmds["record"] = recordEvidence
 	t.Run("gated", func(t *testing.T) {
 		testscript.Run(t, testscript.Params{
 			Dir:   "testdata/tools",
-			Cmds:  cmds,
+			Cmds:  scriptCommands,
 			Setup: func(env *testscript.Env) error { return os.CopyFS(env.WorkDir, os.DirFS(out)) },
 		})
 	})
@@ -182,12 +178,4 @@ func readFile(t *testing.T, folder, name string) []byte {
 		t.Fatal(err)
 	}
 	return raw
-}
-
-// recordEvidence records what the tools wrote: record CATEGORY/SUITE FILES...
-// [--expected N]. Some of the tools' files do not say when they were written.
-func recordEvidence(ts *testscript.TestScript, neg bool, args []string) {
-	category, suite, _ := strings.Cut(args[0], "/")
-	said := []string{"--model", "lab/cells@1", "--dataset", "lab/held-out@1", "--category", category, "--suite", suite, "--ran", time.Now().UTC().Format(time.RFC3339)}
-	exits(ts, neg, slices.Concat([]string{"0", "imprimatur", "eval", "record"}, args[1:], said))
 }
