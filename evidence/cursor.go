@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 
@@ -135,18 +136,23 @@ func (c *cursor) SkipValue() error {
 }
 
 // StackPointer points to the last token, with "-" for every index.
-func (c *cursor) StackPointer() jsontext.Pointer {
-	var p strings.Builder
+func (c *cursor) StackPointer() jsontext.Pointer { return jsontext.Pointer(c.appendPointer(nil)) }
+
+func (c *cursor) appendPointer(to []byte) []byte {
 	for _, l := range c.open[1:] {
 		switch {
 		case l.tokens == 0:
 		case l.kind == '[':
-			p.WriteString("/-")
+			to = append(to, "/-"...)
 		default:
-			p.WriteString("/" + pointerEscape.Replace(string(c.names[l.first+(l.tokens-1)/2])))
+			name := c.names[l.first+(l.tokens-1)/2]
+			if bytes.ContainsAny(name, "~/") {
+				name = []byte(pointerEscape.Replace(string(name)))
+			}
+			to = append(append(to, '/'), name...)
 		}
 	}
-	return jsontext.Pointer(p.String())
+	return to
 }
 
 var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")

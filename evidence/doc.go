@@ -31,10 +31,15 @@ type doc struct {
 	member string
 	dec    tokens
 	notes  *notes
-	// known are short texts by how they are written; noted are the members that
-	// notes has.
-	known map[string]string
+	// known are short texts by how they are written. Lines have the same ones
+	// in the same order: usual are those of the line before, of which turn is
+	// next.
+	known map[string]word
+	usual [64]word
+	turn  int
+	// noted are the members that notes has; path is memory for one.
 	noted map[string]bool
+	path  []byte
 	// row is the number of the line that is all that is read, first says that
 	// it is the file's first value, and within that more lines follow.
 	row           int
@@ -56,7 +61,7 @@ func (in *input) jsonFrom(p part, r io.Reader) *doc {
 }
 
 func newDoc(p part, dec tokens, n *notes) *doc {
-	return &doc{part: p, dec: dec, notes: n, known: map[string]string{}, noted: map[string]bool{}}
+	return &doc{part: p, dec: dec, notes: n, known: map[string]word{}, noted: map[string]bool{}}
 }
 
 // more reports whether another value follows at the top level, in a file that
@@ -232,22 +237,42 @@ const (
 // unquoted returns the text of a string. Names, and what else is short, come
 // again: each is made once.
 func (d *doc) unquoted(raw jsontext.Value) string {
-	if t, ok := d.known[string(raw)]; ok {
-		return t
+	var usual *word
+	if d.turn < len(d.usual) {
+		usual = &d.usual[d.turn]
+		d.turn++
+		if usual.raw == string(raw) {
+			return usual.text
+		}
 	}
-	t, err := jsontext.AppendUnquote(nil, raw)
-	d.fail(err)
-	text := string(t)
-	if len(raw) <= shortWord && len(d.known) < maxKnown {
-		d.known[string(raw)] = text
+	w, ok := d.known[string(raw)]
+	if !ok {
+		text, err := jsontext.AppendUnquote(nil, raw)
+		d.fail(err)
+		w = word{string(raw), string(text)}
+		if len(raw) <= shortWord && len(d.known) < maxKnown {
+			d.known[w.raw] = w
+		}
 	}
-	return text
+	if usual != nil && len(raw) <= shortWord {
+		*usual = w
+	}
+	return w.text
 }
+
+// word is a short text and how it is written.
+type word struct{ raw, text string }
 
 // unknown skips a value and notes its member.
 func (d *doc) unknown() {
 	if len(d.notes.unknown) < maxNotes {
-		if p := string(d.dec.StackPointer()); !d.noted[p] {
+		if c, ok := d.dec.(*cursor); ok {
+			d.path = c.appendPointer(d.path[:0])
+		} else {
+			d.path = append(d.path[:0], d.dec.StackPointer()...)
+		}
+		if !d.noted[string(d.path)] {
+			p := string(d.path)
 			if len(d.noted) < maxKnown {
 				d.noted[p] = true
 			}
@@ -331,12 +356,13 @@ func (d *doc) scalar() string {
 
 // identity is scalar for what differs from item to item: it appends the text.
 func (d *doc) identity(to []byte) []byte {
-	if d.kind() != '"' {
+	kind := d.kind()
+	if kind != '"' && kind != '0' {
 		return append(to, d.scalar()...)
 	}
 	raw := d.raw()
-	if d.err != nil {
-		return to
+	if d.err != nil || kind == '0' {
+		return append(to, raw...)
 	}
 	to, err := jsontext.AppendUnquote(to, raw)
 	d.fail(err)

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -212,7 +213,7 @@ func keys[V any](m map[string]V) []string {
 	return out
 }
 
-// in reports whether an item is in a slice of one dimension; nil is all.
+// within reports whether an item is in a slice of one dimension; nil is all.
 func (s *suite) within(item int, slice map[string]string) bool {
 	for d, v := range slice {
 		if item >= s.ofItem.n || s.slicings[s.ofItem.at(item)][d] != v {
@@ -222,54 +223,71 @@ func (s *suite) within(item int, slice map[string]string) bool {
 	return true
 }
 
+// values are the values of a series over a slice with their clusters, 0 for
+// none. An item without an answer has the worst; where that is not known, it is
+// left out.
+func (s *suite) values(x *series, slice map[string]string) iter.Seq2[float64, uint32] {
+	worst := x.worst()
+	inside := make([]bool, len(s.slicings))
+	for n, of := range s.slicings {
+		for d, v := range slice {
+			inside[n] = of[d] == v
+		}
+	}
+	return func(yield func(float64, uint32) bool) {
+		for i := range s.items.len() {
+			if slice != nil && (i >= s.ofItem.n || !inside[s.ofItem.at(i)]) {
+				continue
+			}
+			v, has := x.at(i)
+			if !has {
+				continue
+			}
+			if math.IsNaN(v) {
+				v = worst
+			}
+			if !math.IsNaN(v) && !yield(v, s.clusterAt(i)) {
+				return
+			}
+		}
+	}
+}
+
 // metric computes a series' metric over a slice. An item without an answer
 // counts as the worst that the scale has; where the worst is not known, the
 // evaluation is incomplete.
 func (s *suite) metric(x *series, slice map[string]string) (record.Metric, bool) {
 	m := x.metric
 	m.Slice, m.Case = slice, cmp0(slice[caseDimension], m.Case)
-	worst := x.worst()
-	p := points{values: make([]float64, 0, s.sizeOf(x, slice))}
-	missing := 0
-	for i := range s.items.len() {
-		v, has := x.at(i)
-		if !has || !s.within(i, slice) {
-			continue
-		}
-		if math.IsNaN(v) {
-			missing++
-			if v = worst; math.IsNaN(v) {
-				continue
-			}
-		}
-		p.add(v, s.clusterAt(i))
-	}
-	if missing > 0 && slice == nil {
-		if math.IsNaN(worst) {
-			s.incomplete("%d of %d items have no %s, and what that would be at worst is not known", missing, missing+len(p.values), m.Name)
+	if x.none > 0 && slice == nil {
+		if all := x.none + x.scored; math.IsNaN(x.worst()) {
+			s.incomplete("%d of %d items have no %s, and what that would be at worst is not known", x.none, all, m.Name)
 		} else {
-			s.in.warn("%d of %d items of %s have no answer and count against the model", missing, missing+len(p.values), m.Name)
+			s.in.warn("%d of %d items of %s have no answer and count against the model", x.none, all, m.Name)
 		}
 	}
-	if len(p.values) == 0 {
+	values := s.values(x, slice)
+	var t tally
+	clustered := false
+	for v, cluster := range values {
+		t.add(v)
+		clustered = clustered || cluster != 0
+	}
+	proportion := x.marks.n > 0
+	switch {
+	case t.n == 0:
 		return m, false
+	case !clustered && (proportion || t.n > maxBootstrap):
+		// The values of a large file are not copied.
+		t.summarise(&m, proportion, values)
+		return m, true
 	}
-	p.summarise(&m, x.marks.n > 0, s.seed(m))
+	p := points{values: make([]float64, 0, t.n)}
+	for v, cluster := range values {
+		p.add(v, cluster)
+	}
+	p.summarise(&m, proportion, s.seed(m))
 	return m, true
-}
-
-// sizeOf returns how many values a metric may have over a slice. To know it
-// beforehand saves half of the memory of a large file.
-func (s *suite) sizeOf(x *series, slice map[string]string) (n int) {
-	if slice == nil {
-		return x.scored + x.none
-	}
-	for i := range s.items.len() {
-		if s.within(i, slice) {
-			n++
-		}
-	}
-	return n
 }
 
 // worst is what an item without an answer counts as.

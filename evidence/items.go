@@ -140,7 +140,14 @@ func readItem(d *doc, it *oneItem) {
 		return
 	}
 	d.object(func(name string) bool { return it.member(d, name) })
-	it.key, it.clusterKey = keyOf(it.id), keyOf(it.cluster)
+	it.identify()
+}
+
+// identify makes the keys.
+func (it *oneItem) identify() {
+	if it.key = keyOf(it.id); len(it.cluster) > 0 {
+		it.clusterKey = keyOf(it.cluster)
+	}
 }
 
 // begin makes the suite.

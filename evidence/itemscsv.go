@@ -105,7 +105,7 @@ func (r *itemReader) csv(p part) error {
 				return p.refuse(fmt.Sprintf("line %d, column %s", line, c), "%s", err)
 			}
 		}
-		it.key, it.clusterKey = keyOf(it.id), keyOf(it.cluster)
+		it.identify()
 		if err := r.take(&it); err != nil {
 			return p.refuse(fmt.Sprintf("line %d", line), "%s", err)
 		}

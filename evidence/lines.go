@@ -203,7 +203,7 @@ func (b *block[L]) read(d *doc, c *cursor, read func(*doc, *L)) {
 			l.state = lineBlank
 			continue
 		}
-		d.err = nil
+		d.err, d.turn = nil, 0
 		if read(d, &l.says); d.err != nil || !c.ended() {
 			l.state = lineOtherwise
 		}

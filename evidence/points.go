@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"crypto/sha256"
+	"iter"
 	"math"
 
 	"imprimatur.dev/record"
@@ -63,14 +64,9 @@ func numbered(clusters []uint32, items int) ([]int, int) {
 // left to whoever judges it.
 func (p *points) summarise(m *record.Metric, proportion bool, seed string) {
 	n := len(p.values)
-	sum := total(p.values)
-	m.N, m.Value = n, sum/float64(n)
-	if proportion {
-		s := int(math.Round(sum))
-		m.Successes, m.Value = &s, float64(s)/float64(n)
-		if p.clusters == nil {
-			return
-		}
+	t := tallyOf(p.values)
+	if t.value(m, proportion); proportion && p.clusters == nil {
+		return
 	}
 	numbers, clusters := numbered(p.clusters, n)
 	if p.clusters != nil {
@@ -96,7 +92,7 @@ func (p *points) interval(u *record.Uncertainty, numbers []int, clusters int, pr
 	if clusters > maxBootstrap {
 		i := statistics.MeanInterval(spread.Mean, spread.StdErr, level)
 		if proportion {
-			w := statistics.Wilson(int(math.Round(total(p.values))), len(p.values), level)
+			w := statistics.Wilson(int(math.Round(tallyOf(p.values).total())), len(p.values), level)
 			i.Lower, i.Upper = min(i.Lower, w.Lower), max(i.Upper, w.Upper)
 		}
 		return i, nil
@@ -122,18 +118,56 @@ func (p *points) interval(u *record.Uncertainty, numbers []int, clusters int, pr
 	return statistics.Percentile(draws, level)
 }
 
-// total sums with compensation (Neumaier 1974), so that the order of the items
-// does not show in the digits that are compared.
-func total(values []float64) float64 {
-	var sum, low float64
+// tally counts and sums values. It sums with compensation (Neumaier 1974), so
+// that the order of the items does not show in the digits that are compared.
+type tally struct {
+	n        int
+	sum, low float64
+}
+
+func tallyOf(values []float64) (t tally) {
 	for _, v := range values {
-		t := sum + v
-		if math.Abs(sum) >= math.Abs(v) {
-			low += (sum - t) + v
-		} else {
-			low += (v - t) + sum
-		}
-		sum = t
+		t.add(v)
 	}
-	return sum + low
+	return t
+}
+
+func (t *tally) add(v float64) {
+	s := t.sum + v
+	if math.Abs(t.sum) >= math.Abs(v) {
+		t.low += (t.sum - s) + v
+	} else {
+		t.low += (v - s) + t.sum
+	}
+	t.n, t.sum = t.n+1, s
+}
+
+func (t tally) total() float64 { return t.sum + t.low }
+
+// value sets the metric's value and counts.
+func (t tally) value(m *record.Metric, proportion bool) {
+	m.N, m.Value = t.n, t.total()/float64(t.n)
+	if proportion {
+		s := int(math.Round(t.total()))
+		m.Successes, m.Value = &s, float64(s)/float64(t.n)
+	}
+}
+
+// summarise does what [points.summarise] does for values without clusters, of
+// which there are more than are drawn from, and which it reads again: the
+// standard error that is robust to clusters is then that of a mean.
+func (t tally) summarise(m *record.Metric, proportion bool, values iter.Seq2[float64, uint32]) {
+	if t.value(m, proportion); proportion {
+		return
+	}
+	var squares float64
+	for v := range values {
+		squares += float64((v - m.Value) * (v - m.Value))
+	}
+	stdErr := math.Sqrt(squares) / float64(t.n)
+	i := statistics.MeanInterval(m.Value, stdErr, level)
+	m.Computed = &record.Uncertainty{Method: methodRobust, Lower95: &i.Lower, Upper95: &i.Upper}
+	if stdErr > 0 {
+		m.Computed.StdErr = &stdErr
+	}
 }

@@ -53,37 +53,47 @@ func keyOf[T string | []byte](id T) itemKey {
 }
 
 // itemTable gives every item identity an ordinal. It keeps keys, in a hash
-// table of ordinals with open addressing: a map of strings would take several
-// times the memory.
+// table with open addressing: a map of strings would take several times the
+// memory.
 type itemTable struct {
-	keys  column[itemKey]
-	slots []uint32 // ordinal+1, 0 for free
+	keys column[itemKey]
+	// slots have an ordinal plus one in their low bits, 0 for free, and bits of
+	// the key above, so that other keys are hardly ever looked at.
+	slots []uint32
 }
+
+const slotBits = 23 // MaxItems fits
 
 func (t *itemTable) len() int { return t.keys.n }
 
 // add returns the ordinal of a key, and whether it is new; -1 when the table is
 // full.
 func (t *itemTable) add(key itemKey) (int, bool) {
-	if t.keys.n*8 >= len(t.slots)*7 {
+	if t.keys.n*4 >= len(t.slots)*3 {
 		t.rehash()
 	}
 	slot := t.find(key)
 	if n := t.slots[slot]; n != 0 {
-		return int(n - 1), false
+		return int(n&(1<<slotBits-1) - 1), false
 	}
 	if t.keys.n >= MaxItems {
 		return -1, false
 	}
 	t.keys.push(key)
-	t.slots[slot] = uint32(t.keys.n)
+	t.slots[slot] = key.tag() | uint32(t.keys.n)
 	return t.keys.n - 1, true
 }
 
+func (k itemKey) tag() uint32 { return binary.LittleEndian.Uint32(k[4:]) &^ (1<<slotBits - 1) }
+
+// find returns the slot that a key has, or the free one that it would have.
 func (t *itemTable) find(key itemKey) int {
-	mask := len(t.slots) - 1
+	mask, tag := len(t.slots)-1, key.tag()
 	slot := int(binary.LittleEndian.Uint32(key[:])) & mask
-	for t.slots[slot] != 0 && t.keys.at(int(t.slots[slot]-1)) != key {
+	for n := t.slots[slot]; n != 0; n = t.slots[slot] {
+		if n&^(1<<slotBits-1) == tag && t.keys.at(int(n&(1<<slotBits-1)-1)) == key {
+			break
+		}
 		slot = (slot + 1) & mask
 	}
 	return slot
@@ -92,12 +102,13 @@ func (t *itemTable) find(key itemKey) int {
 func (t *itemTable) rehash() {
 	t.slots = make([]uint32, max(64, 2*len(t.slots)))
 	for i := range t.keys.n {
-		t.slots[t.find(t.keys.at(i))] = uint32(i + 1)
+		key := t.keys.at(i)
+		t.slots[t.find(key)] = key.tag() | uint32(i+1)
 	}
 }
 
 // order returns the items' ordinals in the order of their keys, and the digest
-// of the set. The table takes no more items. Keys are evenly spread: the items
+// of the set. The table is not to be used after, apart from its length. Keys are evenly spread: the items
 // are first counted into as many buckets as two bytes have values.
 func (t *itemTable) order() ([]uint32, record.Digest) {
 	t.slots = nil
@@ -136,6 +147,7 @@ func (t *itemTable) order() ([]uint32, record.Digest) {
 		}
 	}
 	h.Write(buf)
+	t.keys.blocks = nil
 	return order, record.Digest("sha256:" + hex.EncodeToString(h.Sum(nil)))
 }
 
