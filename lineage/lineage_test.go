@@ -182,7 +182,7 @@ func TestCollectSaysWhatItCannotDo(t *testing.T) {
 	for _, key := range []string{
 		record.KeyRelease(s.Second), record.KeyRelease(s.First), record.KeyUseCase(verifytest.UseCase), record.KeyEnvironment("production"),
 		record.KeyArtifact(s.Base), record.KeyRunsOf(s.Base), record.KeyRun("acme/run-2"), record.KeyDataset(s.Raw), record.KeySourceApprovals,
-		record.KeyDataApprovals(s.Raw), record.KeyApprovals(verifytest.Line), record.KeyExceptions(verifytest.Line), record.KeyLive(verifytest.Line),
+		record.KeyDataApprovals(s.Raw), record.KeyDataset(verifytest.Digest("held out")), record.KeyOverlaps(verifytest.Digest("held out")), record.KeyApprovals(verifytest.Line), record.KeyExceptions(verifytest.Line), record.KeyLive(verifytest.Line),
 		record.KeyPrincipal("mona"), record.KeyRoles("mona"), record.KeyEmail("cody@acme.example"), record.KeyVersion(verifytest.Model + "@2"),
 	} {
 		if _, _, err := lineage.Collect(failing{s, key, broken}, s.Second); !errors.Is(err, broken) {
@@ -395,5 +395,51 @@ func BenchmarkCollect(b *testing.B) {
 		if _, _, err := lineage.Collect(s, s.Second); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A held-out set may be committed to, and compared, after the release was
+// proposed: the dossier has all that was said of it.
+func TestCollectGathersTheHeldOutSets(t *testing.T) {
+	s := verifytest.Tell(t)
+	before, _ := collect(t, s, s.Second)
+	if len(before.HeldOut) != 1 || len(before.HeldOut[0].Overlaps) != 0 {
+		t.Fatalf("held-out sets %+v", before.HeldOut)
+	}
+	set := before.HeldOut[0].Digest
+	commit := func(d record.Digest, name string) {
+		s.State("stella", record.Dataset{
+			Team: "acme", Name: name, Version: "1", Digest: d, Source: "s3://acme/" + name, Classification: "internal", Owner: "stella", Visibility: record.PrivateCommitted,
+			Commitment: &record.Commitment{Root: verifytest.Digest("root"), Items: 2, Leaves: verifytest.Digest("leaves of " + name), Key: verifytest.Digest("key"), Identity: "csv"},
+		})
+	}
+	stated := len(before.HeldOut[0].Stated)
+	commit(set, "held")
+	commit(s.Raw, "raw")
+	o := record.Overlap{A: min(set, s.Raw), B: max(set, s.Raw), LeavesA: verifytest.Digest("a"), LeavesB: verifytest.Digest("b"), Common: 1, OfA: 2, OfB: 2}
+	s.State("ed", o)
+	d, entries := collect(t, s, s.Second)
+	h := d.HeldOut[0]
+	if len(d.HeldOut) != 1 || h.Digest != set || len(h.Stated) != stated+1 || len(h.Overlaps) != 1 || h.Overlaps[0].Record != o || h.Overlaps[0].Actor != "ed" {
+		t.Errorf("held-out sets %+v", d.HeldOut)
+	}
+	for _, f := range d.Datasets {
+		if want := f.Dataset.Record.Digest == s.Raw; (len(f.Committed) == 1) != want || (want && f.Committed[0].Record.Commitment.Items != 2) {
+			t.Errorf("%s: committed to %d times", f.Dataset.Record.Name, len(f.Committed))
+		}
+		if f.Dataset.Record.Commitment != nil {
+			t.Errorf("%s is read as it came to stand after the proposal", f.Dataset.Record.Name)
+		}
+	}
+	if !slices.ContainsFunc(entries, func(e lineage.Entry) bool { return e.Statement.Body.Kind() == record.KindOverlap }) {
+		t.Error("the overlap is not among the entries")
+	}
+	held := map[int64]bool{}
+	for _, e := range entries {
+		held[e.Index] = true
+	}
+	again, _ := collect(t, lineage.Filter(s, func(e lineage.Entry) bool { return held[e.Index] }), s.Second)
+	if diff := cmp.Diff(d, again); diff != "" {
+		t.Errorf("the entries give another dossier:\n%s", diff)
 	}
 }
