@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,8 @@ import (
 // datasetCmd is the noun dataset.
 type datasetCmd struct {
 	Register datasetRegisterCmd `cmd:"" help:"Register a version of a dataset by the digest of its files."`
+	Commit   datasetCommitCmd   `cmd:"" help:"Commit to the items of a dataset without telling them."`
+	Overlap  datasetOverlapCmd  `cmd:"" help:"Count the items that two committed datasets have in common."`
 	Approve  datasetApproveCmd  `cmd:"" help:"Approve data for a purpose until a date."`
 	Withdraw datasetWithdrawCmd `cmd:"" help:"Withdraw data; names the live models that it hits."`
 	Show     datasetShowCmd     `cmd:"" help:"Show a dataset and the stewards' words on it."`
@@ -28,6 +31,18 @@ type datasetRegisterCmd struct {
 	Derived        []string          `help:"Datasets it was made from: digests or team/name@version."`
 	Licence        string            `placeholder:"TEXT" help:"Its licence."`
 	Label          map[string]string `help:"A tool's own short hash, and the like."`
+	Commitment     string            `placeholder:"FILE" help:"The leaves that imprimatur dataset commit wrote; binds to the items."`
+	Visibility     string            `enum:",private-committed,public,unknown" default:"" help:"private-committed, public or unknown; with --commitment private-committed, where you do not say."`
+}
+
+// Help implements kong.HelpProvider.
+func (c *datasetRegisterCmd) Help() string {
+	return `The data stays where it is: its digest is registered, and with --commitment the leaves of its items.
+A dataset that is registered already can be given a commitment later, once; it counts from then on.
+
+  imprimatur dataset register clinic/scans@2026-05 scans/ --classification personal
+  imprimatur dataset register clinic/held-out@1 held-out.csv --commitment held-out.csv.leaves
+  imprimatur dataset register clinic/benchmark@3 bench.ndjson --visibility public`
 }
 
 // Run implements the command.
@@ -71,6 +86,9 @@ func (c *datasetRegisterCmd) Run(a *app) error {
 		}
 		d.Derived = append(d.Derived, from)
 	}
+	if err := c.commit(a, &d); err != nil {
+		return err
+	}
 	got, err := a.client().RegisterDataset(a.ctx, d)
 	if err != nil {
 		return err
@@ -78,8 +96,33 @@ func (c *datasetRegisterCmd) Run(a *app) error {
 	return a.show(got, func(p *page) {
 		p.line("registered %s", got.Record.Ref())
 		p.line("%s", got.Record.Digest)
+		drawCommitment(p, got)
 		p.styled(quiet, "next, by a data steward: imprimatur dataset approve %s --purpose PURPOSE --until DATE --reason TEXT", got.Record.Ref())
 	})
+}
+
+// commit sends the leaves, if there are any, and has the dataset carry what they
+// commit to.
+func (c *datasetRegisterCmd) commit(a *app, d *record.Dataset) error {
+	if d.Visibility = c.Visibility; c.Commitment == "" {
+		return nil
+	}
+	raw, _, k, err := a.leavesFile(c.Commitment)
+	if err != nil {
+		return err
+	}
+	d.Commitment, d.Visibility = &k, orElse(c.Visibility, record.PrivateCommitted)
+	return a.client().KeepEvidence(a.ctx, k.Leaves, bytes.NewReader(raw), int64(len(raw)), nil)
+}
+
+func drawCommitment(p *page, d record.Recorded[record.Dataset]) {
+	if d.Record.Visibility != "" {
+		p.field("visibility", "%s", d.Record.Visibility)
+	}
+	if k := d.Record.Commitment; k != nil {
+		p.field("committed", "to %d items by %s at %s, under the key %s", k.Items, k.Identity, day(d.Time), k.Key.Short())
+		p.field("root", "%s", k.Root)
+	}
 }
 
 // splitRef takes "team/name@version" apart.
@@ -193,6 +236,7 @@ type datasetShowCmd struct {
 type datasetShown struct {
 	Dataset   record.Recorded[record.Dataset]        `json:"dataset"`
 	Approvals []record.Recorded[record.DataApproval] `json:"approvals"`
+	Overlaps  []record.Recorded[record.Overlap]      `json:"overlaps"`
 }
 
 // Run implements the command.
@@ -201,10 +245,19 @@ func (c *datasetShowCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	out := datasetShown{Dataset: d, Approvals: []record.Recorded[record.DataApproval]{}}
+	out := datasetShown{Dataset: d, Approvals: []record.Recorded[record.DataApproval]{}, Overlaps: []record.Recorded[record.Overlap]{}}
 	_, err = each(a, record.KindDataApproval, 0, func(r record.Recorded[record.DataApproval]) bool {
 		if r.Record.Matches(d.Record) {
 			out.Approvals = append(out.Approvals, r)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	_, err = each(a, record.KindOverlap, 0, func(o record.Recorded[record.Overlap]) bool {
+		if o.Record.A == d.Record.Digest || o.Record.B == d.Record.Digest {
+			out.Overlaps = append(out.Overlaps, o)
 		}
 		return true
 	})
@@ -222,6 +275,8 @@ func (c *datasetShowCmd) Run(a *app) error {
 			p.field("made from", "%s", from)
 		}
 		p.field("registered", "by %s at %s", d.Actor, day(d.Time))
+		drawCommitment(p, d)
+		drawOverlaps(p, r.Digest, out.Overlaps)
 		if len(out.Approvals) == 0 {
 			p.styled(warn, "! no data steward has said a word on it")
 		}
@@ -233,6 +288,12 @@ func (c *datasetShowCmd) Run(a *app) error {
 		}
 		p.table(rows)
 	})
+}
+
+func drawOverlaps(p *page, of record.Digest, overlaps []record.Recorded[record.Overlap]) {
+	for _, o := range overlaps {
+		p.field("in common", "%d items with %s, counted at %s", o.Record.Common, o.Record.Other(of).Short(), day(o.Time))
+	}
 }
 
 type datasetListCmd struct{ pager }

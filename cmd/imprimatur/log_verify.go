@@ -90,7 +90,8 @@ func (c *logVerifyCmd) trust(a *app) (attest.Trust, error) {
 	return attest.ParseTrust([]byte(key.VerifierKey() + "\n"))
 }
 
-// evidence hashes every evidence file that an evaluation names.
+// evidence hashes every file of evidence that an evaluation names, and the
+// leaves of every dataset.
 func (c *logVerifyCmd) evidence(ctx context.Context) (n int, err error) {
 	folder, dsn := filepath.Join(c.Data, "blobs"), orElse(c.DB, c.Data)
 	if _, err := os.Stat(folder); err != nil {
@@ -107,23 +108,45 @@ func (c *logVerifyCmd) evidence(ctx context.Context) (n int, err error) {
 	defer db.Close()
 	seen := map[record.Digest]bool{}
 	err = db.View(ctx, func(v *store.View) error {
-		for before := int64(0); ; {
-			page, err := v.Page(record.KeyKind(record.KindEvaluation), before, 1000)
-			if err != nil || len(page) == 0 {
+		for _, kind := range []record.Kind{record.KindEvaluation, record.KindDataset} {
+			if err := hashKind(blobs, v, kind, seen); err != nil {
 				return err
 			}
-			for _, e := range page {
-				if err := hashEvidence(blobs, e, seen); err != nil {
-					return err
-				}
-			}
-			before = page[len(page)-1].Index
-			if before == 0 {
-				return nil
-			}
 		}
+		return nil
 	})
 	return len(seen), err
+}
+
+// hashKind hashes the files that the statements of a kind name.
+func hashKind(blobs *store.Blobs, v *store.View, kind record.Kind, seen map[record.Digest]bool) error {
+	for before := int64(0); ; {
+		page, err := v.Page(record.KeyKind(kind), before, 1000)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, e := range page {
+			if err := hashEvidence(blobs, e, seen); err != nil {
+				return err
+			}
+		}
+		if before = page[len(page)-1].Index; before == 0 {
+			return nil
+		}
+	}
+}
+
+// filesOf are the files that a record names.
+func filesOf(body record.Body) []record.RawFile {
+	switch b := body.(type) {
+	case record.Evaluation:
+		return b.Evidence
+	case record.Dataset:
+		if b.Commitment != nil {
+			return []record.RawFile{{Name: "the leaves of " + b.Ref(), Digest: b.Commitment.Leaves}}
+		}
+	}
+	return nil
 }
 
 func hashEvidence(blobs *store.Blobs, e store.Entry, seen map[record.Digest]bool) error {
@@ -131,11 +154,7 @@ func hashEvidence(blobs *store.Blobs, e store.Entry, seen map[record.Digest]bool
 	if err != nil {
 		return err
 	}
-	ev, ok := s.Body.(record.Evaluation)
-	if !ok {
-		return nil
-	}
-	for _, file := range ev.Evidence {
+	for _, file := range filesOf(s.Body) {
 		if seen[file.Digest] {
 			continue
 		}

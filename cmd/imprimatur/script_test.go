@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 }
 
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match,
+	"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match, "now": now,
 }
 
 // exits CODE COMMAND ARGS... runs a command that must end with a code.
@@ -217,4 +217,9 @@ func match(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("nothing matches %s", args[1])
 	}
 	ts.Setenv(args[0], found)
+}
+
+// now VAR sets a variable to the time, to the millisecond.
+func now(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv(args[0], time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
 }

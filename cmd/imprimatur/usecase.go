@@ -1,8 +1,10 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 
+	"imprimatur.dev/catalogue"
 	"imprimatur.dev/record"
 )
 
@@ -11,6 +13,7 @@ type usecaseCmd struct {
 	Register usecaseRegisterCmd `cmd:"" help:"Register a use case, or change one."`
 	Show     usecaseShowCmd     `cmd:"" help:"Show a use case."`
 	List     usecaseListCmd     `cmd:"" help:"List use cases."`
+	Cases    usecaseCasesCmd    `cmd:"" help:"List the misuse cases of the catalogue, with no server."`
 }
 
 type usecaseRegisterCmd struct {
@@ -21,6 +24,23 @@ type usecaseRegisterCmd struct {
 	Environment []string `required:"" help:"Where releases for it may run."`
 	Owner       string   `placeholder:"NAME" help:"The business owner; else you."`
 	Context     string   `placeholder:"TEXT" help:"Who is affected, and what a person still decides."`
+	Misuse      []string `placeholder:"CASE" help:"A misuse case of which releases must bring evidence; imprimatur usecase cases lists them."`
+	// A reason is prose, in which commas and semicolons are no separators.
+	NotApplicable []string `sep:"none" placeholder:"CASE=REASON" help:"A misuse case that does not apply, and why; once for each."`
+	Anchor        string   `placeholder:"MODEL" help:"The model version that a first release is compared with, team/name@version."`
+}
+
+// Help implements kong.HelpProvider.
+func (c *usecaseRegisterCmd) Help() string {
+	return `The whole is stated anew each time: give all of it, also what stays.
+
+  imprimatur usecase register clinic/triage --title Triage --purpose triage --tier high --environment production \
+    --misuse direct-prompt-injection --misuse data-leakage \
+    --not-applicable 'tool-misuse=It has no tools and sees one case at a time.' \
+    --anchor clinic/net@1
+
+A policy with a section "misuse" asks for evidence on every required case. A case that comes to be required counts
+for releases that run already; one that is set aside counts from the next proposal on.`
 }
 
 // Run implements the command.
@@ -36,13 +56,45 @@ func (c *usecaseRegisterCmd) Run(a *app) error {
 		}
 		c.Owner = me.Name
 	}
-	got, err := a.client().RegisterUseCase(a.ctx, record.UseCase{
+	use := record.UseCase{
 		Team: team, Name: name, Title: c.Title, Purpose: c.Purpose, Owner: c.Owner, Tier: c.Tier, Context: c.Context, Environments: c.Environment,
-	})
+	}
+	if err := c.misuse(&use); err != nil {
+		return err
+	}
+	if c.Anchor != "" {
+		v, err := a.version(c.Anchor)
+		if err != nil {
+			return err
+		}
+		use.Anchor = v.Record.Artifact
+	}
+	got, err := a.client().RegisterUseCase(a.ctx, use)
 	if err != nil {
 		return err
 	}
 	return a.show(got, func(p *page) { drawUseCase(p, got) })
+}
+
+// misuse chooses cases from the catalogue of this program.
+func (c *usecaseRegisterCmd) misuse(use *record.UseCase) error {
+	for _, name := range c.Misuse {
+		use.Misuse = append(use.Misuse, record.MisuseCase{Case: name, Required: true})
+	}
+	for _, aside := range c.NotApplicable {
+		name, reason, ok := strings.Cut(aside, "=")
+		if !ok || strings.TrimSpace(reason) == "" {
+			return wrongf("--not-applicable %q is not of the form CASE=REASON", aside)
+		}
+		use.Misuse = append(use.Misuse, record.MisuseCase{Case: name, Reason: strings.TrimSpace(reason)})
+	}
+	for _, m := range use.Misuse {
+		if _, ok := catalogue.Lookup(m.Case); !ok {
+			return noCase(m.Case)
+		}
+		use.Catalogue = catalogue.Current
+	}
+	return nil
 }
 
 func drawUseCase(p *page, got record.Recorded[record.UseCase]) {
@@ -55,7 +107,71 @@ func drawUseCase(p *page, got record.Recorded[record.UseCase]) {
 	if u.Context != "" {
 		p.field("context", "%s", u.Context)
 	}
+	for _, m := range u.Misuse {
+		if m.Required {
+			p.field("misuse", "%s is required", m.Case)
+		} else {
+			p.field("misuse", "%s does not apply: %s", m.Case, m.Reason)
+		}
+	}
+	if u.Catalogue != "" {
+		p.field("catalogue", "%s", u.Catalogue)
+	}
+	if u.Anchor != "" {
+		p.field("anchor", "%s", u.Anchor)
+	}
 	p.field("stated", "by %s at %s", got.Actor, day(got.Time))
+}
+
+type usecaseCasesCmd struct {
+	Case string `arg:"" optional:"" help:"Such as jailbreak: all of one case."`
+}
+
+// casesShown is what cases prints.
+type casesShown struct {
+	Edition string           `json:"edition"`
+	Cases   []catalogue.Case `json:"cases"`
+}
+
+// Run implements the command.
+func (c *usecaseCasesCmd) Run(a *app) error {
+	out := casesShown{catalogue.Current, catalogue.Cases()}
+	if c.Case != "" {
+		one, ok := catalogue.Lookup(c.Case)
+		if !ok {
+			return noCase(c.Case)
+		}
+		out.Cases = []catalogue.Case{one}
+	}
+	return a.show(out, func(p *page) {
+		if c.Case != "" {
+			drawMisuseCase(p, out.Cases[0])
+			return
+		}
+		rows := [][]cell{heading("CASE", "TITLE", "GARAK PROBES", "PROMPTFOO PLUGINS", "HAZARDS")}
+		for _, m := range out.Cases {
+			rows = append(rows, texts(m.ID, m.Title, strconv.Itoa(len(m.GarakProbes)), strconv.Itoa(len(m.PromptfooPlugins)), strconv.Itoa(len(m.Hazards))))
+		}
+		p.table(rows)
+	})
+}
+
+func drawMisuseCase(p *page, m catalogue.Case) {
+	p.field("case", "%s: %s", m.ID, m.Title)
+	p.field("", "%s", m.Description)
+	p.field("garak", "%s", join(m.GarakProbes, "no probe"))
+	p.field("promptfoo", "%s", join(m.PromptfooPlugins, "no plugin"))
+	p.field("ailuminate", "%s", join(m.Hazards, "no hazard"))
+	for _, ref := range m.Refs {
+		title, _, _ := catalogue.Entry(ref)
+		p.field("see", "%s %s", ref, title)
+	}
+}
+
+func noCase(name string) error {
+	f := wrongf("the catalogue %s has no misuse case %q", catalogue.Current, name)
+	f.hint = "imprimatur usecase cases lists them"
+	return f
 }
 
 type usecaseShowCmd struct {
