@@ -12,7 +12,8 @@ import (
 
 // EnrolKey enrols a key that speaks for a principal: everyone their own, and a
 // workload's owner the workload's. The proof shows that the key is at hand, so
-// that nobody enrols another's.
+// that nobody enrols another's. A key that stands already is answered as it
+// stands.
 func (r *Registry) EnrolKey(ctx context.Context, who Caller, in wire.KeyEnrolment) (record.Recorded[record.PrincipalKey], error) {
 	return command[record.PrincipalKey](ctx, r, who, func(t *tx) error {
 		k := in.Key
@@ -31,12 +32,22 @@ func (r *Registry) EnrolKey(ctx context.Context, who Caller, in wire.KeyEnrolmen
 		if err := proven(in); err != nil {
 			return err
 		}
-		if was, known, err := lineage.Last[record.PrincipalKey](t, record.KeyPrincipalKey(k.KeyID)); err != nil {
+		before, err := t.Find(record.KeyPrincipalKey(k.KeyID))
+		if err != nil {
 			return err
-		} else if known && was.Record.Withdrawn {
-			return withdrawn(was)
 		}
-		return once(t, record.KeyPrincipalKey(k.KeyID), k, "the key "+k.KeyID)
+		if len(before) == 0 {
+			return t.state(k)
+		}
+		last := before[len(before)-1]
+		switch was := last.Statement.Body.(record.PrincipalKey); {
+		case was.Withdrawn:
+			return withdrawn(was, last.Statement.Actor)
+		case was.Principal != k.Principal:
+			return refusef(wire.Conflict, "the key %s is that of %s; make your own with imprimatur principal key new", k.KeyID, was.Principal)
+		}
+		t.answer = []lineage.Entry{last}
+		return nil
 	})
 }
 
@@ -93,13 +104,13 @@ func (r *Registry) WithdrawKey(ctx context.Context, who Caller, id, reason strin
 			}
 		}
 		if k.Withdrawn {
-			return withdrawn(key)
+			return withdrawn(k, key.Actor)
 		}
 		k.Withdrawn, k.Reason = true, reason
 		return t.state(k)
 	})
 }
 
-func withdrawn(key record.Recorded[record.PrincipalKey]) error {
-	return refusef(wire.Conflict, "the key %s was withdrawn by %s; make a new one with imprimatur principal key new", key.Record.KeyID, key.Actor)
+func withdrawn(k record.PrincipalKey, by string) error {
+	return refusef(wire.Conflict, "the key %s was withdrawn by %s; make a new one with imprimatur principal key new", k.KeyID, by)
 }

@@ -60,7 +60,7 @@ func TestKeysAreEnrolledByTheirPrincipal(t *testing.T) {
 	unproved := enrolment(newKey("ann"), "ann")
 	unproved.Proof = in.Proof
 	h.refused(enrol(ann, unproved), wire.Invalid, "did not sign its enrolment")
-	h.refused(enrol(ann, enrolment(own, "ann")), wire.Conflict, "stands already")
+	h.refused(enrol(ann, enrolment(own, "ann")), wire.Conflict, "is that of eve")
 	renamed := enrolment(newKey("ann"), "ann")
 	renamed.Key.KeyID = own.ID()
 	h.refused(enrol(ann, renamed), wire.Invalid, "does not fit its public key")
