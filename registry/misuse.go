@@ -6,9 +6,9 @@ import (
 	"imprimatur.dev/wire"
 )
 
-// known refuses misuse cases that the catalogue has not, for nothing could ever
+// knownCases refuses misuse cases that the catalogue has not, for nothing could ever
 // try them.
-func known(u record.UseCase) error {
+func knownCases(u record.UseCase) error {
 	if len(u.Misuse) == 0 {
 		return nil
 	}

@@ -132,7 +132,7 @@ func (r *Registry) RegisterUseCase(ctx context.Context, who Caller, u record.Use
 		if err := t.within(actUseCase, u.Team); err != nil {
 			return err
 		}
-		if err := known(u); err != nil {
+		if err := knownCases(u); err != nil {
 			return err
 		}
 		for _, e := range u.Environments {
