@@ -9,6 +9,8 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,7 +30,8 @@ const maxLine = 16 << 20
 
 func validIdentity(s string) bool {
 	name, isField := strings.CutPrefix(s, fieldPrefix)
-	return s == IdentityNDJSON || s == IdentityCSV || (isField && name != "" && len(name) <= record.MaxNames && !strings.ContainsAny(name, "\n\t"))
+	return s == IdentityNDJSON || s == IdentityCSV ||
+		(isField && name != "" && len(name) <= record.MaxNames && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl))
 }
 
 // Read makes the set of a file's items under a key. The file is CSV with a line
@@ -43,7 +46,7 @@ func Read(r io.Reader, key []byte, csv bool, field string) (s *Set, repeats int,
 		identity = IdentityCSV
 	}
 	if !validIdentity(identity) {
-		return nil, 0, fmt.Errorf("%q is not the name of a field: one line of at most %d bytes", field, record.MaxNames)
+		return nil, 0, fmt.Errorf("%q is not the name of a field: text of one line, at most %d bytes", field, record.MaxNames)
 	}
 	b := NewBuilder(key, identity)
 	if csv {
