@@ -95,7 +95,13 @@ func (a *app) readItems(path string, key []byte, field string) (*commitment.Set,
 		return nil, 0, fmt.Errorf("cannot read the dataset: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	in := bufio.NewReaderSize(f, 1<<20)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, fmt.Errorf("cannot read the dataset: %w", err)
+	}
+	report, end := a.progress("reading " + path)
+	defer end()
+	in := bufio.NewReaderSize(&counting{in: f, total: info.Size(), report: report}, 1<<20)
 	isCSV, err := looksLikeCSV(in)
 	if err != nil {
 		return nil, 0, fmt.Errorf("cannot read the dataset %s: %w", path, err)
@@ -109,6 +115,21 @@ func (a *app) readItems(path string, key []byte, field string) (*commitment.Set,
 		return nil, 0, wrongf("%s: %w", path, err)
 	}
 	return set, repeats, nil
+}
+
+// counting reports how much of a file was read.
+type counting struct {
+	in          io.Reader
+	done, total int64
+	report      func(done, total int64)
+}
+
+// Read implements io.Reader.
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.done += int64(n)
+	c.report(c.done, c.total)
+	return n, err
 }
 
 // looksLikeCSV reports whether the first sign is none that JSON begins with.
