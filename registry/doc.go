@@ -24,6 +24,12 @@
 // lineage.Collect gathers (rule 2). A promotion states the verdict it rests on
 // beside itself, with the digests of the statements that were its inputs.
 //
+// # Evidence
+//
+// Whoever records an evaluation sends files, never results: the registry reads
+// them itself (rule 3), outside of any snapshot and a few at a time, and then
+// states what they say in one command.
+//
 // # Idempotency
 //
 // A caller's Idempotency-Key is kept in the statement itself, so a repeated

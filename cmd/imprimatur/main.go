@@ -14,12 +14,13 @@
 //	exit 2  wrong use, or input that cannot be read as what it should be
 //	exit 3  could not decide: a server or a file is out of reach
 //
-// Nothing that could not be decided is ever 0.
+// Nothing that could not be decided is ever 0. A command that runs another, eval
+// wrap, ends with that one's status.
 //
 // # Environment
 //
 // IMPRIMATUR_URL and IMPRIMATUR_TOKEN say which server to ask and as whom,
-// IMPRIMATUR_PASSPHRASE opens the server's key. NO_COLOR, when not empty,
+// IMPRIMATUR_PASSPHRASE opens the server's key, or a principal's. NO_COLOR, when not empty,
 // switches colour off; colour and progress are for terminals only.
 //
 // # Text from elsewhere

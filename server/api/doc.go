@@ -21,6 +21,9 @@
 // characters without '#'. The same request with the same key is answered with
 // what the first one stated; another request with that key is a conflict.
 //
+// A file of evidence is the one body that is not JSON: it is taken as it comes,
+// under its own digest, and may take as long as it keeps coming.
+//
 // # Answers
 //
 // Lists come in pages, newest first, with the next page as a Link of the
