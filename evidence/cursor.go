@@ -49,13 +49,13 @@ func (c *cursor) PeekKind() jsontext.Kind {
 	if !c.ready {
 		return 0
 	}
-	switch k := c.text[c.at]; {
-	case k == '-' || '0' <= k && k <= '9':
-		return '0'
-	case k == '"', k == '{', k == '}', k == '[', k == ']', k == 'n', k == 't', k == 'f':
-		return jsontext.Kind(k)
-	}
-	return 0
+	return kinds[c.text[c.at]]
+}
+
+// kinds are the kinds of tokens by their first byte.
+var kinds = [256]jsontext.Kind{
+	'{': '{', '}': '}', '[': '[', ']': ']', '"': '"', 'n': 'n', 't': 't', 'f': 'f', '-': '0',
+	'0': '0', '1': '0', '2': '0', '3': '0', '4': '0', '5': '0', '6': '0', '7': '0', '8': '0', '9': '0',
 }
 
 // between passes over white space, commas and colons.

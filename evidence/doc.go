@@ -208,15 +208,17 @@ func (d *doc) open(kind jsontext.Kind, what string) bool {
 		d.refuse("%s is expected here", what)
 		return false
 	}
-	_, err := d.dec.ReadToken()
-	d.fail(err)
+	if _, err := d.dec.ReadToken(); err != nil {
+		d.fail(err)
+	}
 	return d.err == nil
 }
 
 func (d *doc) close() {
 	if d.err == nil {
-		_, err := d.dec.ReadToken()
-		d.fail(err)
+		if _, err := d.dec.ReadToken(); err != nil {
+			d.fail(err)
+		}
 	}
 }
 
@@ -296,7 +298,9 @@ func generic(pointer string) string {
 // skip passes over a value that the importer knows and does not need.
 func (d *doc) skip() {
 	if d.err == nil {
-		d.fail(d.dec.SkipValue())
+		if err := d.dec.SkipValue(); err != nil {
+			d.fail(err)
+		}
 	}
 }
 
@@ -319,7 +323,9 @@ func (d *doc) raw() jsontext.Value {
 		return nil
 	}
 	v, err := d.dec.ReadValue()
-	d.fail(err)
+	if err != nil {
+		d.fail(err)
+	}
 	return v
 }
 
