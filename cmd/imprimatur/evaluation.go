@@ -15,6 +15,7 @@ type evalCmd struct {
 	Wrap    evalWrapCmd    `cmd:"" help:"Run an evaluation tool, and sign what was evaluated, on what, when and how."`
 	Show    evalShowCmd    `cmd:"" help:"Show an evaluation."`
 	List    evalListCmd    `cmd:"" help:"List evaluations, newest first."`
+	Export  evalExportCmd  `cmd:"" help:"Write an evaluation in a form that other tools read."`
 	Formats evalFormatsCmd `cmd:"" help:"List the formats of evidence that are read."`
 	Drift   evalDriftCmd   `cmd:"" help:"Replay known shifts and count what a monitor of drift sees."`
 }
@@ -34,20 +35,56 @@ type evalShowCmd struct {
 
 // Run implements the command.
 func (c *evalShowCmd) Run(a *app) error {
-	var found *record.Recorded[record.Evaluation]
-	_, err := each(a, record.KindEvaluation, 0, func(r record.Recorded[record.Evaluation]) bool {
-		if record.EvaluationID(r.Digest) == c.ID || string(r.Digest) == c.ID {
-			found = &r
-		}
-		return found == nil
-	})
-	switch {
-	case err != nil:
+	found, err := a.evaluation(c.ID)
+	if err != nil {
 		return err
-	case found == nil:
-		return absent("the evaluation "+c.ID, "imprimatur eval list shows them")
 	}
-	return a.show(*found, func(p *page) { drawEvaluation(p, *found, c.Slices) })
+	return a.show(found, func(p *page) { drawEvaluation(p, found, c.Slices) })
+}
+
+// evaluation finds an evaluation by its ID or digest.
+func (a *app) evaluation(id string) (found record.Recorded[record.Evaluation], err error) {
+	known := false
+	_, err = each(a, record.KindEvaluation, 0, func(r record.Recorded[record.Evaluation]) bool {
+		if record.EvaluationID(r.Digest) == id || string(r.Digest) == id {
+			found, known = r, true
+		}
+		return !known
+	})
+	if err == nil && !known {
+		err = absent("the evaluation "+id, "imprimatur eval list shows them")
+	}
+	return found, err
+}
+
+type evalExportCmd struct {
+	ID           string `arg:"" help:"Such as e-0123456789ab."`
+	Model        string `required:"" help:"The name of the model, as others know it."`
+	Organization string `required:"" help:"Who publishes the evaluation."`
+	Relationship string `enum:"first_party,third_party,collaborative,other" default:"first_party" help:"How the evaluator is related to the model's developer."`
+	Out          string `placeholder:"FILE" help:"Where to write; else to the standard output."`
+}
+
+// Help implements kong.HelpProvider.
+func (c *evalExportCmd) Help() string {
+	return "The form is Every Eval Ever 0.3.0 (JSON). Metrics of which it is not known which way is better have no place in it."
+}
+
+// Run implements the command.
+func (c *evalExportCmd) Run(a *app) error {
+	found, err := a.evaluation(c.ID)
+	if err != nil {
+		return err
+	}
+	raw, err := evidence.EveryEvalEver(found, c.Model, c.Organization, c.Relationship)
+	if err != nil {
+		return err
+	}
+	if c.Out == "" {
+		_, err = a.stdout.Write(raw)
+		return err
+	}
+	return a.write(c.Out, raw)
 }
 
 type evalListCmd struct{ pager }
