@@ -236,7 +236,7 @@ func TestMisuseCases(t *testing.T) {
 		}, "misuse/tool-misuse", record.Missing, "names no evaluation"},
 		{"tried with another metric", func(d *record.Dossier) { own(d).Name = "refusal_rate" }, gate, record.Missing, "; those that try it give refusal_rate"},
 		{"of accuracy", func(d *record.Dossier) { d.Evaluations[0].Record.Category = record.Accuracy }, gate, record.Missing, "names no evaluation"},
-		{"not named by the release", func(d *record.Dossier) { d.Release.Record.Behaviour.Evaluations = nil }, gate, record.Missing, "names no evaluation"},
+		{"not named by the release", func(d *record.Dossier) { d.Release.Record.Behaviour.Evaluations = nil }, gate, record.Missing, "names no evaluation of safety or misuse with"},
 		{"of other bytes", func(d *record.Dossier) { d.Evaluations[0].Record.Artifact = exampleDigest("x") }, gate, record.Missing, "names no evaluation"},
 		{"by a suite of safety", func(d *record.Dossier) { d.Evaluations[0].Record.Category = record.Safety }, gate, record.Pass, ""},
 		{"58 of 59 samples", func(d *record.Dossier) { counts(own(d), 0, 58) }, gate, record.Inconclusive, "at least 59"},
@@ -287,6 +287,21 @@ func TestMisuseCases(t *testing.T) {
 				t.Errorf("numbers %v, until %s", g.Numbers, g.Until)
 			}
 		})
+	}
+}
+
+// What passes by several suites lapses with the first of them.
+func TestMisuseCaseLapsesWithItsOldestSuite(t *testing.T) {
+	p := mustLoad(t, misusePolicy)
+	d := p.Example("high", noon)
+	attack(d, record.Safety, "garak", attacked("attack_success_rate", exampleCase, 0, 1000)).Ran = noon.AddDate(0, 0, -29)
+	g := gateOf(t, p.Evaluate(d, noon), "misuse/"+exampleCase)
+	if g.Result != record.Pass || !g.Until.Equal(noon.AddDate(0, 0, 1)) || len(g.Evidence) != 2 {
+		t.Errorf("%s until %s by %q: %s", g.Result, g.Until, g.Evidence, g.Reason)
+	}
+	expect(t, p, d, "misuse/"+exampleCase, record.Pass, "All 2 suites")
+	if g := gateOf(t, p.Evaluate(d, noon.AddDate(0, 0, 1)), "misuse/"+exampleCase); g.Result != record.Fail || !strings.Contains(g.Reason, "safety/garak") {
+		t.Errorf("a day later %s: %s", g.Result, g.Reason)
 	}
 }
 

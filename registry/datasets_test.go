@@ -103,6 +103,27 @@ func TestComparisonsThatCannotBeMade(t *testing.T) {
 	h.refused(err, wire.Forbidden, "sam may not compare datasets")
 }
 
+// Who compares in one team must be allowed to read in the other.
+func TestDatasetsOfTwoTeamsAreComparedByWhoMayReadBoth(t *testing.T) {
+	h := open(t)
+	must[record.Recorded[record.Team]](t)(h.reg.CreateTeam(h.ctx, administrator, record.Team{Name: "other"}))
+	grant := func(name string, role record.RoleName, team string) {
+		must[record.Recorded[record.Role]](t)(h.reg.BindRole(h.ctx, administrator, record.Role{Principal: name, Role: role, Team: team}))
+	}
+	grant("ann", record.Contributor, "other")
+	a, _ := h.leaves(key, "id", "{\"id\":1}\n")
+	foreign := with(plain("foreign"), a)
+	foreign.Team = "other"
+	h.register(with(plain("a"), a))
+	h.register(foreign)
+	_, err := h.compare("a", "foreign")
+	h.refused(err, wire.Forbidden, "eve may not read for team other")
+	grant("eve", record.Viewer, "other")
+	if o := must[record.Recorded[record.Overlap]](t)(h.compare("a", "foreign")); o.Record.Common != 1 {
+		t.Errorf("got %+v", o)
+	}
+}
+
 func TestLeavesThatWereTamperedWith(t *testing.T) {
 	h := open(t)
 	a, raw := h.leaves(key, "id", "{\"id\":1}\n{\"id\":2}\n")
