@@ -202,7 +202,12 @@ func KeyRegisteredModel(team, name string) string {
 
 // KeyRegisteredVersion finds a version of a registered model.
 func KeyRegisteredVersion(team, name string, version int) string {
-	return PrefixRegisteredVersion + team + "/" + DigestOf([]byte(name)).Hex() + "/" + strconv.Itoa(version)
+	return PrefixRegisteredVersions(team, name) + strconv.Itoa(version)
+}
+
+// PrefixRegisteredVersions begins the keys of the versions of one name.
+func PrefixRegisteredVersions(team, name string) string {
+	return PrefixRegisteredVersion + team + "/" + DigestOf([]byte(name)).Hex() + "/"
 }
 
 // The beginnings of the keys of registered models and of their versions.

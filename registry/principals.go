@@ -3,10 +3,8 @@ package registry
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/hex"
 	"slices"
-	"strings"
 	"time"
 
 	"imprimatur.dev/lineage"
@@ -150,39 +148,6 @@ func (r *Registry) RevokeToken(ctx context.Context, who Caller, id string) (reco
 		token.Record.Revoked = true
 		return t.state(token.Record)
 	})
-}
-
-// Authenticate turns a token into a caller. Every failure has the same
-// sentence, so that nobody learns which part was wrong.
-func (r *Registry) Authenticate(ctx context.Context, text string) (Caller, error) {
-	var c Caller
-	err := r.read(ctx, Caller{}, func(t *tx) error {
-		rest, ok := strings.CutPrefix(text, tokenPrefix)
-		id, secret, ok2 := strings.Cut(rest, "_")
-		if !ok || !ok2 {
-			return badToken()
-		}
-		stated, ok, err := lineage.Last[record.Token](t, record.KeyToken(id))
-		if err != nil {
-			return err
-		}
-		token := stated.Record
-		hash := record.DigestOf([]byte(secret))
-		if !ok || subtle.ConstantTimeCompare([]byte(hash), []byte(token.Hash)) != 1 ||
-			token.Revoked || !record.Stands(time.Time{}, token.Expires, t.now) {
-			return badToken()
-		}
-		p, err := t.person(token.Principal)
-		if err != nil {
-			return err
-		}
-		if !p.Principal.Stands(t.now) {
-			return badToken()
-		}
-		c = Caller{Name: token.Principal, Type: p.Principal.Type, Method: record.MethodToken, Scopes: token.Scopes}
-		return nil
-	})
-	return c, err
 }
 
 func badToken() error {

@@ -37,6 +37,11 @@ type Config struct {
 	Passphrase string
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
+	// Folders are those below which the server may read the bytes of versions
+	// that MLflow's clients register.
+	Folders []string
+	// Hasher reads the bytes of the others; nil reads none.
+	Hasher Hasher
 }
 
 // Registry is an open installation. Its methods may be called concurrently.
@@ -46,6 +51,10 @@ type Registry struct {
 	key   *attest.Key
 	now   func() time.Time
 	index *index
+	known *known
+	shelf *shelf
+	// reader reads the bytes of what MLflow's clients register.
+	reader Hasher
 
 	// replica says that others may append to the same ledger; seen is when it
 	// was last read, in nanoseconds since opened so that no step of the wall
@@ -55,6 +64,7 @@ type Registry struct {
 	seen    atomic.Int64
 	stale   time.Duration
 	closed  atomic.Bool
+	working context.Context
 	cancel  context.CancelFunc
 	tailing sync.WaitGroup
 
@@ -77,7 +87,10 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers)}
-	r.index = newIndex()
+	r.index, r.known, r.shelf = newIndex(), newKnown(), newShelf()
+	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {
+		return nil, err
+	}
 	r.blobs, err = store.OpenBlobs(filepath.Join(cfg.Data, "blobs"))
 	if err != nil {
 		return nil, err
@@ -109,14 +122,14 @@ func (r *Registry) startIndex(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.loadIndex(ctx); err != nil {
+	if err := errors.Join(r.loadIndex(ctx), r.loadShelf(ctx)); err != nil {
 		return err
 	}
-	following, cancel := context.WithCancel(context.Background())
-	r.cancel = cancel
+	r.working, r.cancel = context.WithCancel(context.Background())
 	if r.replica {
-		r.tailing.Go(func() { r.tail(following, size) })
+		r.tailing.Go(func() { r.tail(r.working, size) })
 	}
+	r.resumeHashing()
 	return nil
 }
 

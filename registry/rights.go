@@ -3,6 +3,7 @@ package registry
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
@@ -23,6 +24,7 @@ const (
 	actDecideData act = "approve or withdraw data"
 	actRun        act = "record training runs"
 	actModel      act = "register models"
+	actRegister   act = "register models by MLflow's protocol"
 	actUseCase    act = "register use cases"
 	actEvaluate   act = "record evaluations"
 	actPolicy     act = "publish policies"
@@ -50,6 +52,7 @@ var rights = map[act][]record.RoleName{
 	actDecideData: {record.DataSteward},
 	actRun:        {record.Contributor},
 	actModel:      {record.Contributor, record.ModelOwner},
+	actRegister:   {record.Contributor, record.ModelOwner},
 	actUseCase:    {record.ModelOwner, record.Risk},
 	actEvaluate:   {record.Evaluator},
 	actPolicy:     {record.Risk},
@@ -89,26 +92,31 @@ func (t *tx) may(a act, team string) error {
 }
 
 func (t *tx) mayAs(a act, team string, roles ...record.RoleName) error {
-	if len(roles) == 0 {
-		return refusef(wire.Forbidden, "nobody may %s: no role has that right; this is a fault of the program, please report it", a)
-	}
-	if err := t.stands(); err != nil {
-		return err
-	}
 	me, err := t.person(t.who.Name)
 	if err != nil {
 		return err
 	}
+	return t.who.may(me, t.now, a, team, roles...)
+}
+
+// may is the decision itself, over what is bound to the caller at a time.
+func (c Caller) may(me record.Person, now time.Time, a act, team string, roles ...record.RoleName) error {
+	if len(roles) == 0 {
+		return refusef(wire.Forbidden, "nobody may %s: no role has that right; this is a fault of the program, please report it", a)
+	}
+	if err := c.stands(me, now); err != nil {
+		return err
+	}
 	for _, role := range roles {
-		if me.Holds(role, team, t.now) && t.who.reaches(a, role) {
+		if me.Holds(role, team, now) && c.reaches(a, role) {
 			return nil
 		}
 	}
-	if slices.ContainsFunc(roles, func(r record.RoleName) bool { return me.Holds(r, team, t.now) }) {
-		return refusef(wire.Forbidden, "the token of %s is limited to %s and may not %s; sign in with a wider one", t.who.Name, strings.Join(t.who.Scopes, ", "), a)
+	if slices.ContainsFunc(roles, func(r record.RoleName) bool { return me.Holds(r, team, now) }) {
+		return refusef(wire.Forbidden, "the token of %s is limited to %s and may not %s; sign in with a wider one", c.Name, strings.Join(c.Scopes, ", "), a)
 	}
 	return refusef(wire.Forbidden, "%s may not %s %s: that takes the role %s; an administrator can bind it: imprimatur principal bind %s --role %s --team %s",
-		t.who.Name, a, ofTeam(team), orList(roles), t.who.Name, roles[0], team)
+		c.Name, a, ofTeam(team), orList(roles), c.Name, roles[0], team)
 }
 
 // mayAnywhere refuses unless the caller may act for some team.
@@ -135,11 +143,15 @@ func (t *tx) stands() error {
 	if err != nil {
 		return err
 	}
+	return t.who.stands(me, t.now)
+}
+
+func (c Caller) stands(me record.Person, now time.Time) error {
 	if me.Principal.Name == "" {
-		return unknownPrincipal(t.who.Name)
+		return unknownPrincipal(c.Name)
 	}
-	if !me.Principal.Stands(t.now) {
-		return refusef(wire.Forbidden, "%s is disabled or has expired; an administrator can renew it: imprimatur principal enrol %s", t.who.Name, t.who.Name)
+	if !me.Principal.Stands(now) {
+		return refusef(wire.Forbidden, "%s is disabled or has expired; an administrator can renew it: imprimatur principal enrol %s", c.Name, c.Name)
 	}
 	return nil
 }

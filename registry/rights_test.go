@@ -38,6 +38,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 	token := must[wire.IssuedToken](h)(reg.IssueToken(ctx, administrator, wire.TokenRequest{Principal: "sam", Scopes: []string{"write"}, Seconds: 60}))
 	key := h.key(sam).ID()
 	all := record.RoleNames
+	register, contributes := "register models by MLflow's protocol", R(record.Contributor, record.ModelOwner)
 	word := func(role record.RoleName) func(registry.Caller) error {
 		return func(who registry.Caller) error {
 			return only(reg.Approve(ctx, who, wire.Word{Release: c.ID, Record: c.Digests.Record, Role: role, Decision: record.RequestChanges}))
@@ -74,6 +75,32 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"RegisterVersion", "register models", R(record.Contributor, record.ModelOwner), false, func(w registry.Caller) error {
 			v := record.ModelVersion{Model: "lab/none", Version: "1", Type: record.Trained, Artifact: digest("m"), Files: []record.File{{Path: "m", SHA256: digest("m").Hex(), Size: 1}}}
 			return only(reg.RegisterVersion(ctx, w, v))
+		}},
+		{"CreateRegisteredModel", register, contributes, false, func(w registry.Caller) error {
+			return reg.CreateRegisteredModel(ctx, w, "lab", "taken", "", nil)
+		}},
+		{"RenameRegisteredModel", register, contributes, false, func(w registry.Caller) error { return reg.RenameRegisteredModel(ctx, w, "lab", "none", "other") }},
+		{"AmendRegisteredModel", register, contributes, false, func(w registry.Caller) error {
+			return reg.AmendRegisteredModel(ctx, w, "lab", "none", registry.Amendment{})
+		}},
+		{"DeleteRegisteredModel", register, contributes, false, func(w registry.Caller) error { return reg.DeleteRegisteredModel(ctx, w, "lab", "none") }},
+		{"CreateRegisteredVersion", register, contributes, false, func(w registry.Caller) error {
+			return only(reg.CreateRegisteredVersion(ctx, w, record.RegisteredVersion{Team: "lab", Name: "none", Source: "runs:/r/m"}))
+		}},
+		{"AmendRegisteredVersion", register, contributes, false, func(w registry.Caller) error {
+			return reg.AmendRegisteredVersion(ctx, w, "lab", "none", 1, registry.Amendment{})
+		}},
+		{"DeleteRegisteredVersion", register, contributes, false, func(w registry.Caller) error { return reg.DeleteRegisteredVersion(ctx, w, "lab", "none", 1) }},
+		{"MoveStage", register, contributes, false, func(w registry.Caller) error {
+			return reg.MoveStage(ctx, w, "lab", "none", 1, record.StageStaging, false)
+		}},
+		{"SetAlias", register, contributes, false, func(w registry.Caller) error { return reg.SetAlias(ctx, w, "lab", "none", "blue", 1) }},
+		{"DeleteAlias", register, contributes, false, func(w registry.Caller) error { return reg.DeleteAlias(ctx, w, "lab", "none", "blue") }},
+		{"RegisteredModel", "read", all, false, func(w registry.Caller) error { return only(reg.RegisteredModel(ctx, w, "lab", "none")) }},
+		{"RegisteredModels", "read", all, false, func(w registry.Caller) error { return only(reg.RegisteredModels(ctx, w, "lab")) }},
+		{"HandOut", "read", all, false, func(w registry.Caller) error {
+			_, _, err := reg.HandOut(ctx, w, "lab", "none", 1)
+			return err
 		}},
 		{"RegisterUseCase", "register use cases", R(record.ModelOwner, record.Risk), false, func(w registry.Caller) error {
 			return only(reg.RegisterUseCase(ctx, w, record.UseCase{Team: "lab", Name: "u", Title: "U", Purpose: "u", Owner: "olga", Tier: "high", Environments: []string{"nowhere"}}))
@@ -159,6 +186,7 @@ var apart = []string{"KeepEvidence", "EnrolKey"}
 var unguarded = []string{
 	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Decide", "VerifierKey", "Origin",
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
+	"RegistrationTeam",
 	// For tests.
 	"SetStale", "Size", "Payloads", "CutStore",
 }

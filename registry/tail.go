@@ -36,8 +36,15 @@ type touched struct {
 // are answered.
 func (r *Registry) committed(entries []store.Committed) {
 	for _, e := range entries {
-		r.index.touch(e.Keys)
+		r.learned(e.Index, e.Keys, e.Payload)
 	}
+}
+
+// learned tells all that is kept in memory of an entry.
+func (r *Registry) learned(index int64, keys []string, payload []byte) {
+	r.index.touch(keys)
+	r.known.forget(keys)
+	r.shelf.learn(index, keys, payload)
 }
 
 // touch makes every line stale whose dossier was read under one of the keys,
@@ -189,7 +196,7 @@ func (r *Registry) follow(ctx context.Context, from int64) (int64, error) {
 		}
 		for _, e := range entries {
 			if _, keys, err := ledger.Project(e.Payload); err == nil {
-				r.index.touch(keys)
+				r.learned(e.Index, keys, e.Payload)
 			}
 		}
 		from += int64(len(entries))

@@ -5,6 +5,8 @@
 //	/api/                the operations, for people
 //	/api/openapi.json    the same for programs, OpenAPI 3.1
 //	/api/v1/...          package api; needs a token, the public log apart
+//	/api/2.0/mlflow/...  package mlflow: MLflow's Model Registry protocol, also
+//	                     under /ajax-api and behind /t/TEAM
 //	/log/...             package tiles: the ledger for monitors and witnesses
 //	/healthz, /readyz    whether the process lives, and whether it can decide
 //
@@ -26,6 +28,7 @@ import (
 
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server/api"
+	"imprimatur.dev/server/mlflow"
 	"imprimatur.dev/server/tiles"
 	"imprimatur.dev/wire"
 )
@@ -34,6 +37,8 @@ import (
 type Options struct {
 	// Log takes what goes wrong; nil is slog's default.
 	Log *slog.Logger
+	// Team is whose model registry MLflow's clients find who do not name a team.
+	Team string
 }
 
 // New returns the handler of everything that the server answers.
@@ -46,6 +51,7 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", v1)
 	mux.Handle(tiles.Prefix, tiles.New(reg, log))
+	mlflow.Mount(mux, reg, mlflow.Options{Team: opts.Team, Log: log})
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, "application/openapi+json; charset=utf-8", v1.OpenAPI)
 	})

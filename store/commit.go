@@ -252,7 +252,7 @@ func number(accepted []*request, size int64) []Committed {
 	for _, r := range accepted {
 		r.first = size
 		for i := range r.drafts {
-			committed = append(committed, Committed{Index: size, Keys: r.drafts[i].Keys})
+			committed = append(committed, Committed{Index: size, Keys: r.drafts[i].Keys, Payload: r.drafts[i].Payload})
 			size++
 		}
 	}

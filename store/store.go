@@ -93,8 +93,9 @@ type Options struct {
 // Committed says that an entry is in the log and under which keys, sorted, it
 // can be found from now on.
 type Committed struct {
-	Index int64
-	Keys  []string
+	Index   int64
+	Keys    []string
+	Payload []byte // must not be changed
 }
 
 // An Entry is one statement in the log. Its bytes must not be changed.

@@ -24,6 +24,9 @@ type serveCmd struct {
 
 	PassphraseFile string `placeholder:"FILE" help:"Opens the server's key, and encrypts a new one; or IMPRIMATUR_PASSPHRASE."`
 
+	MLflowTeam string   `name:"mlflow-team" placeholder:"TEAM" help:"Whose model registry MLflow's clients find who act for several teams and name none."`
+	ModelsFrom []string `name:"models-from" placeholder:"DIR" help:"A folder below which the server reads the bytes of models that MLflow's clients register; may be repeated."`
+
 	NewAdministratorToken bool `help:"Print a new token for the first administrator, for who has lost every other way in."`
 }
 
@@ -57,7 +60,7 @@ func (c *serveCmd) Run(a *app) error {
 		return &failure{code: exitUndecided, err: fmt.Errorf("cannot listen at %s: %w", c.Listen, cause(err)), hint: "another server may run there; choose another address with --listen"}
 	}
 	defer listener.Close()
-	reg, err := openRegistry(a.ctx, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase})
+	reg, err := openRegistry(a.ctx, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom})
 	if err != nil {
 		return err
 	}
@@ -74,7 +77,7 @@ func (c *serveCmd) Run(a *app) error {
 	if !loopback(listener.Addr()) {
 		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
-	handler := server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(a.stderr, nil))})
+	handler := server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(a.stderr, nil)), Team: c.MLflowTeam})
 	return errors.Join(server.ServeOn(a.ctx, listener, handler), reg.Close())
 }
 

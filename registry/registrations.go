@@ -1,0 +1,233 @@
+package registry
+
+import (
+	"context"
+	"maps"
+
+	"imprimatur.dev/lineage"
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// What MLflow's clients register. A refusal about names and versions has MLflow's
+// own words, since its clients look for them.
+
+// Amendment changes what is said of a registered model or version.
+type Amendment struct {
+	Description *string
+	// Tags to set, and names of tags to take away.
+	Tags  map[string]string
+	Untag []string
+}
+
+// apply returns the changed tags, and whether anything changed.
+func (a Amendment) apply(description *string, tags map[string]string) (map[string]string, bool) {
+	changed := a.Description != nil
+	if changed {
+		*description = *a.Description
+	}
+	out := maps.Clone(tags)
+	if out == nil {
+		out = map[string]string{}
+	}
+	for k, v := range a.Tags {
+		if old, ok := out[k]; !ok || old != v {
+			out[k], changed = v, true
+		}
+	}
+	for _, k := range a.Untag {
+		if _, ok := out[k]; ok {
+			changed = true
+			delete(out, k)
+		}
+	}
+	if len(out) == 0 {
+		out = nil
+	}
+	return out, changed
+}
+
+// registered returns a model that was not deleted.
+func (t *tx) registered(team, name string) (record.RegisteredModel, lineage.Entry, error) {
+	m, entry, ok, err := last[record.RegisteredModel](t, record.KeyRegisteredModel(team, name))
+	if err != nil {
+		return m.Record, entry, err
+	}
+	if !ok || m.Record.Deleted {
+		return m.Record, entry, noModel(name)
+	}
+	return m.Record, entry, nil
+}
+
+// registeredVersion returns a version of a model that was not deleted.
+func (t *tx) registeredVersion(m record.RegisteredModel, number int) (record.RegisteredVersion, lineage.Entry, error) {
+	v, entry, ok, err := last[record.RegisteredVersion](t, record.KeyRegisteredVersion(m.Team, m.Name, number))
+	if err != nil {
+		return v.Record, entry, err
+	}
+	if !ok || v.Record.Deleted || v.Record.Life != m.Life {
+		return v.Record, entry, noVersion(m.Name, number)
+	}
+	return v.Record, entry, nil
+}
+
+// versionsOf returns the versions of a model that were not deleted.
+func (t *tx) versionsOf(m record.RegisteredModel) ([]record.RegisteredVersion, error) {
+	entries, err := t.view.LastOfEach(record.PrefixRegisteredVersions(m.Team, m.Name))
+	if err != nil {
+		return nil, err
+	}
+	found, err := t.decode(entries)
+	if err != nil {
+		return nil, err
+	}
+	var out []record.RegisteredVersion
+	for _, e := range found {
+		if v, ok := e.Statement.Body.(record.RegisteredVersion); ok && !v.Deleted && v.Life == m.Life {
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// CreateRegisteredModel takes a name for a model. Who registers gets no rights
+// by it.
+func (r *Registry) CreateRegisteredModel(ctx context.Context, who Caller, team, name, description string, tags map[string]string) error {
+	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+		if err := t.within(actRegister, team); err != nil {
+			return err
+		}
+		m, err := t.takeName(team, name, IsPrompt(tags))
+		if err != nil {
+			return err
+		}
+		m.Description, m.Tags, m.Created, m.Updated = description, tags, t.now, t.now
+		return t.state(m)
+	})
+	return err
+}
+
+// takeName begins the next life of a name that nobody holds.
+func (t *tx) takeName(team, name string, prompt bool) (record.RegisteredModel, error) {
+	before, _, ok, err := last[record.RegisteredModel](t, record.KeyRegisteredModel(team, name))
+	if err != nil {
+		return record.RegisteredModel{}, err
+	}
+	if ok && !before.Record.Deleted {
+		return record.RegisteredModel{}, taken(name, IsPrompt(before.Record.Tags), prompt)
+	}
+	return record.RegisteredModel{Team: team, Name: name, Life: before.Record.Life + 1, Versions: before.Record.Versions}, nil
+}
+
+// IsPrompt reports whether the tags are those of a prompt, which MLflow keeps as
+// a model.
+func IsPrompt(tags map[string]string) bool { return tags[promptTag] == "true" }
+
+const (
+	promptTag     = "mlflow.prompt.is_prompt"
+	promptTextTag = "mlflow.prompt.text"
+)
+
+func taken(name string, oldPrompt, newPrompt bool) error {
+	word := map[bool]string{true: "Prompt", false: "Registered Model"}
+	if oldPrompt != newPrompt {
+		lower := map[bool]string{true: "prompt", false: "registered model"}
+		return refusef(wire.Conflict, "Tried to create a %s with name '%s', but the name is already taken by a %s. MLflow does not allow creating a model and a prompt with the same name.",
+			lower[newPrompt], name, lower[oldPrompt])
+	}
+	return refusef(wire.Conflict, "%s (name=%s) already exists; take another name, or register versions of this one", word[newPrompt], name)
+}
+
+// AmendRegisteredModel changes what is said of a model. Only a new description
+// counts as an update, as with MLflow.
+func (r *Registry) AmendRegisteredModel(ctx context.Context, who Caller, team, name string, a Amendment) error {
+	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+		if err := t.within(actRegister, team); err != nil {
+			return err
+		}
+		m, entry, err := t.registered(team, name)
+		if err != nil {
+			return err
+		}
+		var changed bool
+		if m.Tags, changed = a.apply(&m.Description, m.Tags); !changed {
+			t.answer = []lineage.Entry{entry}
+			return nil
+		}
+		if a.Description != nil {
+			m.Updated = t.now
+		}
+		return t.state(m)
+	})
+	return err
+}
+
+// RenameRegisteredModel gives a model with its versions, tags and aliases
+// another name.
+func (r *Registry) RenameRegisteredModel(ctx context.Context, who Caller, team, name, to string) error {
+	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+		if err := t.within(actRegister, team); err != nil {
+			return err
+		}
+		m, _, err := t.registered(team, name)
+		if err != nil {
+			return err
+		}
+		versions, err := t.versionsOf(m)
+		if err != nil {
+			return err
+		}
+		if err := t.mayTakeAway(m, versions); err != nil {
+			return err
+		}
+		fresh, err := t.takeName(team, to, IsPrompt(m.Tags))
+		if err != nil {
+			return err
+		}
+		gone := m
+		gone.Deleted, gone.Aliases, gone.Updated = true, nil, t.now
+		m.Name, m.Life, m.Versions, m.Updated = to, fresh.Life, max(m.Versions, fresh.Versions), t.now
+		// The new name comes first: it is what the command answers with.
+		if err := t.state(m); err != nil {
+			return err
+		}
+		if err := t.state(gone); err != nil {
+			return err
+		}
+		for _, v := range versions {
+			if v.Status == record.RegistrationPending {
+				return refusef(wire.Invalid, "the bytes of %s, version %d, are being read; rename the model when they were", name, v.Version)
+			}
+			v.Name, v.Life, v.Updated = to, m.Life, t.now
+			if err := t.state(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// DeleteRegisteredModel takes a model with its versions out of the registry. The
+// ledger keeps what was said of them, and their numbers are not given again.
+func (r *Registry) DeleteRegisteredModel(ctx context.Context, who Caller, team, name string) error {
+	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+		if err := t.within(actRegister, team); err != nil {
+			return err
+		}
+		m, _, err := t.registered(team, name)
+		if err != nil {
+			return err
+		}
+		versions, err := t.versionsOf(m)
+		if err != nil {
+			return err
+		}
+		if err := t.mayTakeAway(m, versions); err != nil {
+			return err
+		}
+		m.Deleted, m.Aliases, m.Updated = true, nil, t.now
+		return t.state(m)
+	})
+	return err
+}
