@@ -139,7 +139,8 @@ func TestGroups(t *testing.T) {
 			if texts[idx] != fmt.Sprint(i) {
 				sc.t.Fatalf("appender %d was told that it wrote entry %d, which is %q", i, idx, texts[idx])
 			}
-			want[idx-1] = store.Committed{Index: idx, Keys: []string{"a", fmt.Sprint("key ", i), "z"}}
+			payload := fmt.Appendf(nil, `{"text":"%d","keys":["z","a","z","key %d"]}`, i, i)
+			want[idx-1] = store.Committed{Index: idx, Keys: []string{"a", fmt.Sprint("key ", i), "z"}, Payload: payload}
 		}
 		if len(*told) != 2 {
 			sc.t.Fatalf("%d appends took %d transactions, want 2", appenders+1, len(*told))
