@@ -220,10 +220,15 @@ func (s *scanner) escape(i int) int {
 		return i + 1
 	case 'u':
 		r := s.hex(i + 1)
-		if !utf16.IsSurrogate(r) {
+		switch {
+		case r < 0:
+			return -1
+		case !utf16.IsSurrogate(r):
 			return i + 5
+		case i+6 >= len(s.text) || s.text[i+5] != '\\' || s.text[i+6] != 'u':
+			return -1
 		}
-		if i+6 >= len(s.text) || s.text[i+5] != '\\' || s.text[i+6] != 'u' || utf16.DecodeRune(r, s.hex(i+7)) == utf8.RuneError {
+		if low := s.hex(i + 7); low < 0 || utf16.DecodeRune(r, low) == utf8.RuneError {
 			return -1
 		}
 		return i + 11
@@ -231,11 +236,10 @@ func (s *scanner) escape(i int) int {
 	return -1
 }
 
-// hex returns the number that four digits give. What are no digits is a lone
-// surrogate, as unacceptable.
+// hex returns the number that four digits give, -1 where there are none.
 func (s *scanner) hex(i int) (r rune) {
 	if i+4 >= len(s.text) {
-		return 0xDC00
+		return -1
 	}
 	for _, c := range s.text[i : i+4] {
 		switch {
@@ -244,7 +248,7 @@ func (s *scanner) hex(i int) (r rune) {
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
 			r = r<<4 | rune(c|0x20-'a'+10)
 		default:
-			return 0xDC00
+			return -1
 		}
 	}
 	return r

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"pgregory.net/rapid"
 )
 
 // both reads one line with the scanner and with jsontext behind a guard, and
@@ -27,12 +29,12 @@ func both(line []byte) (scanned, decoded bool) {
 
 // left are texts that are JSON and not for the scanner.
 func left(line []byte) bool {
-	return bytes.ContainsRune(line, '\\') || bytes.Count(line, []byte(":")) > maxMembers
+	return bytes.ContainsRune(line, '\\') && bytes.ContainsRune(line, ':') || bytes.Count(line, []byte(":")) > maxMembers
 }
 
 var scanned = []string{
 	``, ` `, `null`, `nul`, `nulll`, `true`, `false`, `0`, `-0`, `01`, `-`, `1.`, `1.5`, `1e5`, `1E+5`, `1e`, `.5`, `1.5e-7x`, `NaN`, `-Infinity`,
-	`""`, `"a`, `"\n"`, `"\x"`, `"\u00e9"`, `"\u00G9"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\ud83d\u0041"`, `"\ud83dxxxxxxx"`, `"\u12`, "\"\x01\"", "\"\t\"", "\"\x7f\"",
+	`""`, `"a`, `"\n"`, `"\x"`, `"\u00e9"`, `"\u00G9"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\ud83d\u0041"`, `"\ud83dxxxxxxx"`, `"\ud800\uX000"`, `"\uX000\udc00"`, `"\udc00\udc00"`, `"\u12`, "\"\x01\"", "\"\t\"", "\"\x7f\"",
 	`"` + strings.Repeat("x", 7) + "é" + strings.Repeat("y", 31) + `"`, "\"\xff\"", "\"" + strings.Repeat("z", 40) + "\xc3\"", "\"\xed\xa0\x80\"", "\"\xf0\x9f\x98\x80\"",
 	`[]`, `[ ]`, `[1]`, `[1,]`, `[,1]`, `[1 2]`, `[1,2`, `{}`, `{"a":1}`, `{"a":1,}`, `{"a" 1}`, `{"a":}`, `{a:1}`, `{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, `{"a":{"a":1},"b":[{"a":2}]}`, `{"a":{"b":1,"b":2}}`,
 	`{"":1,"":2}`, `{"ab":1,"ba":2,"bb":3,"aa":4,"ab":5}`, `{} {}`, `[[]]]`, `{"a":[{"b":{}}]}`, "\t{\r\"a\"\t:\r1 }", `{"a":1]`, `[1}`,
@@ -43,6 +45,32 @@ func TestTheScannerAcceptsWhatJSONIs(t *testing.T) {
 	for _, text := range scanned {
 		if s, d := both([]byte(text)); s != d && !(d && left([]byte(text))) {
 			t.Errorf("%q: the scanner says %t, the decoder %t", text, s, d)
+		}
+	}
+}
+
+// pieces are what JSON is made of, and what it is not.
+var pieces = []string{
+	`"`, `"`, `"`, `\`, `\\`, `\"`, `\n`, `\u`, `d800`, `\ud83d`, `\ude00`, `dc00`, `00e9`, `X`, `a`, `abcdefgh`, "é", "\xc3", "\xff", "\x00", "\x1f", "\x7f", "\t", ` `,
+	`[`, `]`, `{`, `}`, `,`, `:`, `null`, `true`, `false`, `-`, `0`, `1`, `12`, `.`, `e`, `E+`, `""`, `"a":`, `"b":`, `"a":1,`, `[1]`, `{}`, `{"a":1}`,
+}
+
+func TestTheScannerOnPiecesOfJSON(t *testing.T) {
+	rounds := 60
+	if os.Getenv("IMPRIMATUR_LONG") != "" {
+		rounds = 3000
+	}
+	for range rounds {
+		rapid.Check(t, onPieces)
+	}
+}
+
+func onPieces(t *rapid.T) {
+	text := strings.Join(rapid.SliceOf(rapid.SampledFrom(pieces)).Draw(t, "pieces"), "")
+	for _, line := range []string{text, "[" + text + "]", `{"k":` + text + "}", `["` + text + `"]`, `["` + strings.Repeat("x", len(text)%9) + text + `",1]`} {
+		s, d := both([]byte(line))
+		if s != d && (s || !left([]byte(line))) {
+			t.Fatalf("%q: the scanner says %t, the decoder %t", line, s, d)
 		}
 	}
 }
