@@ -33,7 +33,7 @@ type versionOut struct {
 	Created     int64    `json:"creation_timestamp"`
 	Updated     int64    `json:"last_updated_timestamp"`
 	Stage       string   `json:"current_stage"`
-	Description string   `json:"description,omitzero"`
+	Description string   `json:"description"`
 	Source      string   `json:"source"`
 	Run         string   `json:"run_id"`
 	Status      string   `json:"status"`
