@@ -148,7 +148,7 @@ print(time.perf_counter() - t)`
 // cores, and with Python's json module, which only parses, and on one; in turn,
 // in one run. The aim is 5 times its speed. What bounds us is the digest of the
 // file, which is one chain on one core: where Python is quickest, on lines that
-// are mostly long strings, SHA-256 alone is 4 to 6 times as fast as it.
+// are mostly long strings, SHA-256 alone is only some 4 times as fast as it.
 func BenchmarkAgainstPython(b *testing.B) {
 	interpreter, err := exec.LookPath("python3")
 	if err != nil {
