@@ -60,8 +60,13 @@ func must[T any](t testing.TB) func(T, error) T {
 // open starts a server with the first administrator and nobody else.
 func open(t testing.TB) *house {
 	t.Helper()
+	return openWith(t, registry.Config{Data: t.TempDir()})
+}
+
+func openWith(t testing.TB, cfg registry.Config) *house {
+	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	reg := must[*registry.Registry](t)(registry.Open(ctx, registry.Config{Data: t.TempDir()}))
+	reg := must[*registry.Registry](t)(registry.Open(ctx, cfg))
 	t.Cleanup(func() { reg.Close() })
 	h := &house{TB: t, ctx: ctx, reg: reg, people: map[string]*client.Client{}, tokens: map[string]string{}, log: &bytes.Buffer{}}
 	s := httptest.NewServer(server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(h.log, nil))}))
@@ -75,6 +80,12 @@ func open(t testing.TB) *house {
 // settle enrols everybody over HTTP and registers what a release needs.
 func settle(t testing.TB) *house {
 	h := open(t)
+	h.settle()
+	return h
+}
+
+func (h *house) settle() {
+	t := h.TB
 	must[record.Recorded[record.Team]](t)(h.admin.CreateTeam(h.ctx, record.Team{Name: "lab"}))
 	h.enrol(record.Principal{Name: "ann", Type: record.Human}, record.Contributor, record.ModelOwner)
 	h.enrol(record.Principal{Name: "bob", Type: record.Human}, record.DataSteward)
@@ -90,7 +101,6 @@ func settle(t testing.TB) *house {
 		Team: "lab", Name: "triage", Title: "Triage", Purpose: "triage", Owner: "olga", Tier: "high", Environments: []string{"production"},
 	}))
 	must[record.Recorded[record.Model]](t)(h.people["ann"].RegisterModel(h.ctx, record.Model{Team: "lab", Name: "net", Type: record.Trained, Owner: "olga"}))
-	return h
 }
 
 func now() time.Time { return record.Millis(time.Now()) }
@@ -119,7 +129,19 @@ func (h *house) token(name string, scopes ...string) string {
 // train registers approved data, a run and a version.
 func (h *house) train(version string) record.Digest {
 	h.Helper()
-	data, model := digest("data "+version), digest("model "+version)
+	model := digest("model " + version)
+	h.made(version, model)
+	must[record.Recorded[record.ModelVersion]](h)(h.people["ann"].RegisterVersion(h.ctx, record.ModelVersion{
+		Model: "lab/net", Version: version, Type: record.Trained, Artifact: model, Run: "lab/run-" + version,
+		Files: []record.File{{Path: "model.safetensors", SHA256: model.Hex(), Size: 10}},
+	}))
+	return model
+}
+
+// made records the run that made a model, and its approved data.
+func (h *house) made(version string, model record.Digest) {
+	h.Helper()
+	data := digest("data " + version)
 	must[record.Recorded[record.Dataset]](h)(h.people["ann"].RegisterDataset(h.ctx, record.Dataset{
 		Team: "lab", Name: "data-" + version, Version: "1", Digest: data, Source: "s3://lab/" + version, Classification: "internal", Owner: "bob",
 	}))
@@ -132,11 +154,6 @@ func (h *house) train(version string) record.Digest {
 		Outputs: []record.Resource{{Type: record.ResourceModel, Name: "net", Digest: model}},
 		Started: now().Add(-time.Hour), Finished: now().Add(-time.Minute),
 	}))
-	must[record.Recorded[record.ModelVersion]](h)(h.people["ann"].RegisterVersion(h.ctx, record.ModelVersion{
-		Model: "lab/net", Version: version, Type: record.Trained, Artifact: model, Run: "lab/run-" + version,
-		Files: []record.File{{Path: "model.safetensors", SHA256: model.Hex(), Size: 10}},
-	}))
-	return model
 }
 
 // evaluate records 950 successes out of 1,000 on a held-out set.

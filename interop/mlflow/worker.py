@@ -1,0 +1,83 @@
+"""Does with MLflow's real client what it is told, one JSON object a line on
+standard input, and answers with one a line: {"ok": ...} or {"code", "says"}.
+
+usage: worker.py FOLDER   (the tracking store and the artifacts go there)
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+ITEMS = load_breast_cancer(as_frame=True)
+
+
+def as_registry(uri):
+    """Where the registry is; its credentials may stand in the address."""
+    mlflow.set_registry_uri(uri)
+
+
+def train(c):
+    """Trains and logs a model, and returns where its bytes are."""
+    with mlflow.start_run():
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+        model.fit(ITEMS.data, ITEMS.target)
+        logged = mlflow.sklearn.log_model(model, name="model", input_example=ITEMS.data.head(1))
+    return mlflow.get_logged_model(logged.model_id).artifact_location
+
+
+def register(source, name):
+    version = mlflow.register_model(source, name)
+    return {"version": version.version, "status": version.status, "source": version.source}
+
+
+def alias(name, alias, version):
+    MlflowClient().set_registered_model_alias(name, alias, version)
+
+
+def unalias(name, alias):
+    MlflowClient().delete_registered_model_alias(name, alias)
+
+
+def stage(name, version, stage):
+    return MlflowClient().transition_model_version_stage(name, version, stage).current_stage
+
+
+def delete(name, version):
+    MlflowClient().delete_model_version(name, version)
+
+
+def load(uri):
+    """Loads a model and returns how many of a hundred items it gets right."""
+    model = mlflow.pyfunc.load_model(uri)
+    return int((model.predict(ITEMS.data.head(100)) == ITEMS.target.head(100)).sum())
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.create_experiment("cells", artifact_location=(folder / "artifacts").as_uri())
+    mlflow.set_experiment("cells")
+    # What libraries print is not an answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        do = globals()[asked.pop("do")]
+        try:
+            answer = {"ok": do(**asked)}
+        except MlflowException as e:
+            answer = {"code": e.error_code, "says": str(e)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
