@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
@@ -245,6 +246,7 @@ func address(r *http.Request) string {
 func write(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	// The status is sent: an error now means that the caller has gone.
-	_ = json.MarshalWrite(w, v, json.Deterministic(true))
+	// What a refusal repeats of the request may not be UTF-8. The status is sent:
+	// an error now means that the caller has gone.
+	_ = json.MarshalWrite(w, v, jsontext.AllowInvalidUTF8(true))
 }
