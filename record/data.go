@@ -37,6 +37,9 @@ func (d Dataset) Ref() string { return d.Team + "/" + d.Name + "@" + d.Version }
 // Keys implements Body.
 func (d Dataset) Keys(Digest) []string {
 	keys := []string{KeyDataset(d.Digest), KeyDatasetName(d.Team, d.Name)}
+	if n, ok := LineageNameOf(d.Source); ok {
+		keys = append(keys, KeyDatasetSource(n))
+	}
 	for _, p := range d.Derived {
 		keys = append(keys, KeyUses(p))
 	}

@@ -52,6 +52,7 @@ func lineageRecords() []record.Body {
 			Outputs: []record.Resource{{Type: record.ResourceModel, Name: "triage", Digest: digest("model")}, {Type: record.ResourceModel, Name: "tokeniser", Digest: digest("tokeniser")}},
 			Started: noon, Finished: noon.Add(time.Hour),
 		},
+		lineageEvents(),
 		record.Overlap{A: digest("b"), B: digest("a"), LeavesA: digest("leaves a"), LeavesB: digest("leaves b"), Common: 1, OfA: 2, OfB: 3},
 		record.Model{Team: "acme", Name: "triage", Type: record.Trained, Owner: "mona", Description: "sorts"},
 		record.ModelVersion{
@@ -65,6 +66,20 @@ func lineageRecords() []record.Body {
 			Settings: map[string]string{"seed": "1"}, Assurance: record.Imported, Ran: noon,
 		},
 	}
+}
+
+func lineageEvents() record.LineageEvents {
+	cases, queue := record.LineageName{Namespace: "s3://acme", Name: "cases"}, record.LineageName{Namespace: "airflow", Name: "queue.train"}
+	return record.LineageEvents{Team: "acme", Raw: digest("events"), Events: []record.LineageEvent{{
+		Digest: digest("event"), Type: record.LineageComplete, Time: noon.Add(time.Microsecond), Run: "0199f0c0-0000-7000-8000-000000000001", Job: queue,
+		Parent: record.LineageRun{Run: "0199f0c0-0000-7000-8000-000000000000", Job: record.LineageName{Namespace: "airflow", Name: "queue"}},
+		Code:   record.LineageCode{URL: "https://git.example/x", Version: strings.Repeat("0a", 20)},
+		Inputs: []record.LineageDataset{{LineageName: cases, Version: "7", Aliases: []record.LineageName{{Namespace: "hive://meta:9083", Name: "acme.cases"}}}},
+		Outputs: []record.LineageDataset{{
+			LineageName: record.LineageName{Namespace: "file", Name: "/models/queue"},
+			Columns:     []record.LineageColumn{{Name: "score", From: []record.LineageField{{LineageName: cases, Field: "age"}}}},
+		}},
+	}}}
 }
 
 func decisions() []record.Body {

@@ -12,8 +12,11 @@ import (
 type Run struct {
 	Team string `json:"team"`
 	// ID is the pipeline's own name for the run, unique in the team.
-	ID   string `json:"id"`
-	Code Code   `json:"code"`
+	ID string `json:"id"`
+	// External is the run's ID in the OpenLineage events of its pipeline; empty
+	// where that is ID itself.
+	External string `json:"external,omitzero"`
+	Code     Code   `json:"code"`
 	// Parameters and Environment are kept as text: numbers in a run are the
 	// pipeline's own spelling, and a double would change some of them.
 	Parameters  map[string]string `json:"parameters,omitzero"`
@@ -85,6 +88,7 @@ func (r Run) Validate() error {
 	c := checker{kind: KindRun}
 	c.name("team", r.Team)
 	c.version("id", r.ID)
+	c.oneLine("external", r.External, MaxLineageRun, false)
 	c.text("code.repository", r.Code.Repository, true)
 	if !commitPattern.MatchString(r.Code.Commit) {
 		c.failf("code.commit %q is not a full commit of 40 or 64 hex digits", r.Code.Commit)

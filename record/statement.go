@@ -44,6 +44,7 @@ const (
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
+	KindLineageEvents     Kind = "https://imprimatur.dev/lineage-events/v1"
 )
 
 // bodies maps each kind to its Go type; it is the whole list of what can be stated.
@@ -76,6 +77,7 @@ var bodies = map[Kind]reflect.Type{
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
+	KindLineageEvents:     reflect.TypeFor[LineageEvents](),
 }
 
 var words = map[Kind]string{
@@ -87,7 +89,7 @@ var words = map[Kind]string{
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
 	KindSignal: "signal", KindOverlap: "overlap",
-	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version",
+	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 
 // String returns the word for the kind, as people use it.

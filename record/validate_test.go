@@ -32,6 +32,7 @@ func TestValidateNamesEachFault(t *testing.T) {
 	all = append(all, faultsOfReleases()...)
 	all = append(all, faultsOfDecisions()...)
 	all = append(all, faultsOfRegistrations()...)
+	all = append(all, faultsOfEvents()...)
 	covered := map[record.Kind]bool{}
 	for _, f := range all {
 		kind := f.body.Kind()

@@ -294,6 +294,8 @@ func (t *tx) visible(body record.Body) bool {
 
 func teamOfRecord(body record.Body) string {
 	switch b := body.(type) {
+	case record.LineageEvents:
+		return b.Team
 	case record.Dataset:
 		return b.Team
 	case record.Run:

@@ -53,6 +53,8 @@ type Registry struct {
 	index *index
 	known *known
 	shelf *shelf
+	// pipelines are what OpenLineage's clients have sent.
+	pipelines *pipelines
 	// reader reads the bytes of what MLflow's clients register.
 	reader Hasher
 
@@ -87,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers)}
-	r.index, r.known, r.shelf = newIndex(), newKnown(), newShelf()
+	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
 	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {
 		return nil, err
 	}
@@ -122,7 +124,7 @@ func (r *Registry) startIndex(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(r.loadIndex(ctx), r.loadShelf(ctx)); err != nil {
+	if err := errors.Join(r.loadIndex(ctx), r.loadShelf(ctx), r.loadPipelines(ctx)); err != nil {
 		return err
 	}
 	r.working, r.cancel = context.WithCancel(context.Background())

@@ -25,6 +25,7 @@ const (
 	actRun        act = "record training runs"
 	actModel      act = "register models"
 	actRegister   act = "register models by MLflow's protocol"
+	actLineage    act = "send lineage"
 	actUseCase    act = "register use cases"
 	actEvaluate   act = "record evaluations"
 	actPolicy     act = "publish policies"
@@ -53,6 +54,7 @@ var rights = map[act][]record.RoleName{
 	actRun:        {record.Contributor},
 	actModel:      {record.Contributor, record.ModelOwner},
 	actRegister:   {record.Contributor, record.ModelOwner},
+	actLineage:    {record.Contributor},
 	actUseCase:    {record.ModelOwner, record.Risk},
 	actEvaluate:   {record.Evaluator},
 	actPolicy:     {record.Risk},

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"imprimatur.dev/lineage/openlineage"
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/wire"
@@ -44,6 +45,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 			return only(reg.Approve(ctx, who, wire.Word{Release: c.ID, Record: c.Digests.Record, Role: role, Decision: record.RequestChanges}))
 		}
 	}
+	event := must[openlineage.Event](h)(openlineage.Parse([]byte(`{"eventTime":"2026-05-01T09:00:00Z","job":{"namespace":"flow","name":"train"}}`)))
 	out := []door{
 		{"EnrolPrincipal", "enrol principals", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.EnrolPrincipal(ctx, w, record.Principal{})) }},
 		{"BindRole", "bind roles", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.BindRole(ctx, w, record.Role{Principal: "ann"})) }},
@@ -68,6 +70,10 @@ func doors(h *house, c wire.Case, exception string) []door {
 			thing := []record.Resource{{Type: record.ResourceModel, Name: "m", Digest: digest("m")}}
 			future := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 			return only(reg.RecordRun(ctx, w, record.Run{Team: "lab", ID: "r", Code: record.Code{Repository: "r", Commit: strings.Repeat("a", 40)}, Inputs: thing, Outputs: thing, Started: future, Finished: future}))
+		}},
+		{"SendLineage", "send lineage", R(record.Contributor), false, func(w registry.Caller) error {
+			w.Type = record.Workload // a person must own one besides
+			return reg.SendLineage(ctx, w, "lab", []openlineage.Event{event})
 		}},
 		{"RegisterModel", "register models", R(record.Contributor, record.ModelOwner), false, func(w registry.Caller) error {
 			return only(reg.RegisterModel(ctx, w, record.Model{Team: "lab"}))
@@ -154,6 +160,10 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 			l, err := h.reg.Impact(h.ctx, w, string(c.Release.Record.Behaviour.Artifact))
 			return len(l), err
 		},
+		"LineageOf": func(w registry.Caller) (int, error) {
+			l, err := h.reg.LineageOf(h.ctx, w, "job:flow:train", 1)
+			return len(l.Graph), err
+		},
 		"List":     func(w registry.Caller) (int, error) { return count(h.reg.List(h.ctx, w, record.KindRelease, 0, 0)) },
 		"By":       func(w registry.Caller) (int, error) { return count(h.reg.By(h.ctx, w, "robot", 0, 0)) },
 		"Releases": func(w registry.Caller) (int, error) { return count(h.reg.Releases(h.ctx, w, "lab/net", 0, 0)) },
@@ -203,6 +213,7 @@ func (h *house) holder(role record.RoleName, team string, p record.Principal) re
 func rightsHouse(t *testing.T) (h *house, c wire.Case, exception string) {
 	h = open(t)
 	must[record.Recorded[record.Team]](t)(h.reg.CreateTeam(h.ctx, administrator, record.Team{Name: "other"}))
+	h.sends(`{"eventType":"START","eventTime":"2026-05-01T09:00:00Z","run":{"runId":"1"},"job":{"namespace":"flow","name":"train"}}`)
 	c = h.live("1")
 	c2 := h.incomplete("2")
 	w := must[wire.Case](t)(h.reg.Waive(h.ctx, rita, c2.ID, "approval/security", "for the test", time.Hour))

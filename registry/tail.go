@@ -45,6 +45,7 @@ func (r *Registry) learned(index int64, keys []string, payload []byte) {
 	r.index.touch(keys)
 	r.known.forget(keys)
 	r.shelf.learn(index, keys, payload)
+	r.pipelines.learn(index, keys, payload)
 }
 
 // touch makes every line stale whose dossier was read under one of the keys,

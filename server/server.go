@@ -4,6 +4,7 @@
 //	/                    what this is, and where its documents are
 //	/api/                the operations, for people
 //	/api/openapi.json    the same for programs, OpenAPI 3.1
+//	/api/v1/lineage      package openlineage: what pipelines send
 //	/api/v1/...          package api; needs a token, the public log apart
 //	/api/2.0/mlflow/...  package mlflow: MLflow's Model Registry protocol, also
 //	                     under /ajax-api and behind /t/TEAM
@@ -29,6 +30,7 @@ import (
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server/api"
 	"imprimatur.dev/server/mlflow"
+	"imprimatur.dev/server/openlineage"
 	"imprimatur.dev/server/tiles"
 	"imprimatur.dev/wire"
 )
@@ -51,6 +53,7 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", v1)
 	mux.Handle(tiles.Prefix, tiles.New(reg, log))
+	openlineage.Mount(mux, reg, log)
 	mlflow.Mount(mux, reg, mlflow.Options{Team: opts.Team, Log: log})
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, "application/openapi+json; charset=utf-8", v1.OpenAPI)

@@ -82,6 +82,13 @@ func Refuse(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error)
 	write(w, problemOf(r.Context(), log, w.Header().Get(RequestID), err))
 }
 
+// RefuseWith is [Refuse] with a status that HTTP has for the fault itself.
+func RefuseWith(w http.ResponseWriter, r *http.Request, log *slog.Logger, status int, err error) {
+	p := problemOf(r.Context(), log, w.Header().Get(RequestID), err)
+	p.Status = status
+	write(w, p)
+}
+
 // Refusal is an error that a face of the server words itself.
 func Refusal(code wire.Code, format string, args ...any) error {
 	return &registry.Error{Code: code, Message: fmt.Sprintf(format, args...)}

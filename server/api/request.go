@@ -44,7 +44,7 @@ func (f *face) enter(row route) func(huma.Context, func(huma.Context)) {
 		q := &request{writer: w, id: w.Header().Get(RequestID), body: sha256.New()}
 		var err error
 		if row.access == signedIn {
-			q.who, err = f.reg.Authenticate(r.Context(), bearer(r))
+			q.who, err = f.reg.Authenticate(r.Context(), Bearer(r))
 		}
 		if err == nil && r.Method != http.MethodGet {
 			q.key, err = idempotencyKey(r)
@@ -70,8 +70,8 @@ type tee struct {
 	io.Closer
 }
 
-// bearer returns the token of a request, or nothing.
-func bearer(r *http.Request) string {
+// Bearer returns the token of a request, or nothing.
+func Bearer(r *http.Request) string {
 	given := r.Header.Values("Authorization")
 	if len(given) != 1 {
 		return ""
