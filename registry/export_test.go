@@ -55,3 +55,6 @@ func (r *Registry) Payloads(ctx context.Context) ([][]byte, error) {
 func (r *Registry) CutStore() (forget func(), err error) {
 	return func() { r.closed.Store(true) }, r.store.Close()
 }
+
+// SetPatience sets how long a registration waits for its bytes.
+func (r *Registry) SetPatience(d time.Duration) { r.patience = d }

@@ -185,8 +185,8 @@ func (r *Registry) startHashing(v record.RegisteredVersion) *hash {
 }
 
 // wait returns whether the reading ended within the time a client waits.
-func (h *hash) wait(ctx context.Context) bool {
-	timer := time.NewTimer(hashAtOnce)
+func (h *hash) wait(ctx context.Context, patience time.Duration) bool {
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-h.done:

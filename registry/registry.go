@@ -57,6 +57,8 @@ type Registry struct {
 	pipelines *pipelines
 	// reader reads the bytes of what MLflow's clients register.
 	reader Hasher
+	// patience is how long a registration waits for its bytes.
+	patience time.Duration
 
 	// replica says that others may append to the same ledger; seen is when it
 	// was last read, in nanoseconds since opened so that no step of the wall
@@ -90,6 +92,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	}
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
+	r.patience = hashAtOnce
 	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {
 		return nil, err
 	}

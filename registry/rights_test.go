@@ -198,7 +198,7 @@ var unguarded = []string{
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
 	"RegistrationTeam",
 	// For tests.
-	"SetStale", "Size", "Payloads", "CutStore",
+	"SetStale", "SetPatience", "Size", "Payloads", "CutStore",
 }
 
 // holder enrols a person with one role for a team.

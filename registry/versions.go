@@ -29,7 +29,7 @@ func (r *Registry) CreateRegisteredVersion(ctx context.Context, who Caller, in r
 	pending := false
 	if from == "" {
 		h = r.startHashing(in)
-		pending = !h.wait(ctx)
+		pending = !h.wait(ctx, r.patience)
 	}
 	got, err := command[record.RegisteredVersion](ctx, r, who, func(t *tx) error {
 		if err := t.within(actRegister, in.Team); err != nil {
