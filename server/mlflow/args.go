@@ -72,15 +72,6 @@ func (a args) given(name string) (jsontext.Value, bool) {
 	return v, ok && v.Kind() != 'n'
 }
 
-// has reports whether an argument was sent.
-func (a args) has(name string) bool {
-	if a.body == nil {
-		return a.query.Has(name)
-	}
-	_, ok := a.given(name)
-	return ok
-}
-
 // text returns an argument that is text, or nothing.
 func (a args) text(name string) (string, error) {
 	if a.body == nil {

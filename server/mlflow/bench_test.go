@@ -49,11 +49,17 @@ func BenchmarkRegistry(b *testing.B) {
 		call func(i int)
 	}{
 		{"get-model", func(i int) { call("GET", fmt.Sprintf("%s/registered-models/get?name=m%d", api, i%models), "") }},
-		{"get-by-alias", func(i int) { call("GET", fmt.Sprintf("%s/registered-models/alias?name=m%d&alias=champion", api, i%models), "") }},
-		{"download-uri", func(i int) { call("GET", fmt.Sprintf("%s/model-versions/get-download-uri?name=m%d&version=2", api, i%models), "") }},
+		{"get-by-alias", func(i int) {
+			call("GET", fmt.Sprintf("%s/registered-models/alias?name=m%d&alias=champion", api, i%models), "")
+		}},
+		{"download-uri", func(i int) {
+			call("GET", fmt.Sprintf("%s/model-versions/get-download-uri?name=m%d&version=2", api, i%models), "")
+		}},
 		{"search-models-100", func(int) { call("GET", api+"/registered-models/search?max_results=100", "") }},
 		{"search-models-by-tag", func(int) { call("GET", api+"/registered-models/search?filter=tags.task+%3D+%27t3%27", "") }},
-		{"search-versions-of-one", func(i int) { call("GET", fmt.Sprintf("%s/model-versions/search?filter=name%%3D%%27m%d%%27", api, i%models), "") }},
+		{"search-versions-of-one", func(i int) {
+			call("GET", fmt.Sprintf("%s/model-versions/search?filter=name%%3D%%27m%d%%27", api, i%models), "")
+		}},
 		{"set-tag", func(i int) {
 			call("POST", api+"/model-versions/set-tag", fmt.Sprintf(`{"name":"m%d","version":"1","key":"k","value":"%d"}`, i%models, i))
 		}},
