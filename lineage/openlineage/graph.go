@@ -83,7 +83,6 @@ type job struct {
 type run struct {
 	job    latest[record.LineageName]
 	parent latest[string]
-	root   latest[string]
 	// state is that of the latest event that ends a run; passing, of the others.
 	state, passing  latest[string]
 	began           time.Time
@@ -104,11 +103,14 @@ func (g *Graph) Add(e record.LineageEvent, index int64) {
 		j.code.set(e.Code, by)
 		j.run.set(e.Run, by)
 	}
-	if e.Parent.Run != "" {
-		g.run(e.Parent.Run).job.set(e.Parent.Job, stamp{digest: e.Digest})
-		g.job(e.Parent.Job)
-		j.parent.set(e.Parent.Job, by)
+	for _, above := range []record.LineageRun{e.Parent, e.Root} {
+		if above.Run != "" {
+			// What its own events say of it counts more.
+			g.run(above.Run).job.set(above.Job, stamp{digest: e.Digest})
+			g.job(above.Job)
+		}
 	}
+	j.parent.set(e.Parent.Job, by)
 	for _, d := range e.Inputs {
 		r.inputs.add(d.LineageName, index)
 		j.inputs.add(d.LineageName, index)
@@ -128,7 +130,6 @@ func (g *Graph) Add(e record.LineageEvent, index int64) {
 func (r *run) add(e record.LineageEvent, by stamp) {
 	r.job.set(e.Job, by)
 	r.parent.set(e.Parent.Run, by)
-	r.root.set(e.Root.Run, by)
 	switch e.Type {
 	case record.LineageComplete, record.LineageAbort, record.LineageFail:
 		r.state.set(e.Type, by)
