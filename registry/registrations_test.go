@@ -399,10 +399,3 @@ func TestRule10RegistrationsAndRevocationsCrossReplicas(t *testing.T) {
 		return registry.CodeOf(err) == wire.SignIn
 	})
 }
-
-// registrationDoors are the doors of what MLflow's clients do.
-func registrationDoors(h *house) []door {
-	reg, ctx, all := h.reg, h.ctx, record.RoleNames
-	register, contributes := "register models by MLflow's protocol", []record.RoleName{record.Contributor, record.ModelOwner}
-	return []door{}
-}

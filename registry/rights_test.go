@@ -121,52 +121,6 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
 	}
 	out = append(out, registrationDoors(h)...)
-	out = append(out, registrationDoors(h)...)
-	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
-		out = append(out, door{"Approve", "", R(role), false, word(role)})
-	}
-	return out
-}
-
-// registrationDoors are those of MLflow's registry.
-func registrationDoors(h *house) []door {
-	reg, ctx := h.reg, h.ctx
-	register, contributes := "register models by MLflow's protocol", []record.RoleName{record.Contributor, record.ModelOwner}
-	return []door{
-		{"RegisterUseCase", "register use cases", R(record.ModelOwner, record.Risk), false, func(w registry.Caller) error {
-			return only(reg.RegisterUseCase(ctx, w, record.UseCase{Team: "lab", Name: "u", Title: "U", Purpose: "u", Owner: "olga", Tier: "high", Environments: []string{"nowhere"}}))
-		}},
-		{"RecordEvaluations", "record evaluations", R(record.Evaluator), false, func(w registry.Caller) error {
-			return only(reg.RecordEvaluations(ctx, w, submission(digest("unknown"), digest("d"))))
-		}},
-		{"WithdrawKey", "withdraw the keys of others", R(record.Administrator), true, func(w registry.Caller) error {
-			return only(reg.WithdrawKey(ctx, w, key, ""))
-		}},
-		{"RecordSignal", "record signals", R(record.Contributor, record.Evaluator, record.Security), false, func(w registry.Caller) error {
-			return only(reg.RecordSignal(ctx, w, record.Signal{Release: c.ID, Line: c.Line}))
-		}},
-		{"PublishPolicy", "publish policies", R(record.Risk), true, func(w registry.Caller) error { return only(reg.PublishPolicy(ctx, w, []byte(rules), "other reason")) }},
-		{"ProposeRelease", "propose releases", R(record.Contributor, record.ModelOwner), false, func(w registry.Caller) error {
-			return only(reg.ProposeRelease(ctx, w, wire.Proposal{Version: "lab/net@1", UseCase: "lab/none", Environment: "production"}))
-		}},
-		{"Promote", "promote releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Promote(ctx, w, c.ID)) }},
-		{"CompareDatasets", "compare datasets", R(record.Contributor, record.DataSteward, record.Evaluator, record.ModelOwner, record.Risk, record.Auditor), false, func(w registry.Caller) error {
-			return only(reg.CompareDatasets(ctx, w, wire.Comparison{A: digest("data 1"), B: digest("held out")}))
-		}},
-		{"Rollback", "promote releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Rollback(ctx, w, c.ID, c.ID, "r")) }},
-		{"Waive", "waive gates", R(record.Risk), false, func(w registry.Caller) error { return only(reg.Waive(ctx, w, c.ID, "no such gate", "r", time.Hour)) }},
-		{"BreakGlass", "break glass", R(record.ModelOwner, record.Security), false, func(w registry.Caller) error { return only(reg.BreakGlass(ctx, w, c.ID, "r", time.Hour)) }},
-		{"ReviewException", "review exceptions", R(record.Risk, record.Auditor), false, func(w registry.Caller) error {
-			return only(reg.ReviewException(ctx, w, exception, "", ""))
-		}},
-		{"Suspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.Suspend(ctx, w, c.ID, "", false)) }},
-		{"Retire", "retire releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Retire(ctx, w, c.ID, "")) }},
-		{"CheckRelease", "read", all, false, func(w registry.Caller) error { return only(reg.CheckRelease(ctx, w, c.ID)) }},
-		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
-		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
-		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
-	}
-	out = append(out, registrationDoors(h)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
 		out = append(out, door{"Approve", "", R(role), false, word(role)})
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,10 @@ import (
 func BenchmarkRegistry(b *testing.B) {
 	const models, versions, clients = 200, 5, 8
 	h := open(b)
+	// A peer that speaks the same protocol, such as mlflow server, for comparison.
+	if peer := os.Getenv("IMPRIMATUR_PEER"); peer != "" {
+		h.url = peer
+	}
 	transport := &http.Transport{MaxIdleConnsPerHost: clients}
 	b.Cleanup(transport.CloseIdleConnections)
 	call := func(method, path, body string) {
