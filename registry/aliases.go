@@ -80,18 +80,13 @@ func (r *Registry) SetAlias(ctx context.Context, who Caller, team, name, alias s
 // movable returns a version for a caller who may move it: who registers, or a
 // workload of an environment that the move means.
 func (t *tx) movable(team, name string, number int, means []record.Environment) (record.RegisteredModel, record.RegisteredVersion, error) {
-	var v record.RegisteredVersion
 	mine := slices.ContainsFunc(means, func(e record.Environment) bool { return slices.Contains(e.Workloads, t.who.Name) })
 	if !mine {
 		if err := t.within(actRegister, team); err != nil {
-			return record.RegisteredModel{}, v, err
+			return record.RegisteredModel{}, record.RegisteredVersion{}, err
 		}
 	}
-	m, _, err := t.registered(team, name)
-	if err != nil {
-		return m, v, err
-	}
-	v, _, err = t.registeredVersion(m, number)
+	m, v, _, err := t.numbered(team, name, number)
 	return m, v, err
 }
 
@@ -293,14 +288,14 @@ func (t *tx) archive(m record.RegisteredModel, but int, stage string) error {
 // stands in one of its environments: else it could load by number what its
 // alias is refused.
 func (r *Registry) HandOut(ctx context.Context, who Caller, team, name string, number int) (*Registered, *record.RegisteredVersion, error) {
-	m, err := r.RegisteredModel(ctx, who, team, name)
-	if err != nil {
+	if err := r.mayReadShelf(ctx, who, team); err != nil {
 		return nil, nil, err
 	}
-	v := m.Version(number)
-	if v == nil {
+	m := r.shelf.find(team, name)
+	if m == nil || m.Version(number) == nil {
 		return nil, nil, noVersion(name, number)
 	}
+	v := m.Version(number)
 	return m, v, r.standsFor(ctx, who, v)
 }
 

@@ -59,6 +59,19 @@ func (t *tx) registered(team, name string) (record.RegisteredModel, lineage.Entr
 	return m.Record, entry, nil
 }
 
+// numbered returns a version with its model, neither of which was deleted.
+func (t *tx) numbered(team, name string, number int) (record.RegisteredModel, record.RegisteredVersion, lineage.Entry, error) {
+	m, entry, err := t.registered(team, name)
+	if CodeOf(err) == wire.Unknown && err != nil {
+		err = noVersion(name, number)
+	}
+	if err != nil {
+		return m, record.RegisteredVersion{}, entry, err
+	}
+	v, entry, err := t.registeredVersion(m, number)
+	return m, v, entry, err
+}
+
 // registeredVersion returns a version of a model that was not deleted.
 func (t *tx) registeredVersion(m record.RegisteredModel, number int) (record.RegisteredVersion, lineage.Entry, error) {
 	v, entry, ok, err := last[record.RegisteredVersion](t, record.KeyRegisteredVersion(m.Team, m.Name, number))

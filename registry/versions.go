@@ -159,11 +159,7 @@ func (r *Registry) AmendRegisteredVersion(ctx context.Context, who Caller, team,
 		if err := t.within(actRegister, team); err != nil {
 			return err
 		}
-		m, _, err := t.registered(team, name)
-		if err != nil {
-			return err
-		}
-		v, entry, err := t.registeredVersion(m, number)
+		_, v, entry, err := t.numbered(team, name, number)
 		if err != nil {
 			return err
 		}
@@ -191,11 +187,7 @@ func (r *Registry) DeleteRegisteredVersion(ctx context.Context, who Caller, team
 		if err := t.within(actRegister, team); err != nil {
 			return err
 		}
-		m, _, err := t.registered(team, name)
-		if err != nil {
-			return err
-		}
-		v, _, err := t.registeredVersion(m, number)
+		m, v, _, err := t.numbered(team, name, number)
 		if err != nil {
 			return err
 		}

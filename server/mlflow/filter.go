@@ -46,6 +46,7 @@ var (
 	filterText   = regexp.MustCompile(`^(?:'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*")`)
 	filterNumber = regexp.MustCompile(`^-?[0-9]+(?:\.[0-9]+)?`)
 	filterList   = regexp.MustCompile(`^\(([^)]*)\)`)
+	filterWord   = regexp.MustCompile(`^(?i:TRUE|FALSE|NULL)\b`)
 	filterAnd    = regexp.MustCompile(`^(?i:AND)\b`)
 )
 
@@ -82,15 +83,15 @@ func parseCondition(text string, g grammar) (condition, string, error) {
 	left := filterLeft.FindString(text)
 	rest := strings.TrimLeft(text[len(left):], " \t\r\n")
 	op := filterOp.FindString(rest)
-	if left == "" || op == "" {
+	value := strings.TrimLeft(rest[len(op):], " \t\r\n")
+	if left == "" || op == "" || filterWord.MatchString(value) {
 		return condition{}, "", invalidClause(text)
 	}
 	c := condition{op: strings.Join(strings.Fields(strings.ToUpper(op)), " ")}
 	if err := c.left(left, g); err != nil {
 		return c, "", err
 	}
-	rest = strings.TrimLeft(rest[len(op):], " \t\r\n")
-	after, err := c.right(rest, text, g)
+	after, err := c.right(value, text, g)
 	if err != nil {
 		return c, "", err
 	}
@@ -154,8 +155,11 @@ func (c *condition) right(rest, whole string, g grammar) (string, error) {
 	}
 	for inner := strings.TrimSpace(list[1]); inner != "" || len(c.list) == 0; {
 		s := filterText.FindString(inner)
+		if s == "" && inner != "" {
+			return "", invalidf("While parsing a list in the query, expected string value, punctuation, or whitespace, but got different type in list: %s", list[0])
+		}
 		if s == "" {
-			return "", invalidf("While parsing a list in the query, expected a non-empty list of string values, but got %s", list[0])
+			return "", invalidf("While parsing a list in the query, expected a non-empty list of string values, but got empty list")
 		}
 		c.list = append(c.list, s[1:len(s)-1])
 		inner = strings.TrimLeft(inner[len(s):], " \t\r\n")

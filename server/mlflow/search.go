@@ -50,7 +50,8 @@ type orders[T any] struct {
 	// otherwise is the order where none is asked for, and ties comes after any.
 	otherwise []string
 	ties      []string
-	valid     string
+	// word is what MLflow calls a key, and valid what it says they are.
+	word, valid string
 }
 
 var modelOrders = orders[*registry.Registered]{
@@ -60,6 +61,7 @@ var modelOrders = orders[*registry.Registered]{
 	},
 	same:  map[string]string{"timestamp": "last_updated_timestamp"},
 	ties:  []string{"name ASC"},
+	word:  "order by key",
 	valid: "{'name', 'timestamp'}",
 }
 
@@ -72,6 +74,7 @@ var versionOrders = orders[*record.RegisteredVersion]{
 	},
 	otherwise: []string{"last_updated_timestamp DESC", "name ASC", "version_number DESC"},
 	ties:      []string{"name ASC", "version_number DESC"},
+	word:      "attribute key",
 	valid:     "{'name', 'version_number', 'creation_timestamp', 'last_updated_timestamp'}",
 }
 
@@ -123,7 +126,7 @@ func (o orders[T]) clause(clause string) (key[T], error) {
 	}
 	of, ok := o.known[k.name]
 	if !ok {
-		return k, invalidf("Invalid order by key '%s' specified. Valid keys are '%s'", k.name, o.valid)
+		return k, invalidf("Invalid %s '%s' specified. Valid keys are '%s'", o.word, k.name, o.valid)
 	}
 	k.of = of
 	return k, nil
