@@ -145,7 +145,7 @@ func (c *condition) right(rest, whole string, g grammar) (string, error) {
 	}
 	list := filterList.FindStringSubmatch(rest)
 	if list == nil {
-		if rest == "" {
+		if rest == "" || rest[0] == '(' {
 			return "", invalidClause(whole)
 		}
 		return "", c.unquoted(rest)
@@ -153,22 +153,39 @@ func (c *condition) right(rest, whole string, g grammar) (string, error) {
 	if !slices.Contains(g.lists, c.key) || c.tag {
 		return "", invalidf("Only %s attributes support comparison with a list of quoted string values.", strings.ReplaceAll(strings.ReplaceAll(set(g.lists), "{", "["), "}", "]"))
 	}
-	for inner := strings.TrimSpace(list[1]); inner != "" || len(c.list) == 0; {
-		s := filterText.FindString(inner)
-		if s == "" && inner != "" {
-			return "", invalidf("While parsing a list in the query, expected string value, punctuation, or whitespace, but got different type in list: %s", list[0])
-		}
-		if s == "" {
-			return "", invalidf("While parsing a list in the query, expected a non-empty list of string values, but got empty list")
-		}
-		c.list = append(c.list, s[1:len(s)-1])
-		inner = strings.TrimLeft(inner[len(s):], " \t\r\n")
-		if inner != "" && inner[0] != ',' {
-			return "", invalidf("While parsing a list in the query, expected string value, punctuation, or whitespace, but got different type in list: %s", list[0])
-		}
-		inner = strings.TrimLeft(strings.TrimPrefix(inner, ","), " \t\r\n")
+	var err error
+	c.list, err = parseList(list[1])
+	return rest[len(list[0]):], err
+}
+
+// parseList reads quoted texts between commas.
+func parseList(inner string) ([]string, error) {
+	const wants = "While parsing a list in the query, expected a non-empty list of string values, but got "
+	if strings.TrimSpace(inner) == "" {
+		return nil, invalidf(wants + "empty list")
 	}
-	return rest[len(list[0]):], nil
+	var out []string
+	for first := true; ; first = false {
+		inner = strings.TrimLeft(inner, " \t\r\n")
+		if !first {
+			if inner == "" {
+				return out, nil
+			}
+			if inner[0] != ',' {
+				return nil, invalidf(wants + "ill-formed list")
+			}
+			inner = strings.TrimLeft(inner[1:], " \t\r\n")
+		}
+		s := filterText.FindString(inner)
+		switch {
+		case s == "" && (inner == "" || inner[0] == ','):
+			return nil, invalidf(wants + "ill-formed list")
+		case s == "":
+			return nil, invalidf("While parsing a list in the query, expected string value, punctuation, or whitespace, but got different type in list: (%s)", inner)
+		}
+		out = append(out, s[1:len(s)-1])
+		inner = inner[len(s):]
+	}
 }
 
 func (c *condition) unquoted(rest string) error {
