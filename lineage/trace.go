@@ -133,7 +133,7 @@ func (w *walk) run(ref string) error {
 			}
 		}
 	}
-	return nil
+	return w.seen(stated)
 }
 
 func (w *walk) base(artifact record.Digest) {

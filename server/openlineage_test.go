@@ -204,8 +204,8 @@ func (l *loads) event() []byte {
 func take(b *testing.B, path string, each int) {
 	h := settle(b)
 	l := loadsOf(b)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
-	b.SetParallelism(32)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024}}
+	b.SetParallelism(256)
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

@@ -26,6 +26,7 @@
 package openlineage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -126,8 +127,10 @@ func Parse(raw []byte) (Event, error) {
 		return Event{}, fmt.Errorf("%w: %w", ErrEvent, err)
 	}
 	line := jsontext.Value(raw)
-	if err := line.Compact(); err != nil {
-		return Event{}, fmt.Errorf("%w: %w", ErrEvent, err)
+	if bytes.ContainsAny(raw, "\n\r") {
+		if err := line.Compact(); err != nil {
+			return Event{}, fmt.Errorf("%w: %w", ErrEvent, err)
+		}
 	}
 	digest, err := record.DigestJSON(line)
 	if err != nil {

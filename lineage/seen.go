@@ -1,0 +1,82 @@
+package lineage
+
+import (
+	"fmt"
+	"slices"
+
+	"imprimatur.dev/record"
+)
+
+// seen holds a run to what its pipeline's events say that it read. A registered
+// dataset with such a source belongs to the lineage, whether the run names it or
+// not; where none is registered, that is named as absent, and registering it
+// closes the gap. Only events sent for the run's own team count.
+func (w *walk) seen(stated []record.Recorded[record.Run]) error {
+	read, err := w.read(stated[len(stated)-1].Record)
+	if err != nil {
+		return err
+	}
+	for _, names := range read {
+		registered, err := w.registered(names)
+		if err != nil {
+			return err
+		}
+		named := slices.ContainsFunc(registered, func(d record.Digest) bool { return slices.Contains(w.trail.Datasets, d) || slices.Contains(w.queue, d) })
+		switch {
+		case named:
+		case len(registered) == 0:
+			w.absent(fmt.Sprintf("a dataset with the source %s, which the run %s read according to its pipeline's lineage", names[0], stated[0].Record.Ref()))
+		default:
+			w.dataset(registered[len(registered)-1])
+		}
+	}
+	return nil
+}
+
+// read returns the datasets that a run's events name as its inputs, each by all
+// the names that they give it, its own first.
+func (w *walk) read(run record.Run) ([][]record.LineageName, error) {
+	id := run.External
+	if id == "" {
+		id = run.ID
+	}
+	sets, err := asOf[record.LineageEvents](w.src, record.KeyLineageRun(run.Team, id), w.index)
+	var out [][]record.LineageName
+	at := map[record.LineageName]int{}
+	for _, s := range sets {
+		for _, e := range s.Record.Events {
+			if e.Run != id {
+				continue
+			}
+			for _, d := range e.Inputs {
+				own := d.Canonical()
+				i, known := at[own]
+				if !known {
+					i, at[own] = len(out), len(out)
+					out = append(out, []record.LineageName{own})
+				}
+				for _, a := range d.Aliases {
+					if a = a.Canonical(); !slices.Contains(out[i], a) {
+						out[i] = append(out[i], a)
+					}
+				}
+			}
+		}
+	}
+	return out, err
+}
+
+// registered returns the datasets whose source has one of the names, oldest first.
+func (w *walk) registered(names []record.LineageName) ([]record.Digest, error) {
+	var out []record.Digest
+	for _, n := range names {
+		sets, err := asOf[record.Dataset](w.src, record.KeyDatasetSource(n), w.index)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range sets {
+			out = append(out, s.Record.Digest)
+		}
+	}
+	return out, nil
+}
