@@ -175,6 +175,9 @@ func (r *Registry) AmendRegisteredModel(ctx context.Context, who Caller, team, n
 	return err
 }
 
+// maxRenamed is how many versions a rename restates in one transaction.
+const maxRenamed = 4000
+
 // RenameRegisteredModel gives a model with its versions, tags and aliases
 // another name.
 func (r *Registry) RenameRegisteredModel(ctx context.Context, who Caller, team, name, to string) error {
@@ -189,6 +192,9 @@ func (r *Registry) RenameRegisteredModel(ctx context.Context, who Caller, team, 
 		versions, err := t.versionsOf(m)
 		if err != nil {
 			return err
+		}
+		if len(versions) > maxRenamed {
+			return refusef(wire.Invalid, "%s has %d versions, and at most %d are renamed at once; register new ones under a new name", name, len(versions), maxRenamed)
 		}
 		if err := t.mayTakeAway(m, versions); err != nil {
 			return err

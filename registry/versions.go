@@ -31,6 +31,10 @@ func (r *Registry) CreateRegisteredVersion(ctx context.Context, who Caller, in r
 		h = r.startHashing(in)
 		pending = !h.wait(ctx, r.patience)
 	}
+	if pending {
+		// Who goes away now must not leave a version whose bytes nobody reads.
+		ctx = context.WithoutCancel(ctx)
+	}
 	got, err := command[record.RegisteredVersion](ctx, r, who, func(t *tx) error {
 		if err := t.within(actRegister, in.Team); err != nil {
 			return err

@@ -18,6 +18,8 @@ import urllib.request
 import uuid
 from unittest.mock import patch
 
+import pytest
+
 URL = os.environ["IMPRIMATUR_URL"]
 TOKEN = os.environ["IMPRIMATUR_TOKEN"]
 
@@ -109,3 +111,18 @@ def rest_store():
             return lambda *a, **k: plain(found(*a, **k))
 
     return Store
+
+
+@pytest.fixture(autouse=True)
+def registry_of_its_own(request):
+    """With IMPRIMATUR_REGISTRY=1, tests that keep tracking to themselves, such as
+    tests/genai/prompts, get our server as their registry."""
+    if not os.environ.get("IMPRIMATUR_REGISTRY"):
+        yield
+        return
+    import mlflow
+
+    request.getfixturevalue("tracking_uri_mock")
+    mlflow.set_registry_uri(new_team())
+    yield
+    mlflow.set_registry_uri(None)

@@ -11,7 +11,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/wire"
 )
@@ -226,9 +225,8 @@ func (f *face) faultOf(r *http.Request, err error) *fault {
 		}
 		return out
 	}
-	var invalid *record.InvalidError
-	if errors.As(err, &invalid) {
-		return &fault{invalidParameter, invalid.Error()}
+	if is := registry.CodeOf(err); is != wire.Unavailable {
+		return &fault{codes[is], err.Error()}
 	}
 	f.log.ErrorContext(r.Context(), "a request of MLflow's protocol failed", "path", r.URL.Path, "error", err)
 	return &fault{unavailable, "the server failed, and nothing is known to have changed; its log says why"}
