@@ -76,3 +76,27 @@ type LineageRun struct {
 	Started time.Time `json:"startedAt,omitzero"`
 	Ended   time.Time `json:"endedAt,omitzero"`
 }
+
+// LineageOutcome is the answer to a batch of events of which not all are kept.
+type LineageOutcome struct {
+	// Status is "partial_success", or "failure" where none is kept.
+	Status  string         `json:"status"`
+	Summary LineageSummary `json:"summary"`
+	Failed  []FailedEvent  `json:"failed_events"`
+}
+
+// LineageSummary counts the events of a batch.
+type LineageSummary struct {
+	Received     int `json:"received"`
+	Successful   int `json:"successful"`
+	Failed       int `json:"failed"`
+	Retriable    int `json:"retriable"`
+	NonRetriable int `json:"non_retriable"`
+}
+
+// FailedEvent is an event of a batch that is not kept, by its place from 0.
+type FailedEvent struct {
+	Index     int    `json:"index"`
+	Reason    string `json:"reason"`
+	Retriable bool   `json:"retriable"`
+}

@@ -63,8 +63,10 @@ type commands struct {
 	Model     modelCmd     `cmd:"" group:"things" help:"Register models and their versions by the digest of their files."`
 	Eval      evalCmd      `cmd:"" group:"things" help:"Record evaluations with their evidence."`
 	Usecase   usecaseCmd   `cmd:"" group:"things" help:"Say what a model is for, who answers for it, and its tier."`
+	Import    importCmd    `cmd:"" group:"things" help:"Bring in what other tools have kept."`
 	Principal principalCmd `cmd:"" group:"things" help:"Enrol people and workloads; roles, tokens, teams, environments."`
 
+	Lineage   lineageCmd   `cmd:"" group:"look" help:"Show what pipelines read and wrote, and which data nobody approved."`
 	Audit     auditCmd     `cmd:"" group:"look" help:"Ask who approved what, what was live, and what a thing touches."`
 	Authority authorityCmd `cmd:"" group:"look" help:"Show what a release may do, and how two releases differ."`
 	Log       logCmd       `cmd:"" group:"look" help:"Look at the ledger and check it, entry by entry."`

@@ -17,7 +17,7 @@
 // 422 for what cannot be read, 413 for what is too long, 415 for an encoding that
 // is not known, 401 and 403. Only 503 asks for another try. In a batch every event
 // stands for itself: the good ones are kept, and the answer names the others with
-// the reason; 422 where none is good.
+// the reason, by their places in the batch from 0.
 package openlineage
 
 import (
@@ -101,25 +101,6 @@ func (f *face) event(w http.ResponseWriter, r *http.Request, who registry.Caller
 	return nil
 }
 
-// outcome is the answer to a batch of which not all is kept.
-type outcome struct {
-	Status  string `json:"status"`
-	Summary struct {
-		Received     int `json:"received"`
-		Successful   int `json:"successful"`
-		Failed       int `json:"failed"`
-		Retriable    int `json:"retriable"`
-		NonRetriable int `json:"non_retriable"`
-	} `json:"summary"`
-	Failed []failed `json:"failed_events"`
-}
-
-type failed struct {
-	Index     int    `json:"index"`
-	Reason    string `json:"reason"`
-	Retriable bool   `json:"retriable"`
-}
-
 func (f *face) batch(w http.ResponseWriter, r *http.Request, who registry.Caller) error {
 	raw, err := body(w, r, maxBatch)
 	if err != nil {
@@ -132,19 +113,15 @@ func (f *face) batch(w http.ResponseWriter, r *http.Request, who registry.Caller
 	if err := f.reg.SendLineage(r.Context(), who, r.URL.Query().Get("team"), events); err != nil {
 		return err
 	}
-	status := http.StatusOK
-	switch {
-	case len(out.Failed) == 0:
+	if len(out.Failed) == 0 {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
-	case len(events) == 0:
-		status, out.Status = http.StatusUnprocessableEntity, "failure"
 	}
-	return send(w, status, out)
+	return send(w, out)
 }
 
 // split reads the events of a batch, and says of those that cannot be read why.
-func split(raw []byte) (events []openlineage.Event, out outcome, err error) {
+func split(raw []byte) (events []openlineage.Event, out wire.LineageOutcome, err error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(raw))
 	if begin, err := dec.ReadToken(); err != nil || begin.Kind() != '[' {
 		return nil, out, errors.Join(err, errors.New("it does not begin with '['"))
@@ -159,7 +136,7 @@ func split(raw []byte) (events []openlineage.Event, out outcome, err error) {
 		}
 		e, err := openlineage.Parse(bytes.Clone(value))
 		if err != nil {
-			out.Failed = append(out.Failed, failed{Index: out.Summary.Received - 1, Reason: err.Error()})
+			out.Failed = append(out.Failed, wire.FailedEvent{Index: out.Summary.Received - 1, Reason: err.Error()})
 			continue
 		}
 		events = append(events, e)
@@ -171,6 +148,9 @@ func split(raw []byte) (events []openlineage.Event, out outcome, err error) {
 		return nil, out, errors.New("something follows it")
 	}
 	out.Status = "partial_success"
+	if len(events) == 0 {
+		out.Status = "failure"
+	}
 	out.Summary.Successful, out.Summary.Failed, out.Summary.NonRetriable = len(events), len(out.Failed), len(out.Failed)
 	return events, out, nil
 }
@@ -188,16 +168,15 @@ func (f *face) graph(w http.ResponseWriter, r *http.Request, who registry.Caller
 	if err != nil {
 		return err
 	}
-	return send(w, http.StatusOK, got)
+	return send(w, got)
 }
 
-func send(w http.ResponseWriter, status int, v any) error {
+func send(w http.ResponseWriter, v any) error {
 	raw, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {
 		return fmt.Errorf("writing the answer: %w", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
 	// The status is sent: an error now means that the caller has gone.
 	_, _ = w.Write(raw)
 	return nil

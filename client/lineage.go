@@ -1,0 +1,39 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"imprimatur.dev/wire"
+)
+
+// SendLineage sends OpenLineage events for a team, which may be empty where the
+// caller has only one. The outcome says which were not kept, and has no Status
+// where all were.
+func (c *Client) SendLineage(ctx context.Context, team string, events []jsontext.Value) (wire.LineageOutcome, error) {
+	var out wire.LineageOutcome
+	query := url.Values{}
+	if team != "" {
+		query.Set("team", team)
+	}
+	raw, err := c.exchange(ctx, http.MethodPost, "/api/v1/lineage/batch", query, events)
+	if err != nil || len(raw) == 0 {
+		return out, err
+	}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return out, fmt.Errorf("reading the answer of %s to a batch of events: %w", c.base, err)
+	}
+	return out, nil
+}
+
+// LineageOf returns a node of what pipelines have sent, and those up to depth
+// edges around it, nearest first.
+func (c *Client) LineageOf(ctx context.Context, node string, depth int) (wire.Lineage, error) {
+	return do[wire.Lineage](ctx, c, http.MethodGet, "/lineage", url.Values{"nodeId": {node}, "depth": {strconv.Itoa(depth)}}, nil)
+}
