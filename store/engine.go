@@ -37,6 +37,7 @@ type engine struct {
 	mark      func(n int) string // the n-th parameter of an INSERT
 	write     *sql.DB            // nil when the log was opened for reading only
 	read      *sql.DB
+	aside     *sql.DB  // what is kept beside the log is written through it; nil like write
 	lock      *os.File // held by the one server on a SQLite folder
 }
 
@@ -84,7 +85,7 @@ func (e *engine) openPostgres(dsn string) (err error) {
 	if e.write, err = sql.Open("pgx", dsn); err != nil {
 		return fmt.Errorf("opening %s: %w", e.place, err)
 	}
-	e.read = e.write
+	e.read, e.aside = e.write, e.write
 	return nil
 }
 
@@ -121,6 +122,11 @@ func (e *engine) openSQLite(folder string, readOnly bool) (err error) {
 			return fmt.Errorf("opening %s: %w", file, err)
 		}
 		e.write.SetMaxOpenConns(1)
+		// The committer keeps the writer's connection for itself.
+		if e.aside, err = sql.Open("sqlite", sqliteURL(file, "_txlock=immediate", "_pragma=synchronous(FULL)")); err != nil {
+			return fmt.Errorf("opening %s: %w", file, err)
+		}
+		e.aside.SetMaxOpenConns(1)
 	}
 	if e.read, err = sql.Open("sqlite", sqliteURL(file, reading...)); err != nil {
 		return fmt.Errorf("opening %s: %w", file, err)
@@ -172,6 +178,9 @@ func (e *engine) close() error {
 	var errs []error
 	if e.read != nil && e.read != e.write {
 		errs = append(errs, e.read.Close())
+	}
+	if e.aside != nil && e.aside != e.write {
+		errs = append(errs, e.aside.Close())
 	}
 	if e.write != nil && e.name == "sqlite" {
 		// What is still in the write-ahead log goes into the file, so that a

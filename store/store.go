@@ -9,6 +9,7 @@
 //	tiles        the tree's hashes as C2SP tiles (package ledger)
 //	head         one row: size and root of the tree and the signed checkpoint
 //	checkpoints  earlier checkpoints, at most about one a second
+//	asides       what is no statement and stands beside the log ([Aside])
 //
 // The leaf and the keys of an entry are what [Options].Project, a pure
 // function, says about its payload. So the ledger alone is the truth, facts are
@@ -17,7 +18,7 @@
 //
 // # Writing
 //
-// [Store.Append] is the only write. Callers queue; one committer takes all who
+// [Store.Append] is the only write to the log. Callers queue; one committer takes all who
 // wait and writes entries, facts, tiles, checkpoint and head in one transaction
 // with one flush to disk, then answers them all. What was answered is durable.
 //
