@@ -145,7 +145,8 @@ func load(fsys fs.FS) (*tree, error) {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		// In a linked work tree .git is a file, which says where the rest is.
+		if !d.Type().IsRegular() || p == ".git" {
 			return nil
 		}
 		src, err := fs.ReadFile(fsys, p)
