@@ -14,6 +14,11 @@ func (c *Client) Me(ctx context.Context) (wire.Myself, error) {
 	return do[wire.Myself](ctx, c, http.MethodGet, "/me", nil, nil)
 }
 
+// Waiting returns what waits for the caller.
+func (c *Client) Waiting(ctx context.Context) ([]wire.Waiting, error) {
+	return do[[]wire.Waiting](ctx, c, http.MethodGet, "/waiting", nil, nil)
+}
+
 // EnrolPrincipal enrols a principal, or changes one.
 func (c *Client) EnrolPrincipal(ctx context.Context, p record.Principal) (record.Recorded[record.Principal], error) {
 	return do[record.Recorded[record.Principal]](ctx, c, http.MethodPost, "/principals", nil, p)

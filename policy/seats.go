@@ -12,11 +12,22 @@ import (
 // approvals judges the approval entries together, for one person fills one
 // seat among all of them (rule 5).
 func (j *judge) approvals() []record.Gate {
-	entries := j.tier.Approvals
-	words := make([][]*word, len(entries))
+	entries, words := j.tier.Approvals, j.words()
+	filled := j.seat(words)
+	gates := make([]record.Gate, len(entries))
 	for i := range entries {
-		for _, a := range j.latest(&entries[i]) {
-			words[i] = append(words[i], j.weigh(&entries[i], a))
+		gates[i] = j.approval(&entries[i], words[i], filled, i)
+	}
+	return gates
+}
+
+// words weighs the latest words of each entry.
+func (j *judge) words() [][]*word {
+	words := make([][]*word, len(j.tier.Approvals))
+	for i := range j.tier.Approvals {
+		s := &j.tier.Approvals[i]
+		for _, a := range j.latest(s) {
+			words[i] = append(words[i], j.weigh(s, a))
 		}
 		// The independent go first, and those that last longest, so that the
 		// gate does too.
@@ -33,12 +44,23 @@ func (j *judge) approvals() []record.Gate {
 			}
 		})
 	}
+	return words
+}
+
+// lacking counts the seats that are empty and the words that block.
+func (j *judge) lacking() (n int) {
+	words := j.words()
 	filled := j.seat(words)
-	gates := make([]record.Gate, len(entries))
-	for i := range entries {
-		gates[i] = j.approval(&entries[i], words[i], filled, i)
+	for i := range j.tier.Approvals {
+		s := &j.tier.Approvals[i]
+		n += s.Count - len(filled[i])
+		for _, w := range words[i] {
+			if j.blocks(s, w.ApprovalFacts) {
+				n++
+			}
+		}
 	}
-	return gates
+	return n
 }
 
 // filling says who fills the seats of each entry.

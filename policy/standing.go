@@ -2,6 +2,9 @@ package policy
 
 import (
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"time"
 
 	"imprimatur.dev/record"
@@ -100,6 +103,35 @@ func (p *Policy) Excluded(d *record.Dossier, name string, at time.Time) string {
 		return ""
 	}
 	return j.excluded(name)
+}
+
+// Needs reports whether a release lacks the word of a person in a role: an
+// approval by them at that time would fill a seat that is empty, or take back
+// their own request for changes. It is found by giving that approval.
+func (p *Policy) Needs(d *record.Dossier, who record.Person, role record.RoleName, at time.Time) bool {
+	now := newJudge(p, d, record.Millis(at))
+	if now.tier == nil {
+		return false
+	}
+	seats, asked := now.tier.Seats(role)
+	if !asked {
+		return false
+	}
+	word := record.Approval{
+		Release: d.ID, Line: d.Line, Record: d.Digests.Record, Role: role, Decision: record.Approve,
+		Parts: map[record.Part]record.Digest{}, Method: record.MethodPasskey,
+	}
+	for _, part := range seats.Covers {
+		word.Parts[part] = d.Digests.Parts[part]
+	}
+	name, given := who.Principal.Name, *d
+	given.People = maps.Clone(d.People)
+	given.People[name] = who
+	given.Approvals = append(slices.Clip(d.Approvals), record.ApprovalFacts{
+		Approval: record.Recorded[record.Approval]{Record: word, Actor: name, Time: now.at, Index: math.MaxInt64},
+		Digests:  d.Digests, Authority: d.Release.Record.Authority,
+	})
+	return newJudge(p, &given, now.at).lacking() < now.lacking()
 }
 
 // Carries says whether an approval given earlier in the line counts for the

@@ -16,6 +16,8 @@ type releaseCmd struct {
 	Diff    releaseDiffCmd    `cmd:"" help:"Say what changed against another release, and whose approval carries over."`
 	List    releaseListCmd    `cmd:"" help:"List releases, newest first."`
 
+	Waiting releaseWaitingCmd `cmd:"" help:"List what waits for you: why you, since when, and the command."`
+
 	Approve        releaseApproveCmd `cmd:"" help:"Approve what you saw, in one role, with a reason."`
 	RequestChanges releaseChangesCmd `cmd:"" help:"Block it until something changes, in one role, with a reason."`
 

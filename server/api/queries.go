@@ -18,6 +18,10 @@ func me(r *reg, ctx context.Context, who registry.Caller, _ *none) (wire.Myself,
 	return r.Me(ctx, who)
 }
 
+func waiting(r *reg, ctx context.Context, who registry.Caller, _ *none) ([]wire.Waiting, error) {
+	return r.Waiting(ctx, who)
+}
+
 // list pages through the statements of one kind.
 func list(kind record.Kind) mount {
 	return page(func(r *reg, ctx context.Context, who registry.Caller, p *Span) (wire.Page, error) {

@@ -21,6 +21,7 @@ type reg = registry.Registry
 // routes is the whole API.
 var routes = []route{
 	{get, "/me", "Me", "Who the caller is, and their roles", signedIn, 0, ask(me)},
+	{get, "/waiting", "Waiting", "What waits for the caller: what runs first, then the riskiest, then the oldest", signedIn, 0, ask(waiting)},
 	{post, "/principals", "EnrolPrincipal", "Enrol a principal, or change one", signedIn, 0, create((*reg).EnrolPrincipal)},
 	{get, "/principals", "ListPrincipals", "What was stated of principals", signedIn, 0, list(record.KindPrincipal)},
 	{get, "/principals/{id}", "Principal", "A principal with its roles", signedIn, 0, on((*reg).Principal)},

@@ -1,0 +1,194 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"imprimatur.dev/lineage"
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// Waiting returns what waits for the caller over all lines of their teams: what
+// runs first, then by falling risk, then the oldest. It needs no right: what
+// waits for somebody is what they have the right to do.
+func (r *Registry) Waiting(ctx context.Context, who Caller) ([]wire.Waiting, error) {
+	out := []wire.Waiting{}
+	err := r.read(ctx, who, func(t *tx) error {
+		if err := t.stands(); err != nil {
+			return err
+		}
+		me, err := t.person(who.Name)
+		if err != nil {
+			return err
+		}
+		newest, err := t.newestReleases()
+		if err != nil {
+			return err
+		}
+		for _, e := range newest {
+			rel, ok := e.Statement.Body.(record.Release)
+			if !ok || !anyRole(me, teamOf(rel.Behaviour.Model), t.now) {
+				continue
+			}
+			waiting, err := t.waitingIn(record.ReleaseID(e.Statement.Digest()), me)
+			if err != nil {
+				return err
+			}
+			out = append(out, waiting...)
+		}
+		return nil
+	})
+	slices.SortStableFunc(out, func(a, b wire.Waiting) int {
+		if a.Live != b.Live {
+			return map[bool]int{true: -1, false: 1}[a.Live]
+		}
+		return cmp.Or(cmp.Compare(b.Rank, a.Rank), a.Since.Compare(b.Since))
+	})
+	return out, err
+}
+
+// newestReleases returns the release of each line that was proposed last.
+func (t *tx) newestReleases() ([]lineage.Entry, error) {
+	newest, err := t.view.LastOfEach(record.KeyReleases(""))
+	if err != nil {
+		return nil, err
+	}
+	return t.decode(newest)
+}
+
+func anyRole(p record.Person, team string, at time.Time) bool {
+	return slices.ContainsFunc(p.Roles, func(r record.Role) bool { return p.Holds(r.Role, team, at) })
+}
+
+// waitingIn returns what waits for a person in the line of its newest release:
+// in that one, and in the one that runs.
+func (t *tx) waitingIn(newest string, me record.Person) ([]wire.Waiting, error) {
+	c, err := t.examine(newest)
+	if err != nil {
+		return nil, err
+	}
+	out := append(t.waitingOn(c, me), t.reviews(c, me)...)
+	if c.Live == "" || c.Live == newest {
+		return out, nil
+	}
+	if c, err = t.examine(c.Live); err != nil {
+		return nil, err
+	}
+	return append(out, t.waitingOn(c, me)...), nil
+}
+
+// waitingOn returns what waits for a person in one release.
+func (t *tx) waitingOn(c *examined, me record.Person) (out []wire.Waiting) {
+	if c.Status != record.Proposed && c.Status != record.Live {
+		return nil
+	}
+	team, w := teamOf(c.Line), c.waiting()
+	if c.Verdict.Passed && c.Status == record.Proposed {
+		if role, ok := holdsOne(me, rights[actPromote], team, t.now); ok {
+			w.Act, w.Role, w.Since = wire.WaitsPromote, role, c.lastWord()
+			w.Why = fmt.Sprintf("Every gate passes, and %s may promote it as %s.", me.Principal.Name, role)
+			w.Do = "imprimatur release promote " + c.ID
+			out = append(out, w)
+		}
+		return out
+	}
+	lacks := map[record.RoleName]*wire.Waiting{}
+	for _, g := range c.Verdict.Blocking() {
+		role, approval := strings.CutPrefix(g.Name, approvalGate)
+		if approval {
+			if c.policy.Needs(c.dossier, me, record.RoleName(role), t.now) {
+				w.Act, w.Role, w.Gates, w.Do = wire.WaitsApprove, record.RoleName(role), []string{g.Name}, g.Do
+				w.Why = fmt.Sprintf("%s %s holds the role %s.", g.Reason, me.Principal.Name, role)
+				out = append(out, w)
+			}
+			continue
+		}
+		held, ok := holdsOne(me, g.Who, team, t.now)
+		if !ok {
+			continue
+		}
+		if had := lacks[held]; had != nil {
+			had.Gates = append(had.Gates, g.Name)
+			continue
+		}
+		s := w
+		s.Act, s.Role, s.Gates, s.Do = wire.WaitsSupply, held, []string{g.Name}, g.Do
+		s.Why = fmt.Sprintf("%s: %s %s holds the role %s.", g.Name, g.Reason, me.Principal.Name, held)
+		lacks[held] = &s
+	}
+	for _, role := range record.RoleNames {
+		if w := lacks[role]; w != nil {
+			out = append(out, *w)
+		}
+	}
+	return out
+}
+
+// holdsOne returns the first of some roles that a person holds for a team.
+func holdsOne(p record.Person, roles []record.RoleName, team string, at time.Time) (record.RoleName, bool) {
+	i := slices.IndexFunc(roles, func(r record.RoleName) bool { return p.Holds(r, team, at) })
+	if i < 0 {
+		return "", false
+	}
+	return roles[i], true
+}
+
+// waiting is what is the same of everything that waits in a release.
+func (c *examined) waiting() wire.Waiting {
+	b, x := c.Release.Record.Behaviour, c.Release.Record.Context
+	w := wire.Waiting{
+		Release: c.ID, Line: c.Line, Model: b.Model + "@" + b.Version, UseCase: x.UseCase, Environment: x.Environment,
+		Tier: x.Tier, Live: c.Status == record.Live, Since: c.Release.Time,
+	}
+	w.Rank, _ = c.policy.Rank(x.Tier)
+	for _, e := range c.dossier.History {
+		if !w.Live || e.Promotion == nil || e.Promotion.Release != c.ID {
+			continue
+		}
+		w.Since = e.Time
+		if until := e.Promotion.Until; !until.IsZero() && until.Before(c.Verdict.At) {
+			w.Since = until
+		}
+	}
+	return w
+}
+
+// lastWord is when a release was proposed, or last approved.
+func (c *examined) lastWord() time.Time {
+	at := c.Release.Time
+	for _, a := range c.dossier.Approvals {
+		if a.Approval.Record.Release == c.ID {
+			at = later(at, a.Approval.Time)
+		}
+	}
+	return at
+}
+
+// reviews returns the exceptions of a line that a person may review and nobody
+// has.
+func (t *tx) reviews(c *examined, me record.Person) (out []wire.Waiting) {
+	role, ok := holdsOne(me, rights[actReview], teamOf(c.Line), t.now)
+	if !ok || me.Principal.Type != record.Human {
+		return nil
+	}
+	for _, x := range c.Exceptions {
+		id := record.ExceptionID(x.Digest)
+		done := slices.ContainsFunc(c.dossier.Reviews, func(r record.Recorded[record.Review]) bool { return r.Record.Exception == id })
+		if done || x.Actor == me.Principal.Name {
+			continue
+		}
+		w := c.waiting()
+		w.Act, w.Release, w.Exception, w.Role = wire.WaitsReview, x.Record.Release, id, role
+		w.Since, w.Due, w.Live = x.Time, x.Record.ReviewBy, c.Live == x.Record.Release
+		w.Why = fmt.Sprintf("%s made the exception %s (%s): %s Somebody else must review it, and %s holds the role %s.",
+			x.Actor, id, x.Record.Type, strings.TrimSuffix(x.Record.Reason, ".")+".", me.Principal.Name, role)
+		w.Do = "imprimatur release review " + id + " --outcome upheld --reason TEXT"
+		out = append(out, w)
+	}
+	return out
+}
