@@ -1,4 +1,16 @@
-// Package authority compares what two releases may do.
+// Package authority says what a release may do: whether a call is allowed, and
+// what widens from one release to the next.
+//
+// # Deciding
+//
+// A [Set] is an authority made ready to answer. A call is allowed when one
+// grant of its kind names its resource and its action, has not ended, pins the
+// tool as it is defined now or pins none, has a condition that holds for the
+// call's arguments or has none, and has a limit and a budget that are not yet
+// spent or has none. Anything else is refused: nothing is allowed that no grant
+// names, and a condition that cannot be evaluated does not hold. Look-up takes
+// one step for the resource and one for each length of prefix in use, however
+// many grants there are. A [Meter] counts.
 //
 // # Covering
 //
@@ -6,10 +18,11 @@
 // allows is allowed by the second as well: the resource is equal or falls under
 // the other's "prefix*"; the actions are a subset ("*" is every action); the
 // pinned definition and the condition are the same, or the other has none; the
-// rate is not looser; and the end is not later. A rate is not looser when it
-// allows no more calls in no less time, which holds for sliding and for fixed
-// windows alike. Several grants share the rate of the one that covers them, so
-// splitting a limited grant in two does not double it unnoticed.
+// rate and the budget are not looser; and the end is not later. A rate is not
+// looser when it allows no more calls in no less time, which holds for sliding
+// and for fixed windows alike, and a budget likewise in its unit. Several grants
+// share the rate and the budget of the one that covers them, so splitting a
+// limited grant in two does not double it unnoticed.
 //
 // # Erring
 //
@@ -89,38 +102,46 @@ func Compare(old, new record.Authority) Difference {
 	return d
 }
 
+// purse is what is left of a limited cover to the grants that it covers.
+type purse struct{ calls, amount int }
+
 // uncovered returns the grants that no single one of the covers allows. Each
-// limited cover has a budget of calls which the grants it covers share; what is
-// unchanged takes its share first.
+// limited cover has a purse that the grants it covers share; what is unchanged
+// takes its share first.
 func uncovered(grants, covers []record.Grant) []record.Grant {
-	budget := make([]int, len(covers))
+	left := make([]purse, len(covers))
 	for i, c := range covers {
-		budget[i] = c.Limit.Calls
+		left[i] = purse{c.Limit.Calls, c.Budget.Amount}
+	}
+	// Where the cover has a limit or budget, so has what it covers.
+	affords := func(i int, g record.Grant) bool {
+		return (unlimited(covers[i]) || left[i].calls >= g.Limit.Calls) && (unbudgeted(covers[i]) || left[i].amount >= g.Budget.Amount)
 	}
 	var rest, out []record.Grant
 	for _, g := range grants {
-		same := func(i int) bool { return equal(g, covers[i]) && budget[i] >= g.Limit.Calls }
-		if !take(budget, covers, g, same) {
+		if !take(left, covers, g, func(i int) bool { return equal(g, covers[i]) && affords(i, g) }) {
 			rest = append(rest, g)
 		}
 	}
 	for _, g := range rest {
-		free := func(i int) bool { return covers[i].Limit == (record.Limit{}) && Covers(covers[i], g) }
-		within := func(i int) bool { return Covers(covers[i], g) && budget[i] >= g.Limit.Calls }
-		if !take(budget, covers, g, free) && !take(budget, covers, g, within) {
+		free := func(i int) bool { return unlimited(covers[i]) && unbudgeted(covers[i]) && Covers(covers[i], g) }
+		within := func(i int) bool { return Covers(covers[i], g) && affords(i, g) }
+		if !take(left, covers, g, free) && !take(left, covers, g, within) {
 			out = append(out, g)
 		}
 	}
 	return out
 }
 
+func unlimited(g record.Grant) bool  { return g.Limit == (record.Limit{}) }
+func unbudgeted(g record.Grant) bool { return g.Budget == (record.Budget{}) }
+
 // take charges a grant to the first cover that fits it.
-func take(budget []int, covers []record.Grant, g record.Grant, fits func(int) bool) bool {
+func take(left []purse, covers []record.Grant, g record.Grant, fits func(int) bool) bool {
 	for i := range covers {
 		if fits(i) {
-			if covers[i].Limit != (record.Limit{}) {
-				budget[i] -= g.Limit.Calls
-			}
+			left[i].calls -= g.Limit.Calls
+			left[i].amount -= g.Budget.Amount
 			return true
 		}
 	}
@@ -139,6 +160,7 @@ func Covers(cover, g record.Grant) bool {
 		(cover.Definition == "" || cover.Definition == g.Definition) &&
 		(cover.Condition == "" || cover.Condition == g.Condition) &&
 		limitCovers(cover.Limit, g.Limit) &&
+		budgetCovers(cover.Budget, g.Budget) &&
 		(cover.Until.IsZero() || (!g.Until.IsZero() && !g.Until.After(cover.Until)))
 }
 
@@ -164,6 +186,11 @@ func actionsCover(cover, actions []string) bool {
 func limitCovers(cover, l record.Limit) bool {
 	none := record.Limit{}
 	return cover == none || (l != none && l.Calls >= 0 && l.Calls <= cover.Calls && l.Seconds >= cover.Seconds)
+}
+
+func budgetCovers(cover, b record.Budget) bool {
+	none := record.Budget{}
+	return cover == none || (b != none && b.Unit == cover.Unit && b.Amount >= 0 && b.Amount <= cover.Amount && b.Seconds >= cover.Seconds)
 }
 
 // verbs say what a grant of each kind lets a model do.
@@ -206,11 +233,23 @@ func Describe(g record.Grant) string {
 	if g.Condition != "" {
 		parts = append(parts, "when "+g.Condition)
 	}
-	if g.Limit != (record.Limit{}) {
-		parts = append(parts, fmt.Sprintf("at most %d calls in %d seconds", g.Limit.Calls, g.Limit.Seconds))
+	if b := bounds(g); b != "" {
+		parts = append(parts, b)
 	}
 	if !g.Until.IsZero() {
 		parts = append(parts, "until "+g.Until.UTC().Format("2006-01-02 15:04 MST"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// bounds says what limits a grant has, or nothing.
+func bounds(g record.Grant) string {
+	var parts []string
+	if !unlimited(g) {
+		parts = append(parts, fmt.Sprintf("at most %d calls in %d seconds", g.Limit.Calls, g.Limit.Seconds))
+	}
+	if !unbudgeted(g) {
+		parts = append(parts, fmt.Sprintf("at most %d %s in %d seconds", g.Budget.Amount, g.Budget.Unit, g.Budget.Seconds))
 	}
 	return strings.Join(parts, ", ")
 }

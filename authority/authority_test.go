@@ -28,6 +28,9 @@ func TestRule09AuthorityOnlyShrinksSilently(t *testing.T) {
 	limited := func(calls, seconds int) func(*record.Grant) {
 		return func(g *record.Grant) { g.Limit = record.Limit{Calls: calls, Seconds: seconds} }
 	}
+	budgeted := func(unit string, amount, seconds int) func(*record.Grant) {
+		return func(g *record.Grant) { g.Budget = record.Budget{Unit: unit, Amount: amount, Seconds: seconds} }
+	}
 	base := tool("mail", nil)
 	for _, c := range []struct {
 		name     string
@@ -52,6 +55,10 @@ func TestRule09AuthorityOnlyShrinksSilently(t *testing.T) {
 		{"a lower limit", tool("mail", limited(10, 60)), tool("mail", limited(5, 60)), Narrower},
 		{"as many calls in less time", tool("mail", limited(10, 60)), tool("mail", limited(10, 30)), Wider},
 		{"the limit taken away", tool("mail", limited(10, 60)), base, Wider},
+		{"a budget added", base, tool("mail", budgeted("tokens", 10, 60)), Narrower},
+		{"a larger budget", tool("mail", budgeted("tokens", 10, 60)), tool("mail", budgeted("tokens", 11, 60)), Wider},
+		{"a budget of something else", tool("mail", budgeted("tokens", 10, 60)), tool("mail", budgeted("bytes", 10, 60)), Incomparable},
+		{"a budget for a limit", tool("mail", limited(10, 60)), tool("mail", budgeted("tokens", 10, 60)), Incomparable},
 		{"an end added", base, tool("mail", func(g *record.Grant) { g.Until = early }), Narrower},
 		{
 			"a later end", tool("mail", func(g *record.Grant) { g.Until = early }),
@@ -129,13 +136,14 @@ func (c call) allowedBy(g record.Grant) bool {
 		record.Stands(time.Time{}, g.Until, c.at)
 }
 
-// admits reports whether the grants let these calls happen within one second.
+// admits reports whether the grants let these calls happen within one second,
+// each of which costs one token.
 func admits(grants []record.Grant, used []int, calls []call) bool {
 	if len(calls) == 0 {
 		return true
 	}
 	for i, g := range grants {
-		if calls[0].allowedBy(g) && (g.Limit == (record.Limit{}) || used[i] < g.Limit.Calls) {
+		if calls[0].allowedBy(g) && (unlimited(g) || used[i] < g.Limit.Calls) && (unbudgeted(g) || used[i] < g.Budget.Amount) {
 			used[i]++
 			ok := admits(grants, used, calls[1:])
 			used[i]--
@@ -157,6 +165,9 @@ func drawGrant(t *rapid.T) record.Grant {
 	}
 	if n := rapid.IntRange(0, 2).Draw(t, "limit"); n > 0 {
 		g.Limit = record.Limit{Calls: n, Seconds: 1}
+	}
+	if n := rapid.IntRange(0, 2).Draw(t, "budget"); n > 0 {
+		g.Budget = record.Budget{Unit: "tokens", Amount: n, Seconds: 1}
 	}
 	return g
 }

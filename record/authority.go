@@ -30,9 +30,10 @@ type Grant struct {
 	Definition Digest `json:"definition,omitzero"`
 	// Condition is a CEL expression over the call's arguments.
 	Condition string `json:"condition,omitzero"`
-	// Limit bounds the calls; the zero value does not.
-	Limit Limit     `json:"limit,omitzero"`
-	Until time.Time `json:"until,omitzero"`
+	// Limit bounds the calls, and Budget what they cost; the zero value does not.
+	Limit  Limit     `json:"limit,omitzero"`
+	Budget Budget    `json:"budget,omitzero"`
+	Until  time.Time `json:"until,omitzero"`
 	// Why is for the people who approve it.
 	Why string `json:"why,omitzero"`
 }
@@ -42,6 +43,18 @@ type Limit struct {
 	Calls   int `json:"calls"`
 	Seconds int `json:"seconds"`
 }
+
+// Budget is an amount of a unit in a span of seconds.
+type Budget struct {
+	// Unit is one of the [BudgetUnits].
+	Unit    string `json:"unit"`
+	Amount  int    `json:"amount"`
+	Seconds int    `json:"seconds"`
+}
+
+// BudgetUnits are what a budget can be counted in: the tokens of a language
+// model, in and out together, and the bytes of an answer.
+var BudgetUnits = []string{"tokens", "bytes"}
 
 // GrantKinds lists the kinds of grant in the order in which they are shown.
 var GrantKinds = []string{"access", "tools", "apis", "records", "secrets", "models", "data"}
@@ -91,5 +104,12 @@ func (g Grant) check(c *checker, field string) {
 	c.optionalTime(field+".until", g.Until)
 	if g.Limit != (Limit{}) && (g.Limit.Calls < 0 || g.Limit.Seconds <= 0) {
 		c.failf("%s.limit is not a number of calls in a positive number of seconds", field)
+	}
+	if g.Budget != (Budget{}) {
+		c.oneOf(field+".budget.unit", g.Budget.Unit, BudgetUnits...)
+		c.count(field+".budget.amount", g.Budget.Amount)
+		if g.Budget.Seconds <= 0 {
+			c.failf("%s.budget is not an amount in a positive number of seconds", field)
+		}
 	}
 }

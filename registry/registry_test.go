@@ -297,6 +297,13 @@ func TestProposalWithoutEvidenceIsRefusedWithEveryReason(t *testing.T) {
 	}
 }
 
+func TestAConditionThatCannotBeUsedIsRefusedWhenProposed(t *testing.T) {
+	h := open(t)
+	h.train("1", true)
+	_, err := h.propose("1", record.Authority{Tools: []record.Grant{{Resource: "mail", Actions: []string{"call"}, Condition: "argz.to == 'a'"}}})
+	h.refused(err, wire.Invalid, "authority.tools[0]", "argz")
+}
+
 func TestRule01LedgerVerifiesAndTheProjectionIsItsRebuild(t *testing.T) {
 	h := open(t)
 	h.live("1")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"imprimatur.dev/authority"
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
@@ -93,6 +94,9 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 	rules, err := need[record.Policy](t, record.KeyPolicyName(env.Record.Policy), "the policy "+env.Record.Policy+" of the environment "+in.Environment, "publish it: imprimatur policy publish FILE")
 	if err != nil {
 		return none, err
+	}
+	if _, err := authority.Compile(in.Authority); err != nil {
+		return none, refusef(wire.Invalid, "the authority cannot be used: %v", err)
 	}
 	trail, err := lineage.Trace(t, version.Record.Artifact)
 	if err != nil {

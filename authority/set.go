@@ -1,0 +1,210 @@
+package authority
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"imprimatur.dev/record"
+)
+
+// Call is what a running model asks to do.
+type Call struct {
+	// Kind is one of record.GrantKinds.
+	Kind string
+	// Resource and Action are compared byte by byte: whoever makes a call of a
+	// path or an address brings it to its one form first.
+	Resource, Action string
+	// Definition is the digest of the tool as its server describes it now
+	// ([ToolDigest]); it is empty where the callee has no description.
+	Definition record.Digest
+	// Arguments are what conditions see, as [ParseArguments] reads them.
+	Arguments map[string]any
+}
+
+// Set is an authority made ready to answer. It is safe for concurrent use.
+type Set struct {
+	grants map[place][]*grant
+	// lengths are those of the prefixes of each kind, the longest first.
+	lengths map[string][]int
+}
+
+// place is where grants are looked up: a resource, or a prefix of resources.
+type place struct {
+	kind, resource string
+	prefix         bool
+}
+
+// grant is one grant of a set; number is its place among those of its kind.
+type grant struct {
+	record.Grant
+	kind      string
+	number    int
+	condition *condition
+}
+
+// Compile makes an authority ready to answer. The error names every condition
+// that cannot be used, one a line.
+func Compile(a record.Authority) (*Set, error) {
+	s := &Set{grants: map[place][]*grant{}, lengths: map[string][]int{}}
+	var faults []error
+	for _, kind := range record.GrantKinds {
+		for i, g := range a.Of(kind) {
+			ready := &grant{Grant: g, kind: kind, number: i}
+			if g.Condition != "" {
+				c, err := compileCondition(g.Condition)
+				if err != nil {
+					faults = append(faults, fmt.Errorf("authority.%s[%d]: %w", kind, i, err))
+					continue
+				}
+				ready.condition = c
+			}
+			s.add(ready)
+		}
+	}
+	return s, errors.Join(faults...)
+}
+
+func (s *Set) add(g *grant) {
+	at := place{kind: g.kind, resource: g.Resource}
+	if prefix, ok := strings.CutSuffix(g.Resource, "*"); ok {
+		at.resource, at.prefix = prefix, true
+		if lengths := s.lengths[g.kind]; !slices.Contains(lengths, len(prefix)) {
+			lengths = append(lengths, len(prefix))
+			slices.SortFunc(lengths, func(a, b int) int { return b - a })
+			s.lengths[g.kind] = lengths
+		}
+	}
+	s.grants[at] = append(s.grants[at], g)
+}
+
+// Decision is the answer to a call.
+type Decision struct {
+	Allowed bool
+	// Grant is the grant that allowed the call, or the one that came nearest;
+	// its place is Number among those of Kind, or -1 where none names the
+	// resource.
+	Kind   string
+	Number int
+	Grant  record.Grant
+	// Reason is a sentence on why the call is refused.
+	Reason string
+	// After is when the call may be tried again, where only a limit refused it.
+	After time.Time
+}
+
+// nearness orders the reasons for which a grant does not allow a call, so that
+// a refusal speaks of the grant that came nearest.
+type nearness int
+
+const (
+	notNamed nearness = iota
+	otherAction
+	ended
+	redefined
+	conditionFails
+	spent
+)
+
+// Decide answers a call at a time, and charges the meter for one that a limited
+// grant allows. An unlimited grant that allows it comes before a limited one.
+func (s *Set) Decide(call *Call, now time.Time, m *Meter) Decision {
+	best := Decision{Kind: call.Kind, Number: -1, Reason: "no grant of the release names the " + nouns[call.Kind] + " " + quoted(call.Resource)}
+	near := notNamed
+	var limited []*grant
+	for g := range s.naming(call) {
+		step, why := g.admits(call, now)
+		switch {
+		case step == spent && unlimited(g.Grant) && unbudgeted(g.Grant):
+			return Decision{Allowed: true, Kind: g.kind, Number: g.number, Grant: g.Grant}
+		case step == spent:
+			limited = append(limited, g)
+		case step > near:
+			near, best = step, Decision{Kind: g.kind, Number: g.number, Grant: g.Grant, Reason: why}
+		}
+	}
+	for _, g := range limited {
+		after, ok := m.take(g, now)
+		if ok {
+			return Decision{Allowed: true, Kind: g.kind, Number: g.number, Grant: g.Grant}
+		}
+		if near < spent || after.Before(best.After) {
+			near, best = spent, Decision{Kind: g.kind, Number: g.number, Grant: g.Grant, After: after, Reason: g.spent(after)}
+		}
+	}
+	return best
+}
+
+// naming yields the grants that name the call's resource.
+func (s *Set) naming(call *Call) func(func(*grant) bool) {
+	return func(yield func(*grant) bool) {
+		for _, g := range s.grants[place{kind: call.Kind, resource: call.Resource}] {
+			if !yield(g) {
+				return
+			}
+		}
+		for _, n := range s.lengths[call.Kind] {
+			if n > len(call.Resource) {
+				continue
+			}
+			for _, g := range s.grants[place{kind: call.Kind, resource: call.Resource[:n], prefix: true}] {
+				if !yield(g) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// admits says how near a grant that names the resource comes to allowing the
+// call: spent means that nothing but its limits can still refuse it.
+func (g *grant) admits(call *Call, now time.Time) (nearness, string) {
+	if !actionsCover(g.Actions, []string{call.Action}) {
+		return otherAction, fmt.Sprintf("the grant of %s allows %s, not %s", quoted(g.Resource), strings.Join(g.Actions, ", "), quoted(call.Action))
+	}
+	if !record.Stands(time.Time{}, g.Until, now) {
+		return ended, fmt.Sprintf("the grant of %s ended at %s", quoted(g.Resource), g.Until.UTC().Format(time.RFC3339))
+	}
+	if g.Definition != "" && g.Definition != call.Definition {
+		return redefined, fmt.Sprintf("%s is not defined as it was approved: the grant pins %s, and it is %s now", quoted(call.Resource), g.Definition.Short(), definition(call))
+	}
+	if g.condition != nil {
+		if ok, why := g.condition.holds(call, now); !ok {
+			return conditionFails, fmt.Sprintf("the grant of %s does not allow it: %s", quoted(g.Resource), why)
+		}
+	}
+	return spent, ""
+}
+
+func definition(call *Call) string {
+	if call.Definition == "" {
+		return "without a definition"
+	}
+	return call.Definition.Short()
+}
+
+func (g *grant) spent(after time.Time) string {
+	return fmt.Sprintf("the grant of %s is spent: %s; it may be used again from %s", quoted(g.Resource), bounds(g.Grant), after.UTC().Format(time.RFC3339))
+}
+
+// quoted shows a name that a caller chose: what is not plain is escaped, so
+// that a look-alike or a line break is seen.
+func quoted(name string) string {
+	if len(name) > 200 {
+		name = strings.ToValidUTF8(name[:200], "") + "…"
+	}
+	return fmt.Sprintf("%+q", name)
+}
+
+// nouns say what a grant of each kind is about.
+var nouns = map[string]string{
+	"access":  "place",
+	"tools":   "tool",
+	"apis":    "API",
+	"records": "record",
+	"secrets": "secret",
+	"models":  "model",
+	"data":    "data",
+}
