@@ -248,7 +248,7 @@ func TestPagesHoldEverythingOnce(t *testing.T) {
 func TestPublicPagesAndHeaders(t *testing.T) {
 	h := open(t)
 	for path, media := range map[string]string{
-		"/": "text/html; charset=utf-8", "/api/": "text/html; charset=utf-8", "/page.css": "text/css; charset=utf-8",
+		"/api/": "text/html; charset=utf-8", "/assets/console.css": "text/css; charset=utf-8",
 		"/api/openapi.json": "application/openapi+json; charset=utf-8", "/healthz": "text/plain; charset=utf-8",
 		"/readyz": "text/plain; charset=utf-8", "/log/checkpoint": "text/plain; charset=utf-8", "/log/key": "text/plain; charset=utf-8",
 	} {

@@ -1,8 +1,8 @@
 // Package server is the HTTP face of an installation: one listener for all of
 // its faces, each in a sub-package of its own.
 //
-//	/                    what this is, and where its documents are
-//	/api/                the operations, for people
+//	/                    package console: the pages for people, and /api/, the
+//	                     operations of the API
 //	/api/openapi.json    the same for programs, OpenAPI 3.1
 //	/api/v1/lineage      package openlineage: what pipelines send
 //	/api/v1/...          package api; needs a token, the public log apart
@@ -12,7 +12,7 @@
 //	/healthz, /readyz    whether the process lives, and whether it can decide
 //
 // Every answer has an X-Request-Id, under which the log tells what went wrong,
-// and headers by which a browser runs no script and keeps nothing. A request
+// and headers by which a browser runs no script of others and keeps nothing. A request
 // that a browser sends from another site's page is refused before any face
 // sees it.
 package server
@@ -29,6 +29,7 @@ import (
 
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server/api"
+	"imprimatur.dev/server/console"
 	"imprimatur.dev/server/mlflow"
 	"imprimatur.dev/server/openlineage"
 	"imprimatur.dev/server/tiles"
@@ -62,12 +63,20 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 		send(w, "text/plain; charset=utf-8", []byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, reg, log) })
-	pages(mux, reg, v1)
+	console.Mount(mux, console.Options{Registry: reg, Log: log, SignedIn: bearer(reg), Operations: v1.Operations})
 	fromHere := http.NewCrossOriginProtection()
 	fromHere.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, log, api.Refusal(wire.Forbidden, "a browser sent this from another site's page; send it from here, or without a browser"))
 	}))
 	return guarded(fromHere.Handler(mux), log)
+}
+
+// bearer signs a request in by its API token.
+func bearer(reg *registry.Registry) func(*http.Request) (registry.Caller, bool) {
+	return func(r *http.Request) (registry.Caller, bool) {
+		who, err := reg.Authenticate(r.Context(), api.Bearer(r))
+		return who, err == nil
+	}
 }
 
 // readyWithin is how long the ledger may take to answer a readiness probe.
@@ -101,7 +110,7 @@ func guarded(next http.Handler, log *slog.Logger) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		h.Set("Cache-Control", "no-store")
 		defer func() {
 			fault := recover()

@@ -77,6 +77,12 @@ func problemOf(ctx context.Context, log *slog.Logger, id string, err error) *pro
 	return newProblem(wire.Unavailable, fmt.Sprintf("the server failed, and nothing is known to have changed; its log says why, under the request %s", id))
 }
 
+// ProblemOf is what a person is told of an error by a face that answers in
+// another form; id is the request's.
+func ProblemOf(ctx context.Context, log *slog.Logger, id string, err error) wire.Problem {
+	return problemOf(ctx, log, id, err).Problem
+}
+
 // Refuse answers with an error as a problem.
 func Refuse(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	write(w, problemOf(r.Context(), log, w.Header().Get(RequestID), err))

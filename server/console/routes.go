@@ -1,0 +1,35 @@
+package console
+
+import "net/http"
+
+const (
+	get  = http.MethodGet
+	post = http.MethodPost
+)
+
+// routes is the whole console.
+var routes = []route{
+	{get, "/{$}", signedIn, page((*console).home)},
+	{get, "/releases", signedIn, page((*console).releases)},
+	{get, "/api/{$}", public, page((*console).operations)},
+	{get, "/assets/{name}", public, asset},
+}
+
+// navigation is what leads to the pages, in groups; current is the one that
+// the path is under.
+func navigation(path string) []Group {
+	groups := []Group{
+		{Label: "Decide", Links: []Link{{Text: "Home", Href: "/"}, {Text: "Inbox", Href: "/inbox"}, {Text: "Releases", Href: "/releases"}, {Text: "Live", Href: "/live"}}},
+	}
+	for i := range groups {
+		for j := range groups[i].Links {
+			l := &groups[i].Links[j]
+			l.Current = l.Href == path || l.Href != "/" && under(path, l.Href)
+		}
+	}
+	return groups
+}
+
+func under(path, root string) bool {
+	return len(path) > len(root) && path[:len(root)] == root && path[len(root)] == '/'
+}
