@@ -1,0 +1,3 @@
+module imprimatur.dev/interop/mlflow
+
+go 1.26.0
