@@ -54,6 +54,9 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"RevokeToken", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
 			return only(reg.RevokeToken(ctx, w, token.Token.Record.ID))
 		}},
+		{"SignOutEverywhere", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
+			return reg.SignOutEverywhere(ctx, w, "sam")
+		}},
 		{"CreateTeam", "create teams", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.CreateTeam(ctx, w, record.Team{})) }},
 		{"SetEnvironment", "set up environments", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.SetEnvironment(ctx, w, record.Environment{})) }},
 		{"RegisterDataset", "register datasets", R(record.Contributor, record.DataSteward), false, func(w registry.Caller) error {
@@ -205,6 +208,8 @@ var unguarded = []string{
 	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Decide", "VerifierKey", "Origin",
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
 	"RegistrationTeam",
+	// Sessions belong to who holds their secret.
+	"SignInByToken", "Session", "SignOut",
 	// For tests.
 	"SetStale", "SetPatience", "Size", "Payloads", "CutStore",
 }

@@ -99,9 +99,8 @@ func (r *Registry) person(ctx context.Context, name string) (record.Person, time
 // Authenticate turns a token into a caller. Every failure has the same
 // sentence, so that nobody learns which part was wrong.
 func (r *Registry) Authenticate(ctx context.Context, text string) (Caller, error) {
-	rest, ok := strings.CutPrefix(text, tokenPrefix)
-	id, secret, ok2 := strings.Cut(rest, "_")
-	if !ok || !ok2 {
+	id, secret := tokenParts(text)
+	if secret == "" {
 		return Caller{}, badToken()
 	}
 	b, floor, err := remember(r, ctx, r.known.tokens, sha256.Sum256([]byte(text)), func(t *tx) (bearer, error) { return t.bearer(id, secret) })
@@ -113,6 +112,16 @@ func (r *Registry) Authenticate(ctx context.Context, text string) (Caller, error
 		return Caller{}, badToken()
 	}
 	return Caller{Name: b.token.Principal, Type: b.person.Principal.Type, Method: record.MethodToken, Scopes: b.token.Scopes}, nil
+}
+
+// tokenParts are the ID and the secret of a token's text, empty where it is none.
+func tokenParts(text string) (id, secret string) {
+	rest, ok := strings.CutPrefix(text, tokenPrefix)
+	if !ok {
+		return "", ""
+	}
+	id, secret, _ = strings.Cut(rest, "_")
+	return id, secret
 }
 
 // bearer finds a token that was not revoked and whose secret was shown.

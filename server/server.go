@@ -3,6 +3,7 @@
 //
 //	/                    package console: the pages for people, and /api/, the
 //	                     operations of the API
+//	/sign-in, /sign-out  package session: people with a browser
 //	/api/openapi.json    the same for programs, OpenAPI 3.1
 //	/api/v1/lineage      package openlineage: what pipelines send
 //	/api/v1/...          package api; needs a token, the public log apart
@@ -25,6 +26,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"imprimatur.dev/registry"
@@ -32,6 +34,7 @@ import (
 	"imprimatur.dev/server/console"
 	"imprimatur.dev/server/mlflow"
 	"imprimatur.dev/server/openlineage"
+	"imprimatur.dev/server/session"
 	"imprimatur.dev/server/tiles"
 	"imprimatur.dev/wire"
 )
@@ -42,6 +45,9 @@ type Options struct {
 	Log *slog.Logger
 	// Team is whose model registry MLflow's clients find who do not name a team.
 	Team string
+	// URL is the address at which browsers reach the installation; nil is that
+	// of plain HTTP on this machine.
+	URL *url.URL
 }
 
 // New returns the handler of everything that the server answers.
@@ -63,20 +69,14 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 		send(w, "text/plain; charset=utf-8", []byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, reg, log) })
-	console.Mount(mux, console.Options{Registry: reg, Log: log, SignedIn: bearer(reg), Operations: v1.Operations})
+	sessions := session.New(reg, session.Options{URL: opts.URL, Log: log})
+	sessions.Mount(mux)
+	console.Mount(mux, console.Options{Registry: reg, Log: log, SignedIn: sessions.Caller, Operations: v1.Operations})
 	fromHere := http.NewCrossOriginProtection()
 	fromHere.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, log, api.Refusal(wire.Forbidden, "a browser sent this from another site's page; send it from here, or without a browser"))
 	}))
 	return guarded(fromHere.Handler(mux), log)
-}
-
-// bearer signs a request in by its API token.
-func bearer(reg *registry.Registry) func(*http.Request) (registry.Caller, bool) {
-	return func(r *http.Request) (registry.Caller, bool) {
-		who, err := reg.Authenticate(r.Context(), api.Bearer(r))
-		return who, err == nil
-	}
 }
 
 // readyWithin is how long the ledger may take to answer a readiness probe.
@@ -99,6 +99,10 @@ func send(w http.ResponseWriter, media string, content []byte) {
 	_, _ = w.Write(content)
 }
 
+// policy is the Content-Security-Policy of every answer: pages are made of what
+// this server sends from files, so that nothing inside a page's text ever runs.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
 // guarded gives every answer its id and its headers, and turns a panic into a
 // refusal, so that a fault in one request ends that request alone.
 func guarded(next http.Handler, log *slog.Logger) http.Handler {
@@ -107,10 +111,12 @@ func guarded(next http.Handler, log *slog.Logger) http.Handler {
 		h.Set(api.RequestID, rand.Text()[:16])
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
+		// With no-referrer a browser would send "Origin: null" with our own
+		// forms, which cannot be told from another site's.
+		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", policy)
 		h.Set("Cache-Control", "no-store")
 		defer func() {
 			fault := recover()
