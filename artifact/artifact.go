@@ -29,4 +29,6 @@
 // (BenchmarkDigest reports the ratio). Mapping the files gave 0.93 to 0.97, but a mapped file that somebody cuts short
 // makes the process fault; four hundredths are a fair price for an ordinary error. A file whose size or modification
 // time is not the same after hashing is refused with [ErrChanged].
+//
+// [Read] does the same with files that are kept elsewhere and come as streams.
 package artifact

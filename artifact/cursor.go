@@ -27,7 +27,7 @@ func (b *budget) ReadAt(p []byte, off int64) (int, error) {
 		return 0, errCut
 	}
 	n, err := b.r.ReadAt(p, off)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && err != errCut {
 		b.failed = err
 	}
 	return n, err
