@@ -44,10 +44,11 @@ var mayImport = map[string][]string{
 	"store":      {"record", "attest", "ledger"},
 	"registry":   belowRegistry,
 	"gateway":    append([]string{"registry"}, belowRegistry...),
-	"server":     append([]string{"registry"}, belowRegistry...),
+	"tracking":   {"record", "artifact", "registry"},
+	"server":     append([]string{"registry", "tracking"}, belowRegistry...),
 	"client":     {"record", "policy", "wire"},
-	"demo":       append([]string{"client", "server", "gateway", "registry"}, belowRegistry...),
-	"cmd":        append([]string{"demo", "client", "server", "gateway", "registry"}, belowRegistry...),
+	"demo":       append([]string{"client", "server", "gateway", "tracking", "registry"}, belowRegistry...),
+	"cmd":        append([]string{"demo", "client", "server", "gateway", "tracking", "registry"}, belowRegistry...),
 }
 
 var belowRegistry = []string{
