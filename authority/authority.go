@@ -57,8 +57,8 @@ const (
 // Difference is what changed from an old authority to a new one.
 type Difference struct {
 	Relation Relation `json:"relation"`
-	// Changes are in the order of record.GrantKinds, what widens before what
-	// narrows.
+	// Changes are in the order of record.GrantKinds, then who may act, what
+	// widens before what narrows.
 	Changes []Change `json:"changes,omitzero"`
 }
 
@@ -89,6 +89,14 @@ func Compare(old, new record.Authority) Difference {
 			d.Changes = append(d.Changes, Change{kind, g.Resource, Narrower, loss(kind, g, is)})
 		}
 	}
+	for _, w := range missing(new.Workloads, old.Workloads) {
+		wider = true
+		d.Changes = append(d.Changes, Change{workloads, w, Wider, "may now be run by the workload " + w})
+	}
+	for _, w := range missing(old.Workloads, new.Workloads) {
+		narrower = true
+		d.Changes = append(d.Changes, Change{workloads, w, Narrower, "may no longer be run by the workload " + w})
+	}
 	switch {
 	case wider && narrower:
 		d.Relation = Incomparable
@@ -100,6 +108,19 @@ func Compare(old, new record.Authority) Difference {
 		d.Relation = Equal
 	}
 	return d
+}
+
+// workloads is the kind of a change of who may act.
+const workloads = "workloads"
+
+// missing returns the names that are not among the others.
+func missing(names, others []string) (out []string) {
+	for _, n := range names {
+		if !slices.Contains(others, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // purse is what is left of a limited cover to the grants that it covers.

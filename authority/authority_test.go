@@ -24,6 +24,11 @@ func tool(resource string, change func(*record.Grant)) record.Authority {
 	return record.Authority{Tools: []record.Grant{g}}
 }
 
+func acting(a record.Authority, workloads ...string) record.Authority {
+	a.Workloads = workloads
+	return a
+}
+
 func TestRule09AuthorityOnlyShrinksSilently(t *testing.T) {
 	limited := func(calls, seconds int) func(*record.Grant) {
 		return func(g *record.Grant) { g.Limit = record.Limit{Calls: calls, Seconds: seconds} }
@@ -59,6 +64,9 @@ func TestRule09AuthorityOnlyShrinksSilently(t *testing.T) {
 		{"a larger budget", tool("mail", budgeted("tokens", 10, 60)), tool("mail", budgeted("tokens", 11, 60)), Wider},
 		{"a budget of something else", tool("mail", budgeted("tokens", 10, 60)), tool("mail", budgeted("bytes", 10, 60)), Incomparable},
 		{"a budget for a limit", tool("mail", limited(10, 60)), tool("mail", budgeted("tokens", 10, 60)), Incomparable},
+		{"a workload that may act", base, acting(base, "scorer"), Wider},
+		{"one workload for another", acting(base, "scorer"), acting(base, "batch"), Incomparable},
+		{"a workload less", acting(base, "scorer"), base, Narrower},
 		{"an end added", base, tool("mail", func(g *record.Grant) { g.Until = early }), Narrower},
 		{
 			"a later end", tool("mail", func(g *record.Grant) { g.Until = early }),

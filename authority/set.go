@@ -49,19 +49,20 @@ type grant struct {
 // that cannot be used, one a line.
 func Compile(a record.Authority) (*Set, error) {
 	s := &Set{grants: map[place][]*grant{}, lengths: map[string][]int{}}
+	compiled := map[string]*condition{"": nil}
 	var faults []error
 	for _, kind := range record.GrantKinds {
 		for i, g := range a.Of(kind) {
-			ready := &grant{Grant: g, kind: kind, number: i}
-			if g.Condition != "" {
-				c, err := compileCondition(g.Condition)
-				if err != nil {
+			c, known := compiled[g.Condition]
+			if !known {
+				var err error
+				if c, err = compileCondition(g.Condition); err != nil {
 					faults = append(faults, fmt.Errorf("authority.%s[%d]: %w", kind, i, err))
 					continue
 				}
-				ready.condition = c
+				compiled[g.Condition] = c
 			}
-			s.add(ready)
+			s.add(&grant{Grant: g, kind: kind, number: i, condition: c})
 		}
 	}
 	return s, errors.Join(faults...)

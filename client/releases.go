@@ -99,6 +99,11 @@ func (c *Client) Decide(ctx context.Context, environment string, artifact record
 	return do[wire.Decision](ctx, c, http.MethodGet, "/decide", query, nil)
 }
 
+// Authorize asks whether a workload may make a call now.
+func (c *Client) Authorize(ctx context.Context, ask wire.Ask) (wire.Answer, error) {
+	return do[wire.Answer](ctx, c, http.MethodPost, "/authorize", nil, ask)
+}
+
 func paging(before int64, limit int) url.Values {
 	query := url.Values{}
 	if before > 0 {

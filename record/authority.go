@@ -18,6 +18,8 @@ type Authority struct {
 	Secrets []Grant `json:"secrets,omitzero"`
 	Models  []Grant `json:"models,omitzero"`
 	Data    []Grant `json:"data,omitzero"`
+	// Workloads are the principals that may act with the grants.
+	Workloads []string `json:"workloads,omitzero"`
 }
 
 // Grant allows actions on one resource, within conditions, a rate and a time.
@@ -81,6 +83,10 @@ func (a Authority) Of(kind string) []Grant {
 }
 
 func (a Authority) check(c *checker) {
+	c.list("authority.workloads", len(a.Workloads))
+	for _, w := range a.Workloads {
+		c.principal("authority.workloads", w)
+	}
 	for _, kind := range GrantKinds {
 		grants := a.Of(kind)
 		c.list("authority."+kind, len(grants))

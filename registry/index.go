@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"imprimatur.dev/authority"
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
@@ -25,6 +27,10 @@ type index struct {
 	places map[place]map[string]bool
 	// readers finds the lines whose dossier was read under a key.
 	readers map[string]map[string]bool
+	// actors finds the lines whose release a workload may act under, and powers
+	// holds the grants of the releases that are live.
+	actors map[string]map[string]bool
+	powers map[string]*power
 	// unknown are lines whose live release may be another one since they were
 	// last gathered.
 	unknown map[string]bool
@@ -42,16 +48,47 @@ type place struct {
 // standing is one line's entry; a nil dossier is stale. At is when it was
 // gathered, not before the newest fact in it: no decision is made as of earlier.
 type standing struct {
+	// id is the release's; it stays when the entry is stale.
+	id      string
 	dossier *record.Dossier
 	policy  *policy.Policy
-	keys    []string
-	at      time.Time
+	// power is the release's, and actors are the workloads that may act with it.
+	power  *power
+	actors map[string]record.Principal
+	keys   []string
+	at     time.Time
+	// last is the last yes: facts that do not change lapse by time alone.
+	last atomic.Pointer[stood]
+}
+
+// power is what a release may do, and what it has used of it.
+type power struct {
+	grants *authority.Set
+	meter  *authority.Meter
+}
+
+type stood struct {
+	policy.Standing
+	from time.Time
+}
+
+// stands is policy.Stands, from memory while the last yes has not lapsed.
+func (s *standing) stands(at time.Time) policy.Standing {
+	if last := s.last.Load(); last != nil && record.Stands(last.from, last.Until, at) {
+		return last.Standing
+	}
+	st := s.policy.Stands(s.dossier, at)
+	if st.OK {
+		s.last.Store(&stood{st, at})
+	}
+	return st
 }
 
 func newIndex() *index {
 	return &index{
 		lines: map[string]*standing{}, places: map[place]map[string]bool{},
 		readers: map[string]map[string]bool{}, unknown: map[string]bool{},
+		actors: map[string]map[string]bool{}, powers: map[string]*power{},
 	}
 }
 
@@ -78,7 +115,7 @@ func (r *Registry) Decide(ctx context.Context, environment string, artifact reco
 			continue
 		}
 		at := later(now, s.at)
-		st := s.policy.Stands(s.dossier, at)
+		st := s.stands(at)
 		if st.OK {
 			return wire.Decision{
 				Allowed: true, Release: s.dossier.ID, Line: line, Record: s.dossier.Digests.Record,
@@ -106,29 +143,29 @@ func (x *index) at(p place) []string {
 }
 
 // standing returns a line's entry, gathered anew when it is stale.
-func (r *Registry) standing(ctx context.Context, line string) (standing, error) {
+func (r *Registry) standing(ctx context.Context, line string) (*standing, error) {
 	r.index.mu.RLock()
 	s := r.index.lines[line]
-	if s != nil && s.dossier != nil {
-		defer r.index.mu.RUnlock()
-		return *s, nil
-	}
 	r.index.mu.RUnlock()
+	if s != nil && s.dossier != nil {
+		return s, nil
+	}
 	for range attempts {
 		from := r.index.told()
 		fresh, err := r.gather(ctx, line)
 		if err != nil {
-			return standing{}, err
+			return nil, err
 		}
 		if r.index.put(line, fresh, from) {
 			return fresh, nil
 		}
 	}
-	return standing{}, refusef(wire.Unavailable, "the line %s changes faster than it can be read; try again", line)
+	return nil, refusef(wire.Unavailable, "the line %s changes faster than it can be read; try again", line)
 }
 
 // gather reads a line's live release and the keys it rests on.
-func (r *Registry) gather(ctx context.Context, line string) (fresh standing, err error) {
+func (r *Registry) gather(ctx context.Context, line string) (fresh *standing, err error) {
+	fresh = &standing{}
 	err = r.read(ctx, Caller{}, func(t *tx) error {
 		history, err := lineage.History(t, line)
 		if err != nil {
@@ -138,14 +175,46 @@ func (r *Registry) gather(ctx context.Context, line string) (fresh standing, err
 		if id == "" {
 			return nil
 		}
+		fresh.id = id
 		if fresh.dossier, _, err = lineage.Collect(t, id); err != nil {
 			return err
 		}
-		fresh.policy, err = t.policyByDigest(fresh.dossier.Release.Record.Context.Policy.Digest)
+		if fresh.policy, err = t.policyByDigest(fresh.dossier.Release.Record.Context.Policy.Digest); err != nil {
+			return err
+		}
+		may := fresh.dossier.Release.Record.Authority
+		fresh.power = r.index.power(id, may)
+		fresh.actors = make(map[string]record.Principal, len(may.Workloads))
+		for _, w := range may.Workloads {
+			actor, err := t.person(w)
+			if err != nil {
+				return err
+			}
+			fresh.actors[w] = actor.Principal
+		}
 		fresh.keys, fresh.at = t.view.ReadSet().Keys, t.now
-		return err
+		return nil
 	})
 	return fresh, err
+}
+
+// power returns the grants of a release, which never change, and their meter.
+func (x *index) power(release string, may record.Authority) *power {
+	x.mu.RLock()
+	p := x.powers[release]
+	x.mu.RUnlock()
+	if p != nil {
+		return p
+	}
+	// A grant whose condition cannot be used, stated before conditions were
+	// checked, is not in the set and allows nothing.
+	grants, _ := authority.Compile(may)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.powers[release] == nil {
+		x.powers[release] = &power{grants, authority.NewMeter()}
+	}
+	return x.powers[release]
 }
 
 func lastPromoted(history []record.Event) string {

@@ -60,7 +60,8 @@ func (x *index) touch(keys []string) {
 	}
 	for _, k := range keys {
 		for line := range x.readers[k] {
-			x.lines[line] = &standing{keys: x.lines[line].keys}
+			old := x.lines[line]
+			x.lines[line] = &standing{id: old.id, keys: old.keys}
 		}
 		if line, ok := strings.CutPrefix(k, record.KeyLive("")); ok {
 			x.unknown[line] = true
@@ -77,7 +78,7 @@ func (x *index) told() int64 {
 
 // put keeps what was gathered of a line, unless one of the entries of which the
 // index was told from the count on has overtaken it.
-func (x *index) put(line string, fresh standing, from int64) bool {
+func (x *index) put(line string, fresh *standing, from int64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.recent) > 0 && x.recent[0].count > from {
@@ -95,9 +96,12 @@ func (x *index) put(line string, fresh standing, from int64) bool {
 		for _, k := range old.keys {
 			delete(x.readers[k], line)
 		}
+		if old.id != fresh.id {
+			delete(x.powers, old.id)
+		}
 	}
 	delete(x.unknown, line)
-	x.lines[line] = &fresh
+	x.lines[line] = fresh
 	for _, k := range fresh.keys {
 		if x.readers[k] == nil {
 			x.readers[k] = map[string]bool{}
@@ -105,17 +109,28 @@ func (x *index) put(line string, fresh standing, from int64) bool {
 		x.readers[k][line] = true
 	}
 	if fresh.dossier != nil {
-		rel := fresh.dossier.Release.Record
-		p := place{rel.Context.Environment, rel.Behaviour.Artifact}
-		if x.places[p] == nil {
-			x.places[p] = map[string]bool{}
-		}
-		x.places[p][line] = true
+		x.place(line, fresh.dossier.Release.Record)
 	}
 	return true
 }
 
-// loadIndex learns at the start which line each artifact was promoted in; the
+// place notes where the release that was last promoted in a line is found.
+func (x *index) place(line string, rel record.Release) {
+	note := func(lines map[string]bool) map[string]bool {
+		if lines == nil {
+			lines = map[string]bool{}
+		}
+		lines[line] = true
+		return lines
+	}
+	p := place{rel.Context.Environment, rel.Behaviour.Artifact}
+	x.places[p] = note(x.places[p])
+	for _, w := range rel.Authority.Workloads {
+		x.actors[w] = note(x.actors[w])
+	}
+}
+
+// loadIndex learns at the start what was last promoted in each line; the
 // dossiers follow when they are first asked for.
 func (r *Registry) loadIndex(ctx context.Context) error {
 	return r.read(ctx, Caller{}, func(t *tx) error {
@@ -128,26 +143,19 @@ func (r *Registry) loadIndex(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			r.index.learn(line, history)
+			id := lastPromoted(history)
+			if id == "" {
+				continue
+			}
+			rel, err := t.release(id)
+			if err != nil {
+				return err
+			}
+			r.index.place(line, rel.Record)
+			r.index.lines[line] = &standing{}
 		}
 		return nil
 	})
-}
-
-// learn notes where a line's last promotion was, leaving the dossier stale.
-func (x *index) learn(line string, history []record.Event) {
-	for _, e := range slices.Backward(history) {
-		if e.Promotion == nil {
-			continue
-		}
-		p := place{e.Promotion.Environment, e.Promotion.Artifact}
-		if x.places[p] == nil {
-			x.places[p] = map[string]bool{}
-		}
-		x.places[p][line] = true
-		x.lines[line] = &standing{}
-		return
-	}
 }
 
 // meet gathers the lines whose live release may have changed, so that the index

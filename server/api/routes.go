@@ -77,6 +77,7 @@ var routes = []route{
 	{get, "/exceptions", "ListExceptions", "Waivers and broken glass", signedIn, 0, list(record.KindException)},
 	{post, "/exceptions/{id}/review", "ReviewException", "Record the look back at an exception", signedIn, 0, change(review)},
 	{get, "/decide", "Decide", "May this artifact run in this environment?", signedIn, 0, ask(decide)},
+	{post, "/authorize", "Authorize", "May this workload make this call?", signedIn, 0, create((*reg).Authorize)},
 
 	{get, "/audit/live", "Live", "What was live at a time, by whose approval and on what evidence", signedIn, 0, ask(live)},
 	{get, "/audit/who", "By", "What a principal stated", signedIn, 0, page(by)},

@@ -1,0 +1,142 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"imprimatur.dev/authority"
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// Authorize answers whether a workload may make a call now: the one release
+// that names it and stands must carry a grant for the call. It is asked by the
+// workload itself, or by who reads what its team does, such as a gateway. The
+// answer comes from memory, and when it cannot be found it is no, with the
+// reason (rule 4). The error says that the caller may not ask.
+func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wire.Answer, error) {
+	me, now, err := r.person(ctx, who.Name)
+	if err != nil {
+		return wire.Answer{}, err
+	}
+	if err := who.stands(me, now); err != nil {
+		return wire.Answer{}, err
+	}
+	acts, why := r.acting(ctx, ask, now)
+	if acts == nil {
+		// Who may not read what the workload does learns nothing of it.
+		if who.Name != ask.Workload {
+			err = who.may(me, now, actRead, record.AllTeams, rights[actRead]...)
+		}
+		return wire.Answer{At: now, Reasons: why}, err
+	}
+	rel := acts.dossier.Release.Record
+	if who.Name != ask.Workload {
+		if err := who.may(me, now, actRead, teamOf(rel.Behaviour.Model), rights[actRead]...); err != nil {
+			return wire.Answer{}, err
+		}
+	}
+	return r.answer(acts, ask, later(now, acts.at)), nil
+}
+
+// answer decides a call under a release that stands.
+func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time) wire.Answer {
+	out := wire.Answer{Release: acts.dossier.ID, Line: acts.dossier.Line, At: at, Until: acts.stands(at).Until}
+	args, err := authority.ParseArguments(ask.Arguments)
+	if err != nil {
+		out.Reasons = []string{err.Error()}
+		return out
+	}
+	call := authority.Call{Kind: ask.Kind, Resource: ask.Resource, Action: ask.Action, Definition: ask.Definition, Arguments: args}
+	d := acts.power.grants.Decide(&call, at, acts.power.meter)
+	out.Allowed, out.After = d.Allowed, d.After
+	if d.Number >= 0 {
+		out.Grant = &d.Grant
+	}
+	if !d.Allowed {
+		out.Reasons = []string{d.Reason}
+	}
+	return out
+}
+
+// acting finds the one release under which a workload acts: one that names it
+// and stands, in the environment and of the ID where the ask says one.
+func (r *Registry) acting(ctx context.Context, ask wire.Ask, now time.Time) (*standing, []string) {
+	if why := r.blind(); why != "" {
+		return nil, []string{why}
+	}
+	if err := r.meet(ctx); err != nil {
+		return nil, []string{fmt.Sprintf("it could not be decided: %v", err)}
+	}
+	var found []*standing
+	var reasons []string
+	for _, line := range r.index.actedIn(ask.Workload) {
+		s, err := r.standing(ctx, line)
+		if err != nil {
+			reasons = append(reasons, fmt.Sprintf("it could not be decided for %s: %v", line, err))
+			continue
+		}
+		if !s.meant(ask) {
+			continue
+		}
+		at := later(now, s.at)
+		if !s.actors[ask.Workload].Stands(at) {
+			reasons = append(reasons, fmt.Sprintf("the workload %s is disabled or has expired; an administrator can renew it: imprimatur principal enrol %s", ask.Workload, ask.Workload))
+			continue
+		}
+		if st := s.stands(at); !st.OK {
+			reasons = append(reasons, st.Reasons...)
+			continue
+		}
+		found = append(found, s)
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return nil, []string{several(ask.Workload, found)}
+	case len(reasons) == 0:
+		reasons = []string{fmt.Sprintf("no release that stands%s names the workload %q; a release names it in its authority: imprimatur release propose", inPlace(ask), ask.Workload)}
+	}
+	return nil, reasons
+}
+
+func several(workload string, found []*standing) string {
+	ids := make([]string, len(found))
+	for i, s := range found {
+		ids[i] = s.dossier.ID + " in " + s.dossier.Release.Record.Context.Environment
+	}
+	return fmt.Sprintf("the workload %s acts under several releases (%s); say which", workload, strings.Join(ids, ", "))
+}
+
+func inPlace(ask wire.Ask) string {
+	if ask.Environment == "" {
+		return ""
+	}
+	return fmt.Sprintf(" in %q", ask.Environment)
+}
+
+// meant reports whether the line's release is one that the ask can mean.
+func (s *standing) meant(ask wire.Ask) bool {
+	if s.dossier == nil {
+		return false
+	}
+	_, named := s.actors[ask.Workload]
+	return named && (ask.Release == "" || ask.Release == s.dossier.ID) &&
+		(ask.Environment == "" || ask.Environment == s.dossier.Release.Record.Context.Environment)
+}
+
+// actedIn returns the lines whose release may name a workload, in order.
+func (x *index) actedIn(workload string) []string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	lines := make([]string, 0, len(x.actors[workload]))
+	for l := range x.actors[workload] {
+		lines = append(lines, l)
+	}
+	slices.Sort(lines)
+	return lines
+}
