@@ -96,7 +96,7 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 		return none, err
 	}
 	if _, err := authority.Compile(in.Authority); err != nil {
-		return none, refusef(wire.Invalid, "the authority cannot be used: %v", err)
+		return none, refusef(wire.Invalid, "the authority cannot be used: %v; mend the conditions, and read it out with imprimatur authority show FILE", err)
 	}
 	trail, err := lineage.Trace(t, version.Record.Artifact)
 	if err != nil {
