@@ -29,6 +29,11 @@ func (c *Client) Principal(ctx context.Context, name string) (wire.Enrolled, err
 	return do[wire.Enrolled](ctx, c, http.MethodGet, "/principals/"+url.PathEscape(name), nil, nil)
 }
 
+// Invite makes a link by which a person says, once, how they will sign in.
+func (c *Client) Invite(ctx context.Context, name string) (wire.Invitation, error) {
+	return do[wire.Invitation](ctx, c, http.MethodPost, "/principals/"+url.PathEscape(name)+"/invite", nil, nil)
+}
+
 // BindRole binds a role to a principal, or takes it away.
 func (c *Client) BindRole(ctx context.Context, b record.Role) (record.Recorded[record.Role], error) {
 	return do[record.Recorded[record.Role]](ctx, c, http.MethodPost, "/roles", nil, b)

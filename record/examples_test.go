@@ -32,6 +32,7 @@ func peopleAndPlaces() []record.Body {
 	return []record.Body{
 		record.Principal{Name: "pipeline", Type: record.Workload, Owner: "tess", Purpose: "training", Emails: []string{"ci@acme.example"}, Expires: noon},
 		record.PrincipalKey{Principal: "tess", KeyID: "tess+0a1b2c3d", Type: record.KeyEd25519, Public: make([]byte, 32), Purpose: "laptop", Expires: noon},
+		record.Credential{Principal: "tess", Type: record.CredentialIssuer, Issuer: "https://login.acme.example", Account: "248289761001", Expires: noon},
 		record.Role{Principal: "tess", Role: record.Contributor, Team: "acme", Expires: noon},
 		record.Token{ID: "t-1", Principal: "tess", Hash: digest("secret"), Scopes: []string{record.ScopeRead, "risk"}, Expires: noon, Note: "laptop"},
 		record.Team{Name: "acme", DisplayName: "Acme"},

@@ -18,6 +18,7 @@ type Kind string
 const (
 	KindPrincipal    Kind = "https://imprimatur.dev/principal/v1"
 	KindPrincipalKey Kind = "https://imprimatur.dev/principal-key/v1"
+	KindCredential   Kind = "https://imprimatur.dev/credential/v1"
 	KindRole         Kind = "https://imprimatur.dev/role/v1"
 	KindToken        Kind = "https://imprimatur.dev/token/v1"
 	KindTeam         Kind = "https://imprimatur.dev/team/v1"
@@ -51,6 +52,7 @@ const (
 var bodies = map[Kind]reflect.Type{
 	KindPrincipal:    reflect.TypeFor[Principal](),
 	KindPrincipalKey: reflect.TypeFor[PrincipalKey](),
+	KindCredential:   reflect.TypeFor[Credential](),
 	KindRole:         reflect.TypeFor[Role](),
 	KindToken:        reflect.TypeFor[Token](),
 	KindTeam:         reflect.TypeFor[Team](),
@@ -81,7 +83,7 @@ var bodies = map[Kind]reflect.Type{
 }
 
 var words = map[Kind]string{
-	KindPrincipal: "principal", KindPrincipalKey: "principal key", KindRole: "role", KindToken: "token", KindTeam: "team",
+	KindPrincipal: "principal", KindPrincipalKey: "principal key", KindCredential: "credential", KindRole: "role", KindToken: "token", KindTeam: "team",
 	KindEnvironment: "environment", KindDataset: "dataset", KindDataApproval: "data approval",
 	KindRun: "training run", KindModel: "model", KindModelVersion: "model version",
 	KindUseCase: "use case", KindEvaluation: "evaluation", KindPolicy: "policy",

@@ -80,6 +80,14 @@ func faultsOfPeople() []fault {
 		wrong("purpose", func(k *record.PrincipalKey) { k.Purpose = bidi }),
 		wrong("expires", func(k *record.PrincipalKey) { k.Expires = noon.Add(1) }),
 		wrong("reason is empty", func(k *record.PrincipalKey) { k.Withdrawn = true }),
+		wrong("principal", func(c *record.Credential) { c.Principal = "" }),
+		wrong("type", func(c *record.Credential) { c.Type = "smile" }),
+		wrong("issuer", func(c *record.Credential) { c.Issuer = "" }),
+		wrong("account", func(c *record.Credential) { c.Account = "" }),
+		wrong("expires", func(c *record.Credential) {
+			*c = record.Credential{Principal: "tess", Type: record.CredentialInvitation}
+		}),
+		wrong("reason is empty", func(c *record.Credential) { c.Withdrawn = true }),
 		wrong("role", func(r *record.Role) { r.Role = "king" }),
 		wrong("team", func(r *record.Role) { r.Team = "" }),
 		wrong("principal", func(r *record.Role) { r.Principal = "" }),

@@ -216,16 +216,25 @@ func (r *Registry) Begin(ctx context.Context) (secret string, err error) {
 func (r *Registry) RecoverAdministrator(ctx context.Context) (secret string, err error) {
 	id, plain := randomHex(8), randomHex(32)
 	_, err = r.write(ctx, Caller{Name: FirstAdministrator}, func(t *tx) error {
-		p, err := t.person(FirstAdministrator)
-		if err != nil {
+		if err := t.mayRecover(); err != nil {
 			return err
-		}
-		if !p.Holds(record.Administrator, record.AllTeams, t.now) {
-			return refusef(wire.Forbidden, "the first administrator was disabled or lost its role; ask another administrator")
 		}
 		return t.state(t.administratorToken(id, plain))
 	})
 	return tokenText(id, plain), err
+}
+
+// mayRecover refuses to let somebody in as a first administrator who is none
+// any more.
+func (t *tx) mayRecover() error {
+	p, err := t.person(FirstAdministrator)
+	if err != nil {
+		return err
+	}
+	if !p.Holds(record.Administrator, record.AllTeams, t.now) {
+		return refusef(wire.Forbidden, "the first administrator was disabled or lost its role; ask another administrator")
+	}
+	return nil
 }
 
 func (t *tx) administratorToken(id, secret string) record.Token {

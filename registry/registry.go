@@ -74,6 +74,8 @@ type Registry struct {
 
 	// reading is held by whoever reads evidence.
 	reading chan struct{}
+	// argons is held by whoever hashes a password.
+	argons chan struct{}
 
 	mu       sync.Mutex
 	policies map[record.Digest]*policy.Policy
@@ -90,7 +92,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers)}
+	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), argons: make(chan struct{}, argonAtOnce)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
 	r.patience = hashAtOnce
 	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {

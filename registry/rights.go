@@ -16,6 +16,7 @@ const (
 	actEnrol      act = "enrol principals"
 	actBind       act = "bind roles"
 	actToken      act = "issue tokens for others"
+	actInvite     act = "invite people"
 	actKey        act = "withdraw the keys of others"
 	actTeam       act = "create teams"
 	actPlace      act = "set up environments"
@@ -45,6 +46,7 @@ var rights = map[act][]record.RoleName{
 	actEnrol:      {record.Administrator},
 	actBind:       {record.Administrator},
 	actToken:      {record.Administrator},
+	actInvite:     {record.Administrator},
 	actKey:        {record.Administrator},
 	actTeam:       {record.Administrator},
 	actPlace:      {record.Administrator},

@@ -33,6 +33,8 @@ const (
 	ByPassword = "password"
 	ByPasskey  = "passkey"
 	ByIssuer   = "issuer"
+	// ByInvitation is by a link that works once.
+	ByInvitation = "invitation"
 )
 
 // Session is a browser's, after a sign-in.
@@ -176,4 +178,20 @@ func (r *Registry) SignOutEverywhere(ctx context.Context, who Caller, name strin
 		return err
 	}
 	return r.store.Forget(ctx, spaceSession, name)
+}
+
+// Ways are the ways in which a person can sign in.
+type Ways struct {
+	Password bool
+}
+
+// WaysOf returns how the caller can sign in.
+func (r *Registry) WaysOf(ctx context.Context, who Caller) (Ways, error) {
+	var w Ways
+	err := r.read(ctx, who, func(t *tx) error {
+		c, err := t.credential(who.Name, record.CredentialPassword)
+		w.Password = c.Principal != "" && !c.Withdrawn
+		return err
+	})
+	return w, err
 }

@@ -53,6 +53,14 @@ type IssuedToken struct {
 	Secret string                        `json:"secret"`
 }
 
+// Invitation is a link by which a person says, once, how they will sign in.
+type Invitation struct {
+	Principal string `json:"principal"`
+	// Path is the secret part of the link, below the installation's address.
+	Path    string    `json:"path"`
+	Expires time.Time `json:"expires"`
+}
+
 // Published is a policy that was published, with what its author should know.
 type Published struct {
 	Policy   record.Recorded[record.Policy] `json:"policy"`

@@ -13,6 +13,7 @@ import (
 // principalCmd is the noun principal.
 type principalCmd struct {
 	Enrol       principalEnrolCmd       `cmd:"" help:"Enrol a person or a workload, or change one."`
+	Invite      principalInviteCmd      `cmd:"" help:"Make a link by which a person says, once, how they will sign in."`
 	Show        principalShowCmd        `cmd:"" help:"Show a principal with its roles."`
 	List        principalListCmd        `cmd:"" help:"List principals."`
 	Bind        principalBindCmd        `cmd:"" help:"Bind a role to a principal, or take it away."`
@@ -55,6 +56,22 @@ func (c *principalEnrolCmd) Run(a *app) error {
 		if !c.Disable {
 			p.styled(quiet, "next: imprimatur principal bind %s --role ROLE --team TEAM", c.Name)
 		}
+	})
+}
+
+type principalInviteCmd struct {
+	Name string `arg:"" help:"A person who is enrolled."`
+}
+
+// Run implements the command.
+func (c *principalInviteCmd) Run(a *app) error {
+	got, err := a.client().Invite(a.ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	return a.show(got, func(p *page) {
+		p.line("%s%s", a.server(), got.Path)
+		p.styled(quiet, "hand this link to %s alone: it works once, until %s, and signs in whoever opens it", c.Name, day(got.Expires))
 	})
 }
 

@@ -27,12 +27,14 @@ type serveCmd struct {
 	MLflowTeam string   `name:"mlflow-team" placeholder:"TEAM" help:"Whose model registry MLflow's clients find who act for several teams and name none."`
 	ModelsFrom []string `name:"models-from" placeholder:"DIR" help:"A folder below which the server reads the bytes of models that MLflow's clients register; may be repeated."`
 
-	NewAdministratorToken bool `help:"Print a new token for the first administrator, for who has lost every other way in."`
+	URL string `name:"url" placeholder:"URL" help:"The address at which browsers reach it, such as https://models.example; cookies and passkeys belong to it (default: this machine, in plain HTTP)."`
+
+	NewAdministratorToken bool `help:"Print a new token and a new link for the first administrator, for who has lost every other way in."`
 }
 
 // Help implements kong.HelpProvider.
 func (c *serveCmd) Help() string {
-	return "The first start makes the server's key and prints a token for the administrator, once. " +
+	return "The first start makes the server's key and prints a link and a token for the administrator, once. " +
 		"The server speaks plain HTTP: put a proxy with TLS before it where it is reached from elsewhere. " +
 		"It ends on an interrupt, after the requests that run."
 }
@@ -43,6 +45,7 @@ type serving struct {
 	Data    string `json:"data"`
 	Origin  string `json:"origin"`
 	Key     string `json:"key"`
+	Link    string `json:"administratorLink,omitzero"`
 	Token   string `json:"administratorToken,omitzero"`
 	Expires string `json:"administratorTokenLives,omitzero"`
 }
@@ -60,16 +63,20 @@ func (c *serveCmd) Run(a *app) error {
 		return &failure{code: exitUndecided, err: fmt.Errorf("cannot listen at %s: %w", c.Listen, cause(err)), hint: "another server may run there; choose another address with --listen"}
 	}
 	defer listener.Close()
+	at, err := server.Address(c.URL, listener.Addr())
+	if err != nil {
+		return wrongf("%w", err)
+	}
 	reg, err := openRegistry(a.ctx, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom})
 	if err != nil {
 		return err
 	}
 	out := serving{URL: "http://" + listener.Addr().String(), Data: c.Data, Origin: reg.Origin(), Key: reg.VerifierKey()}
-	if out.Token, err = c.token(a.ctx, reg); err != nil {
+	if out.Token, out.Link, err = c.waysIn(a.ctx, reg); err != nil {
 		return errors.Join(err, reg.Close())
 	}
 	if out.Token != "" {
-		out.Expires = "24h"
+		out.Expires, out.Link = "24h", at.String()+out.Link
 	}
 	if err := a.show(out, func(p *page) { out.draw(p) }); err != nil {
 		return errors.Join(err, reg.Close())
@@ -77,7 +84,7 @@ func (c *serveCmd) Run(a *app) error {
 	if !loopback(listener.Addr()) {
 		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
-	handler := server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(a.stderr, nil)), Team: c.MLflowTeam})
+	handler := server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(a.stderr, nil)), Team: c.MLflowTeam, URL: at})
 	return errors.Join(server.ServeOn(a.ctx, listener, handler), reg.Close())
 }
 
@@ -105,13 +112,17 @@ func (c *serveCmd) passphrase(a *app) (string, error) {
 	return strings.TrimRight(string(raw), "\r\n"), err
 }
 
-// token returns the administrator's token where one is to be shown.
-func (c *serveCmd) token(ctx context.Context, reg *registry.Registry) (string, error) {
-	token, err := reg.Begin(ctx)
-	if err != nil || token != "" || !c.NewAdministratorToken {
-		return token, err
+// waysIn returns the administrator's token and link where they are to be shown.
+func (c *serveCmd) waysIn(ctx context.Context, reg *registry.Registry) (token, link string, err error) {
+	token, err = reg.Begin(ctx)
+	if err == nil && token == "" && c.NewAdministratorToken {
+		token, err = reg.RecoverAdministrator(ctx)
 	}
-	return reg.RecoverAdministrator(ctx)
+	if err != nil || token == "" {
+		return "", "", err
+	}
+	got, err := reg.InviteAdministrator(ctx)
+	return token, got.Path, err
 }
 
 func (s serving) draw(p *page) {
@@ -122,14 +133,18 @@ func (s serving) draw(p *page) {
 		return
 	}
 	p.line("")
-	p.line("This token signs in the principal %s for %s. It is shown once; use it to enrol yourself and others:", registry.FirstAdministrator, s.Expires)
+	p.line("Open this link to say how the principal %s signs in. It works once, within %s:", registry.FirstAdministrator, s.Expires)
+	p.line("")
+	p.line("  %s", s.Link)
+	p.line("")
+	p.line("This token signs in the same principal for %s on the command line. It is shown once; enrol yourself and others:", s.Expires)
 	p.line("")
 	p.line("  export IMPRIMATUR_URL=%s", s.URL)
 	p.line("  export IMPRIMATUR_TOKEN=%s", s.Token)
 	p.line("")
 	p.line("  imprimatur principal enrol NAME")
 	p.line("  imprimatur principal bind NAME --role %s --team '*'", record.Administrator)
-	p.line("  imprimatur principal token NAME")
+	p.line("  imprimatur principal invite NAME")
 }
 
 func loopback(addr net.Addr) bool {

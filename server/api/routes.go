@@ -25,6 +25,8 @@ var routes = []route{
 	{post, "/principals", "EnrolPrincipal", "Enrol a principal, or change one", signedIn, 0, create((*reg).EnrolPrincipal)},
 	{get, "/principals", "ListPrincipals", "What was stated of principals", signedIn, 0, list(record.KindPrincipal)},
 	{get, "/principals/{id}", "Principal", "A principal with its roles", signedIn, 0, on((*reg).Principal)},
+	{post, "/principals/{id}/invite", "Invite", "Make a link by which a person says, once, how they will sign in; its secret is in this answer only", signedIn, 0, on((*reg).Invite)},
+	{get, "/credentials", "ListCredentials", "What was stated of how people sign in", signedIn, 0, list(record.KindCredential)},
 	{post, "/roles", "BindRole", "Bind a role to a principal, or take it away", signedIn, 0, create((*reg).BindRole)},
 	{get, "/roles", "ListRoles", "What was stated of roles", signedIn, 0, list(record.KindRole)},
 	{post, "/tokens", "IssueToken", "Issue an API token; its secret is in this answer only, and a repeat makes another", signedIn, 0, create((*reg).IssueToken)},

@@ -3,6 +3,8 @@
 //
 //	/sign-in       a name and a password, or an API token
 //	/sign-out      ends this session, or all of one's sessions
+//	/welcome/LINK  an invitation: begins a session, once
+//	/sign-in/ways  how one signs in: a password, passkeys
 //
 // # The cookie
 //
@@ -69,6 +71,10 @@ func (s *Sessions) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET /sign-in", s.signInPage)
 	mux.HandleFunc("POST /sign-in", s.signIn)
 	mux.HandleFunc("POST /sign-out", s.signOut)
+	mux.HandleFunc("GET "+registry.WelcomePath+"{link}", s.welcomePage)
+	mux.HandleFunc("POST "+registry.WelcomePath+"{link}", s.welcome)
+	mux.Handle("GET /sign-in/ways", s.Required(s.waysPage))
+	mux.Handle("POST /sign-in/password", s.Required(s.setPassword))
 }
 
 // Of returns the session in which a request is sent. The error has the code
@@ -185,7 +191,7 @@ func (s *Sessions) authenticate(r *http.Request, name string) (secret string, er
 	if token := strings.TrimSpace(r.PostFormValue("token")); token != "" {
 		return s.reg.SignInByToken(r.Context(), token)
 	}
-	return "", &registry.Error{Code: wire.SignIn, Message: "the name and the password do not fit"}
+	return s.reg.SignInByPassword(r.Context(), name, r.PostFormValue("password"))
 }
 
 // addressOf is the network address that a request comes from: a single one, or
