@@ -55,7 +55,7 @@ func (t *tx) environments() ([]record.Environment, error) {
 // SetAlias points an alias to a version. Where the alias means an environment
 // the version's release is promoted with it, or both are refused.
 func (r *Registry) SetAlias(ctx context.Context, who Caller, team, name, alias string, number int) error {
-	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+	_, err := onName[record.RegisteredModel](ctx, r, who, team, name, func(t *tx) error {
 		means, err := t.meaning(alias, false)
 		if err != nil {
 			return err
@@ -168,7 +168,7 @@ func (t *tx) promoteRelease(id, what, environment string) error {
 
 // DeleteAlias takes an alias away; one that is not there is none to take.
 func (r *Registry) DeleteAlias(ctx context.Context, who Caller, team, name, alias string) error {
-	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+	_, err := onName[record.RegisteredModel](ctx, r, who, team, name, func(t *tx) error {
 		means, err := t.meaning(alias, false)
 		if err != nil {
 			return err
@@ -231,7 +231,7 @@ func (t *tx) mayTakeAway(m record.RegisteredModel, versions []record.RegisteredV
 // there to the archive. Where the stage means an environment, the version's
 // release is promoted with it, or both are refused.
 func (r *Registry) MoveStage(ctx context.Context, who Caller, team, name string, number int, stage string, archive bool) error {
-	_, err := command[record.RegisteredVersion](ctx, r, who, func(t *tx) error {
+	_, err := onName[record.RegisteredVersion](ctx, r, who, team, name, func(t *tx) error {
 		means, err := t.meaning(stage, true)
 		if err != nil {
 			return err

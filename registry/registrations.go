@@ -2,7 +2,9 @@ package registry
 
 import (
 	"context"
+	"hash/maphash"
 	"maps"
+	"sync"
 
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
@@ -45,6 +47,23 @@ func (a Amendment) apply(description *string, tags map[string]string) (map[strin
 		out = nil
 	}
 	return out, changed
+}
+
+// turns are taken by those who change the same name, so that they go one after
+// the other. What guards against lost updates is a command's read set; but of
+// many who read the same state at once all but one would do so for nothing. Two
+// names may share a turn.
+type turns struct {
+	seed maphash.Seed
+	of   [4096]sync.Mutex
+}
+
+// onName runs a command about a registered name when its turn has come.
+func onName[T record.Body](ctx context.Context, r *Registry, who Caller, team, name string, fn func(*tx) error) (record.Recorded[T], error) {
+	turn := &r.turns.of[maphash.Comparable(r.turns.seed, [2]string{team, name})%uint64(len(r.turns.of))]
+	turn.Lock()
+	defer turn.Unlock()
+	return command[T](ctx, r, who, fn)
 }
 
 // registered returns a model that was not deleted.
@@ -106,7 +125,7 @@ func (t *tx) versionsOf(m record.RegisteredModel) ([]record.RegisteredVersion, e
 // CreateRegisteredModel takes a name for a model. Who registers gets no rights
 // by it.
 func (r *Registry) CreateRegisteredModel(ctx context.Context, who Caller, team, name, description string, tags map[string]string) error {
-	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+	_, err := onName[record.RegisteredModel](ctx, r, who, team, name, func(t *tx) error {
 		if err := t.within(actRegister, team); err != nil {
 			return err
 		}
@@ -154,7 +173,7 @@ func taken(name string, oldPrompt, newPrompt bool) error {
 // AmendRegisteredModel changes what is said of a model. Only a new description
 // counts as an update, as with MLflow.
 func (r *Registry) AmendRegisteredModel(ctx context.Context, who Caller, team, name string, a Amendment) error {
-	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+	_, err := onName[record.RegisteredModel](ctx, r, who, team, name, func(t *tx) error {
 		if err := t.within(actRegister, team); err != nil {
 			return err
 		}
@@ -181,7 +200,7 @@ const maxRenamed = 4000
 // RenameRegisteredModel gives a model with its versions, tags and aliases
 // another name.
 func (r *Registry) RenameRegisteredModel(ctx context.Context, who Caller, team, name, to string) error {
-	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+	_, err := onName[record.RegisteredModel](ctx, r, who, team, name, func(t *tx) error {
 		if err := t.within(actRegister, team); err != nil {
 			return err
 		}
@@ -230,7 +249,7 @@ func (r *Registry) RenameRegisteredModel(ctx context.Context, who Caller, team, 
 // DeleteRegisteredModel takes a model with its versions out of the registry. The
 // ledger keeps what was said of them, and their numbers are not given again.
 func (r *Registry) DeleteRegisteredModel(ctx context.Context, who Caller, team, name string) error {
-	_, err := command[record.RegisteredModel](ctx, r, who, func(t *tx) error {
+	_, err := onName[record.RegisteredModel](ctx, r, who, team, name, func(t *tx) error {
 		if err := t.within(actRegister, team); err != nil {
 			return err
 		}

@@ -173,6 +173,33 @@ func write(t testing.TB, path, content string) {
 	}
 }
 
+func TestTagsSetAtOnceAreAllKept(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.name("model")
+	h.number("model", "s3://bucket/model")
+	want := map[string]string{}
+	var wg sync.WaitGroup
+	for i := range 64 {
+		key := fmt.Sprintf("key%d", i)
+		want[key] = "yes"
+		wg.Go(func() {
+			set := registry.Amendment{Tags: map[string]string{key: "yes"}}
+			err := errors.Join(h.reg.AmendRegisteredModel(h.ctx, ann, "lab", "model", set), h.reg.AmendRegisteredVersion(h.ctx, ann, "lab", "model", 1, set))
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if diff := cmp.Diff(want, h.registered("model").Model.Tags); diff != "" {
+		t.Errorf("the model's tags (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, h.version("model", 1).Tags); diff != "" {
+		t.Errorf("the version's tags (-want +got):\n%s", diff)
+	}
+}
+
 func TestBytesInAFolderAreHashedAndOutsideAreNot(t *testing.T) {
 	h := open(t)
 	folder, outside := t.TempDir(), t.TempDir()

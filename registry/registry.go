@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -57,6 +58,8 @@ type Registry struct {
 	pipelines *pipelines
 	// reader reads the bytes of what MLflow's clients register.
 	reader Hasher
+	// turns are for changes of registered names.
+	turns turns
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
 
@@ -94,7 +97,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	}
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), argons: make(chan struct{}, argonAtOnce)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
-	r.patience = hashAtOnce
+	r.patience, r.turns.seed = hashAtOnce, maphash.MakeSeed()
 	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {
 		return nil, err
 	}

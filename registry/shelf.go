@@ -186,6 +186,13 @@ func (s *shelf) find(team, name string) *Registered {
 	return m
 }
 
+// has reports whether a team was created.
+func (s *shelf) has(team string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.exist[team]
+}
+
 // list returns a team's models in the order of their names.
 func (s *shelf) list(team string) []*Registered {
 	s.mu.RLock()

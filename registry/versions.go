@@ -35,7 +35,7 @@ func (r *Registry) CreateRegisteredVersion(ctx context.Context, who Caller, in r
 		// Who goes away now must not leave a version whose bytes nobody reads.
 		ctx = context.WithoutCancel(ctx)
 	}
-	got, err := command[record.RegisteredVersion](ctx, r, who, func(t *tx) error {
+	got, err := onName[record.RegisteredVersion](ctx, r, who, in.Team, in.Name, func(t *tx) error {
 		if err := t.within(actRegister, in.Team); err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (t *tx) copy(v *record.RegisteredVersion, from string) error {
 // AmendRegisteredVersion changes what is said of a version. The text of a prompt
 // that was hashed stays.
 func (r *Registry) AmendRegisteredVersion(ctx context.Context, who Caller, team, name string, number int, a Amendment) error {
-	_, err := command[record.RegisteredVersion](ctx, r, who, func(t *tx) error {
+	_, err := onName[record.RegisteredVersion](ctx, r, who, team, name, func(t *tx) error {
 		if err := t.within(actRegister, team); err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func (r *Registry) AmendRegisteredVersion(ctx context.Context, who Caller, team,
 // DeleteRegisteredVersion takes a version and the aliases that point to it out
 // of the registry.
 func (r *Registry) DeleteRegisteredVersion(ctx context.Context, who Caller, team, name string, number int) error {
-	_, err := command[record.RegisteredVersion](ctx, r, who, func(t *tx) error {
+	_, err := onName[record.RegisteredVersion](ctx, r, who, team, name, func(t *tx) error {
 		if err := t.within(actRegister, team); err != nil {
 			return err
 		}
