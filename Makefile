@@ -15,7 +15,7 @@ TESTFLAGS ?=
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build setup test test-race test-long test-peers lint fuzz bench bench-peers
+.PHONY: help build setup test test-race test-long test-mlflow test-peers lint fuzz bench bench-peers
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | column -t -s "$$(printf '\t')"
@@ -36,6 +36,10 @@ test-race: setup ## run the tests of store, registry and server under the race d
 test-long: setup ## more iterations of everything, then every fuzz target for FUZZTIME (60s)
 	IMPRIMATUR_LONG=1 go test -count=1 -timeout 2h ./...
 	scripts/fuzz.sh
+
+test-mlflow: setup ## run MLflow's own registry tests against our server; MLFLOW names a checkout of its source
+	@[ -n "$(MLFLOW)" ] || { echo "test-mlflow: say where a checkout of MLflow's source is: make test-mlflow MLFLOW=DIR" >&2; exit 2; }
+	scripts/mlflow_blackbox.sh "$(MLFLOW)"
 
 test-peers: setup ## run the tests of the modules that hold outside clients and peers
 	@[ -n "$(MODULES)" ] || { echo "$@: there is no module beside the main one" >&2; exit 1; }

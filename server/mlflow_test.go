@@ -47,7 +47,7 @@ func TestMLflowClient(t *testing.T) {
 	cmd.Dir = "../interop/mlflow"
 	cmd.Env = append(env, "IMPRIMATUR_URL="+h.url, "IMPRIMATUR_TOKEN="+h.tokens["tester"], "MLFLOW_TRACKING_TOKEN="+h.tokens["tester"])
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "83 passed") {
+	if err != nil || !strings.Contains(string(out), "96 passed") {
 		t.Errorf("%v\n%s\n%s", err, out, h.log)
 	}
 }

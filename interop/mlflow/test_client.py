@@ -390,6 +390,24 @@ def test_prompts_are_models_apart(client):
 @pytest.mark.parametrize(
     "source",
     [
+        "mlflow-artifacts:/models",
+        "mlflow-artifacts:/models/",
+        "mlflow-artifacts:/models///",
+        "mlflow-artifacts:/models/foo///bar",
+        "mlflow-artifacts://host:9000/models",
+        "mlflow-artifacts://host:9000/models/artifact/..../",
+        "s3://bucket/a..b/c",
+        "models:/m-1234567890abcdef",
+    ],
+)
+def test_source_that_only_looks_odd_is_taken(client, source):
+    client.create_registered_model("m")
+    assert client.create_model_version("m", source).source == source
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
         "mlflow-artifacts://host:9000/models/..%2f..%2fartifacts",
         "mlflow-artifacts://host:9000/models/artifact%00",
         "http://host:9000/models/artifact/..%2f",
@@ -400,6 +418,11 @@ def test_prompts_are_models_apart(client):
         "file:///path/to/../../../../etc",
         "/models/artifacts/../../../",
         "ftp://host:8888/models/artifacts/../../../",
+        "mlflow-artifacts://host:9000/models/../../../",
+        "s3a://bucket/models/../../../",
+        "dbfs:/run/artifacts/a%3f/../../../../../../",
+        "s3://bucket/models/./artifact",
+        "models/../../artifact",
     ],
 )
 def test_source_that_leads_elsewhere_is_refused(client, source):
