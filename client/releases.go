@@ -67,6 +67,11 @@ func (c *Client) BreakGlass(ctx context.Context, id string, in wire.ExceptionReq
 	return do[wire.Promoted](ctx, c, http.MethodPost, releasePath(id, "/break-glass"), nil, in)
 }
 
+// Comment says something of a release; it fills no seat.
+func (c *Client) Comment(ctx context.Context, id string, in wire.Remark) (record.Recorded[record.Comment], error) {
+	return do[record.Recorded[record.Comment]](ctx, c, http.MethodPost, releasePath(id, "/comments"), nil, in)
+}
+
 // ReviewException records the look back at an exception.
 func (c *Client) ReviewException(ctx context.Context, id string, in wire.ReviewRequest) (record.Recorded[record.Review], error) {
 	return do[record.Recorded[record.Review]](ctx, c, http.MethodPost, "/exceptions/"+url.PathEscape(id)+"/review", nil, in)

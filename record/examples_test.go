@@ -96,6 +96,7 @@ func decisions() []record.Body {
 			Reason: "read it", Method: record.MethodPasskey, Expires: noon,
 		},
 		record.Exception{Type: record.Waiver, Release: release, Line: line, Record: digest("record"), Gate: "rollback", Reason: "once", Expires: noon, ReviewBy: noon},
+		record.Comment{Release: release, Line: line, Record: digest("record"), Text: "why so few items?"},
 		record.Review{Exception: "x-0123456789ab", Release: release, Line: line, Outcome: record.Upheld, Reason: "it was right"},
 		record.Verdict{
 			Release: release, Line: line, Record: digest("record"), Artifact: digest("model"), Policy: record.PolicyRef{Name: "default", Digest: digest("policy")},

@@ -42,6 +42,7 @@ const (
 	KindEnvelope     Kind = "https://imprimatur.dev/envelope/v1"
 	KindSignal       Kind = "https://imprimatur.dev/signal/v1"
 	KindOverlap      Kind = "https://imprimatur.dev/overlap/v1"
+	KindComment      Kind = "https://imprimatur.dev/comment/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -76,6 +77,7 @@ var bodies = map[Kind]reflect.Type{
 	KindEnvelope:     reflect.TypeFor[Envelope](),
 	KindSignal:       reflect.TypeFor[Signal](),
 	KindOverlap:      reflect.TypeFor[Overlap](),
+	KindComment:      reflect.TypeFor[Comment](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -90,7 +92,7 @@ var words = map[Kind]string{
 	KindRelease: "release", KindApproval: "approval", KindException: "exception",
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
-	KindSignal: "signal", KindOverlap: "overlap",
+	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

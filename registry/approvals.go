@@ -40,6 +40,21 @@ func (r *Registry) Approve(ctx context.Context, who Caller, in wire.Word) (wire.
 	return r.CheckRelease(ctx, who, got.Record.Release)
 }
 
+// Comment records what a person or a workload says of a release. It fills no
+// seat, whoever says it.
+func (r *Registry) Comment(ctx context.Context, who Caller, id, text string) (record.Recorded[record.Comment], error) {
+	return command[record.Comment](ctx, r, who, func(t *tx) error {
+		rel, err := t.release(id)
+		if err != nil {
+			return err
+		}
+		if err := t.may(actComment, teamOf(rel.Record.Behaviour.Model)); err != nil {
+			return err
+		}
+		return t.state(record.Comment{Release: id, Line: rel.Record.Line(), Record: rel.Digest, Text: text})
+	})
+}
+
 // longestApproval is how long an approval lasts where the policy does not say.
 const longestApproval = 366 * 24 * time.Hour
 

@@ -230,7 +230,7 @@ func (r *Registry) History(ctx context.Context, who Caller, release string) ([]w
 			return err
 		}
 		line := rel.Record.Line()
-		for _, key := range []string{record.KeyReleases(line), record.KeyApprovals(line), record.KeyExceptions(line), record.KeyLive(line), record.KeySignals(line)} {
+		for _, key := range []string{record.KeyReleases(line), record.KeyApprovals(line), record.KeyExceptions(line), record.KeyLive(line), record.KeySignals(line), record.KeyComments(line)} {
 			entries, err := t.Find(key)
 			if err != nil {
 				return err
@@ -315,6 +315,8 @@ func teamOfRecord(body record.Body) string {
 	case record.Exception:
 		return teamOf(b.Line)
 	case record.Review:
+		return teamOf(b.Line)
+	case record.Comment:
 		return teamOf(b.Line)
 	case record.Verdict:
 		return teamOf(b.Line)

@@ -35,6 +35,7 @@ const (
 	actWaive      act = "waive gates"
 	actBreakGlass act = "break glass"
 	actReview     act = "review exceptions"
+	actComment    act = "comment on releases"
 	actSuspend    act = "suspend releases"
 	actRetire     act = "retire releases"
 	actSignal     act = "record signals"
@@ -65,6 +66,7 @@ var rights = map[act][]record.RoleName{
 	actWaive:      {record.Risk},
 	actBreakGlass: {record.ModelOwner, record.Security},
 	actReview:     {record.Risk, record.Auditor},
+	actComment:    {record.Contributor, record.DataSteward, record.Evaluator, record.ModelOwner, record.Risk, record.Security, record.Auditor, record.Administrator},
 	actSuspend:    {record.ModelOwner, record.Risk, record.Security},
 	actRetire:     {record.ModelOwner},
 	actSignal:     {record.Contributor, record.Evaluator, record.Security},

@@ -229,6 +229,11 @@ type Return struct {
 	Reason string `json:"reason"`
 }
 
+// Remark is what somebody says of a release without deciding on it.
+type Remark struct {
+	Text string `json:"text"`
+}
+
 // ExceptionRequest asks for a waiver of a gate, or to break glass.
 type ExceptionRequest struct {
 	Gate    string `json:"gate,omitzero"`

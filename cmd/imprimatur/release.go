@@ -20,6 +20,7 @@ type releaseCmd struct {
 
 	Approve        releaseApproveCmd `cmd:"" help:"Approve what you saw, in one role, with a reason."`
 	RequestChanges releaseChangesCmd `cmd:"" help:"Block it until something changes, in one role, with a reason."`
+	Comment        releaseCommentCmd `cmd:"" help:"Say something of it, without deciding."`
 
 	Promote  releasePromoteCmd  `cmd:"" help:"Make it the one that runs in its environment."`
 	Allowed  releaseAllowedCmd  `cmd:"" help:"Ask whether a model may run in an environment now."`

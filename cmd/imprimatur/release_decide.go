@@ -64,6 +64,22 @@ func (c *word) say(a *app, decision string) error {
 	})
 }
 
+type releaseCommentCmd struct {
+	ID   string `arg:"" help:"The release."`
+	Text string `arg:"" help:"What you say; it stands in the ledger with your name."`
+}
+
+// Run implements the command.
+func (c *releaseCommentCmd) Run(a *app) error {
+	got, err := a.client().Comment(a.ctx, c.ID, wire.Remark{Text: c.Text})
+	if err != nil {
+		return err
+	}
+	return a.show(got, func(p *page) {
+		p.line("%s said of %s: %s", got.Actor, c.ID, got.Record.Text)
+	})
+}
+
 // drawSeen shows what an approver's word is bound to.
 func drawSeen(p *page, c wire.Case) {
 	r := c.Release.Record

@@ -63,6 +63,10 @@ func lasting(in wire.ExceptionRequest) time.Duration {
 	return time.Duration(max(-1, min(in.Seconds, century))) * time.Second
 }
 
+func comment(r *reg, ctx context.Context, who registry.Caller, id string, in wire.Remark) (record.Recorded[record.Comment], error) {
+	return r.Comment(ctx, who, id, in.Text)
+}
+
 func review(r *reg, ctx context.Context, who registry.Caller, id string, in wire.ReviewRequest) (record.Recorded[record.Review], error) {
 	return r.ReviewException(ctx, who, id, in.Outcome, in.Reason)
 }

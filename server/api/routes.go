@@ -70,6 +70,7 @@ var routes = []route{
 	{get, "/releases/{id}/diff", "DiffReleases", "What changed since another release, or since the one that was live", signedIn, 0, ask(diff)},
 	{get, "/releases/{id}/bundle", "Bundle", "The file by which the release verifies offline", signedIn, 0, bundle},
 	{post, "/releases/{id}/approvals", "Approve", "Approve, or request changes", signedIn, 0, change(approve)},
+	{post, "/releases/{id}/comments", "Comment", "Say something of a release; it fills no seat", signedIn, 0, change(comment)},
 	{post, "/releases/{id}/promote", "Promote", "Make it the release that runs in its environment", signedIn, 0, on((*reg).Promote)},
 	{post, "/releases/{id}/rollback", "Rollback", "Promote an earlier release of the line again", signedIn, 0, change(rollback)},
 	{post, "/releases/{id}/suspend", "Suspend", "Stop the release at once, or lift a suspension", signedIn, 0, change(suspend)},
