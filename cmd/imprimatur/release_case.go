@@ -50,20 +50,13 @@ func standing(c wire.Case) string {
 // drawAuthority reads out what a release may do.
 func drawAuthority(p *page, a record.Authority) {
 	rows := [][]cell{}
-	for _, kind := range record.GrantKinds {
-		for _, g := range a.Of(kind) {
-			text := authority.Describe(g)
-			if g.Why != "" {
-				text += " (" + g.Why + ")"
-			}
-			rows = append(rows, texts("  "+kind, g.Resource, text))
+	for _, s := range authority.Sentences(a) {
+		row := []cell{{text: "·"}, {text: s.Text}, {text: s.Why}}
+		if s.May {
+			row[0] = cell{"✓", good}
 		}
+		rows = append(rows, row)
 	}
-	if len(rows) == 0 {
-		p.line("It may do nothing but answer: its authority names no grant.")
-		return
-	}
-	p.line("It may use, and nothing else:")
 	p.table(rows)
 }
 
