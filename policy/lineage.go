@@ -17,6 +17,7 @@ func teamOf(ref string) string {
 // standing is the steward's word that stands for a dataset, or why none does.
 type standing struct {
 	ok      bool
+	lapsed  bool
 	steward string
 	until   time.Time
 	why     string
@@ -50,7 +51,7 @@ func (j *judge) stewardsWord(f *record.DatasetFacts, a *record.Recorded[record.D
 	case j.withdrawn(f, a) != "":
 		return standing{why: j.withdrawn(f, a)}
 	case !record.Stands(a.Time, a.Record.Expires, j.at):
-		return standing{why: fmt.Sprintf("the approval by %s lapsed on %s", a.Actor, date(a.Record.Expires))}
+		return standing{lapsed: true, why: fmt.Sprintf("the approval by %s lapsed on %s", a.Actor, date(a.Record.Expires))}
 	case !j.human(a.Actor):
 		return standing{why: a.Actor + " is no person and cannot approve data"}
 	case !holds:

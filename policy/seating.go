@@ -70,3 +70,26 @@ func (p *Policy) Seating(d *record.Dossier, at time.Time) []Seating {
 	}
 	return out
 }
+
+// DataStanding says whether a steward's approval of one of a release's datasets
+// stands, for the purpose of its use case.
+type DataStanding struct {
+	OK bool
+	// By approved it, Until is when that lapses.
+	By    string
+	Until time.Time
+	// Why says why none stands; Lapsed, that one did.
+	Why    string
+	Lapsed bool
+}
+
+// DataStanding judges the datasets of a release, in the order of the dossier,
+// as the gate lineage/datasets does.
+func (p *Policy) DataStanding(d *record.Dossier, at time.Time) []DataStanding {
+	j := newJudge(p, d, record.Millis(at))
+	out := make([]DataStanding, len(j.stewards))
+	for i, s := range j.stewards {
+		out[i] = DataStanding{OK: s.ok, By: s.steward, Until: s.until, Why: s.why, Lapsed: s.lapsed}
+	}
+	return out
+}

@@ -20,6 +20,8 @@ type Inspection struct {
 	At time.Time
 	// Dossier is what the verdict rests on.
 	Dossier *record.Dossier
+	// Data says of each dataset of the dossier whether its approval stands.
+	Data []policy.DataStanding
 	// Diff is against Since; nil where there is nothing to compare with.
 	Diff *wire.Diff
 	// Since is the release that the difference is shown against.
@@ -66,7 +68,7 @@ func (r *Registry) InspectRelease(ctx context.Context, who Caller, id, since str
 		if err != nil {
 			return err
 		}
-		out = Inspection{Case: t.named(c).Case, At: t.now, Dossier: c.dossier, Since: since}
+		out = Inspection{Case: t.named(c).Case, At: t.now, Dossier: c.dossier, Data: c.policy.DataStanding(c.dossier, t.now), Since: since}
 		if out.Siblings, err = t.siblings(c); err != nil {
 			return err
 		}

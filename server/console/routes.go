@@ -10,7 +10,12 @@ const (
 // routes is the whole console.
 var routes = []route{
 	{get, "/{$}", signedIn, page((*console).home)},
+	{get, "/inbox", signedIn, page((*console).inbox)},
 	{get, "/releases", signedIn, page((*console).releases)},
+	{get, "/releases/{id}", signedIn, page((*console).release)},
+	{get, "/releases/{id}/bundle", signedIn, file((*console).bundle)},
+	{post, "/releases/{id}/decision", signedIn, form((*console).decide, (*console).release)},
+	{post, "/releases/{id}/comments", signedIn, form((*console).comment, (*console).release)},
 	{get, "/api/{$}", public, page((*console).operations)},
 	{get, "/assets/{name}", public, asset},
 }
@@ -19,7 +24,7 @@ var routes = []route{
 // the path is under.
 func navigation(path string) []Group {
 	groups := []Group{
-		{Label: "Decide", Links: []Link{{Text: "Home", Href: "/"}, {Text: "Inbox", Href: "/inbox"}, {Text: "Releases", Href: "/releases"}, {Text: "Live", Href: "/live"}}},
+		{Label: "Decide", Links: []Link{{Text: "Home", Href: "/"}, {Text: "Inbox", Href: "/inbox"}, {Text: "Releases", Href: "/releases"}}},
 	}
 	for i := range groups {
 		for j := range groups[i].Links {
