@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go: the evaluation tools (scripts/tools.sh)
-# and PostgreSQL's server programs, of which the tests start clusters of their
-# own. Does nothing where they are present.
+# Installs what the tests need beside Go: the evaluation tools (scripts/tools.sh),
+# PostgreSQL's server programs, of which the tests start clusters of their own,
+# and Chromium, which the tests of pages drive. Does nothing where they are present.
 set -euo pipefail
 
 "$(dirname "$0")/tools.sh" >/dev/null
@@ -10,12 +10,16 @@ have_initdb() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null
 }
 
-if have_initdb; then
+have_chromium() {
+    command -v "${CHROMIUM:-chromium}" >/dev/null
+}
+
+if have_initdb && have_chromium; then
     exit 0
 fi
 
 if ! command -v apt-get >/dev/null; then
-    echo "setup: the tests need PostgreSQL's server programs (initdb, postgres; version 15 or later): install them with this machine's package manager and put initdb on the PATH." >&2
+    echo "setup: the tests need PostgreSQL's server programs (initdb, postgres; version 15 or later) and Chromium: install them with this machine's package manager and put initdb and chromium on the PATH." >&2
     exit 1
 fi
 
@@ -30,6 +34,17 @@ as_root() {
     fi
 }
 
+as_root apt-get update -q </dev/null
+
+if ! have_chromium; then
+    echo "setup: installing Chromium"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium </dev/null
+fi
+
+if have_initdb; then
+    exit 0
+fi
+
 # The package would start a server of its own; the tests have no use for it. A
 # drop-in, because a changed createcluster.conf makes dpkg ask questions.
 drop_in=/etc/postgresql-common/createcluster.d/no-main-cluster.conf
@@ -39,7 +54,6 @@ if [ ! -e "$drop_in" ]; then
 fi
 
 echo "setup: installing PostgreSQL's server programs"
-as_root apt-get update -q </dev/null
 # The version of Debian 12; elsewhere, whichever the distribution has.
 if apt-cache show postgresql-15 >/dev/null 2>&1; then
     package=postgresql-15
