@@ -26,6 +26,7 @@ const (
 var conditions = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
 		cel.Variable("args", cel.MapType(cel.StringType, cel.DynType)),
+		cel.Variable("about", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("resource", cel.StringType),
 		cel.Variable("action", cel.StringType),
 		cel.Variable("now", cel.TimestampType),
@@ -66,11 +67,9 @@ func compileCondition(text string) (*condition, error) {
 // holds evaluates the condition over a call; the sentence says why it does not
 // hold.
 func (c *condition) holds(call *Call, now time.Time) (ok bool, why string) {
-	args := call.Arguments
-	if args == nil {
-		args = map[string]any{}
-	}
-	value, _, err := c.program.Eval(map[string]any{"args": args, "resource": call.Resource, "action": call.Action, "now": now})
+	value, _, err := c.program.Eval(map[string]any{
+		"args": orNone(call.Arguments), "about": orNone(call.About), "resource": call.Resource, "action": call.Action, "now": now,
+	})
 	if err != nil {
 		return false, fmt.Sprintf("its condition %q cannot be evaluated over these arguments: %v", c.text, err)
 	}
@@ -78,6 +77,13 @@ func (c *condition) holds(call *Call, now time.Time) (ok bool, why string) {
 		return true, ""
 	}
 	return false, fmt.Sprintf("its condition %q does not hold for these arguments", c.text)
+}
+
+func orNone(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
 }
 
 // sizes estimates the lists and texts among a call's arguments.

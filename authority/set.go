@@ -20,8 +20,9 @@ type Call struct {
 	// Definition is the digest of the tool as its server describes it now
 	// ([ToolDigest]); it is empty where the callee has no description.
 	Definition record.Digest
-	// Arguments are what conditions see, as [ParseArguments] reads them.
-	Arguments map[string]any
+	// Arguments are what conditions see as args, and About what they see as about:
+	// facts that the enforcement point vouches for. [ParseArguments] reads both.
+	Arguments, About map[string]any
 }
 
 // Set is an authority made ready to answer. It is safe for concurrent use.
@@ -110,7 +111,8 @@ const (
 )
 
 // Decide answers a call at a time, and charges the meter for one that a limited
-// grant allows. An unlimited grant that allows it comes before a limited one.
+// grant allows; without a meter it answers as if nothing were spent. An unlimited
+// grant that allows the call comes before a limited one.
 func (s *Set) Decide(call *Call, now time.Time, m *Meter) Decision {
 	best := Decision{Kind: call.Kind, Number: -1, Reason: "no grant of the release names the " + nouns[call.Kind] + " " + quoted(call.Resource)}
 	near := notNamed
@@ -118,7 +120,7 @@ func (s *Set) Decide(call *Call, now time.Time, m *Meter) Decision {
 	for g := range s.naming(call) {
 		step, why := g.admits(call, now)
 		switch {
-		case step == spent && unlimited(g.Grant) && unbudgeted(g.Grant):
+		case step == spent && (m == nil || unlimited(g.Grant) && unbudgeted(g.Grant)):
 			return Decision{Allowed: true, Kind: g.kind, Number: g.number, Grant: g.Grant}
 		case step == spent:
 			limited = append(limited, g)
@@ -208,4 +210,23 @@ var nouns = map[string]string{
 	"secrets": "secret",
 	"models":  "model",
 	"data":    "data",
+}
+
+// Names returns the resources of a kind that grants name in full, and the
+// actions that grants of the kind name, each in order and once.
+func (s *Set) Names(kind string) (resources, actions []string) {
+	for at, grants := range s.grants {
+		if at.kind != kind {
+			continue
+		}
+		if !at.prefix {
+			resources = append(resources, at.resource)
+		}
+		for _, g := range grants {
+			actions = append(actions, g.Actions...)
+		}
+	}
+	slices.Sort(resources)
+	slices.Sort(actions)
+	return resources, slices.DeleteFunc(slices.Compact(actions), func(a string) bool { return a == "*" })
 }

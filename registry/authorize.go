@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,13 +46,12 @@ func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wir
 // answer decides a call under a release that stands.
 func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time) wire.Answer {
 	out := wire.Answer{Release: acts.dossier.ID, Line: acts.dossier.Line, At: at, Until: acts.stands(at).Until}
-	args, err := authority.ParseArguments(ask.Arguments)
+	call, err := callOf(ask)
 	if err != nil {
 		out.Reasons = []string{err.Error()}
 		return out
 	}
-	call := authority.Call{Kind: ask.Kind, Resource: ask.Resource, Action: ask.Action, Definition: ask.Definition, Arguments: args}
-	d := acts.power.grants.Decide(&call, at, acts.power.meter)
+	d := acts.power.grants.Decide(call, at, acts.power.meter)
 	out.Allowed, out.After = d.Allowed, d.After
 	if d.Number >= 0 {
 		out.Grant = &d.Grant
@@ -60,6 +60,88 @@ func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time) wire.Answe
 		out.Reasons = []string{d.Reason}
 	}
 	return out
+}
+
+func callOf(ask wire.Ask) (*authority.Call, error) {
+	args, err := authority.ParseArguments(ask.Arguments)
+	if err != nil {
+		return nil, err
+	}
+	about, err := authority.ParseArguments(ask.About)
+	if err != nil {
+		return nil, fmt.Errorf("what the call is about: %w", err)
+	}
+	return &authority.Call{Kind: ask.Kind, Resource: ask.Resource, Action: ask.Action, Definition: ask.Definition, Arguments: args, About: about}, nil
+}
+
+// The things that [Registry.WhatMay] can look for.
+const (
+	AnyWorkload = "workload"
+	AnyResource = "resource"
+	AnyAction   = "action"
+)
+
+// WhatMay returns the workloads, the resources or the actions for which an ask
+// would be answered with yes, the ask's own word for it aside; limits count as
+// unspent. A resource is found where a grant names it in full. Who may not read
+// what a workload does finds nothing of it.
+func (r *Registry) WhatMay(ctx context.Context, who Caller, ask wire.Ask, any string) ([]string, error) {
+	me, now, err := r.person(ctx, who.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := who.stands(me, now); err != nil {
+		return nil, err
+	}
+	if err := r.meet(ctx); err != nil {
+		return nil, err
+	}
+	workloads := []string{ask.Workload}
+	if any == AnyWorkload {
+		workloads = r.index.workloads()
+	}
+	var found []string
+	for _, w := range workloads {
+		ask.Workload = w
+		acts, _ := r.acting(ctx, ask, now)
+		if acts == nil || (who.Name != w && who.may(me, now, actRead, teamOf(acts.dossier.Release.Record.Behaviour.Model), rights[actRead]...) != nil) {
+			continue
+		}
+		names, err := acts.whatMay(ask, any, later(now, acts.at))
+		if err != nil {
+			return nil, refusef(wire.Invalid, "%v; send them once, as JSON", err)
+		}
+		found = append(found, names...)
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
+}
+
+// whatMay is WhatMay for one workload under one release.
+func (s *standing) whatMay(ask wire.Ask, any string, at time.Time) (found []string, err error) {
+	call, err := callOf(ask)
+	if err != nil {
+		return nil, err
+	}
+	resources, actions := s.power.grants.Names(ask.Kind)
+	try := func(name string) {
+		if s.power.grants.Decide(call, at, nil).Allowed {
+			found = append(found, name)
+		}
+	}
+	switch any {
+	case AnyWorkload:
+		try(ask.Workload)
+	case AnyResource:
+		for _, call.Resource = range resources {
+			try(call.Resource)
+		}
+	case AnyAction:
+		for _, call.Action = range actions {
+			try(call.Action)
+		}
+	}
+	return found, nil
 }
 
 // acting finds the one release under which a workload acts: one that names it
@@ -139,4 +221,11 @@ func (x *index) actedIn(workload string) []string {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// workloads returns those that any live release has named.
+func (x *index) workloads() []string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return slices.Sorted(maps.Keys(x.actors))
 }

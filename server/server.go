@@ -9,6 +9,8 @@
 //	/api/v1/...          package api; needs a token, the public log apart
 //	/api/2.0/mlflow/...  package mlflow: MLflow's Model Registry protocol, also
 //	                     under /ajax-api and behind /t/TEAM
+//	/access/v1/...       package authzen: what a workload may do, for whoever
+//	                     enforces it
 //	/log/...             package tiles: the ledger for monitors and witnesses
 //	/healthz, /readyz    whether the process lives, and whether it can decide
 //
@@ -27,10 +29,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server/api"
+	"imprimatur.dev/server/authzen"
 	"imprimatur.dev/server/console"
 	"imprimatur.dev/server/mlflow"
 	"imprimatur.dev/server/openlineage"
@@ -61,6 +65,7 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 	mux.Handle(api.Prefix+"/", v1)
 	mux.Handle(tiles.Prefix, tiles.New(reg, log))
 	openlineage.Mount(mux, reg, log)
+	authzen.Mount(mux, reg, baseOf(opts.URL), log)
 	mlflow.Mount(mux, reg, mlflow.Options{Team: opts.Team, Log: log})
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, "application/openapi+json; charset=utf-8", v1.OpenAPI)
@@ -77,6 +82,14 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 		api.Refuse(w, r, log, api.Refusal(wire.Forbidden, "a browser sent this from another site's page; send it from here, or without a browser"))
 	}))
 	return guarded(fromHere.Handler(mux), log)
+}
+
+// baseOf returns an address without its final slash; nothing for none.
+func baseOf(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return strings.TrimSuffix(u.String(), "/")
 }
 
 // readyWithin is how long the ledger may take to answer a readiness probe.

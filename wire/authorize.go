@@ -21,8 +21,11 @@ type Ask struct {
 	Action   string `json:"action"`
 	// Definition is the digest of a tool as its server describes it now.
 	Definition record.Digest `json:"definition,omitzero"`
-	// Arguments are the call's, a JSON object; conditions see them.
+	// Arguments are the call's, a JSON object; conditions see them as args.
 	Arguments jsontext.Value `json:"arguments,omitzero"`
+	// About is what the enforcement point vouches for, a JSON object; conditions
+	// see it as about.
+	About jsontext.Value `json:"about,omitzero"`
 }
 
 // Answer says whether a call is allowed, and by which grant of which release.
