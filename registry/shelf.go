@@ -25,6 +25,8 @@ type shelf struct {
 	// places are the environments, and exist the teams that were created.
 	places map[string]placed
 	exist  map[string]bool
+	// located finds versions by where their bytes are.
+	located places
 }
 
 // placed is an environment with the index of its statement.
@@ -83,7 +85,7 @@ func (m *Registered) Latest() []*record.RegisteredVersion {
 }
 
 func newShelf() *shelf {
-	return &shelf{teams: map[string]*teamShelf{}, places: map[string]placed{}, exist: map[string]bool{}}
+	return &shelf{teams: map[string]*teamShelf{}, places: map[string]placed{}, exist: map[string]bool{}, located: newPlaces()}
 }
 
 // shelvedKinds are the keys of the kinds that the shelf reads.
@@ -122,6 +124,7 @@ func (s *shelf) put(index int64, stated record.Statement) {
 			}
 		})
 	case record.RegisteredVersion:
+		s.located.add(b)
 		s.change(b.Team, b.Name, func(m *Registered) { m.shelve(shelved{index, stated.Actor, &b}) })
 	}
 }

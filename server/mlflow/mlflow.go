@@ -1,6 +1,7 @@
 package mlflow
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -22,6 +23,9 @@ type Options struct {
 	Team string
 	// Log takes what goes wrong; nil is slog's default.
 	Log *slog.Logger
+	// URL is where people reach the installation, for the links in refusals;
+	// empty is where the request came to.
+	URL string
 }
 
 // face is the protocol over one registry.
@@ -29,6 +33,7 @@ type face struct {
 	reg    *registry.Registry
 	team   string
 	log    *slog.Logger
+	url    string
 	routes map[string]operation // by method, a space and the path
 }
 
@@ -73,13 +78,21 @@ const version = "3.17.2"
 
 // Mount answers the protocol on a mux.
 func Mount(mux *http.ServeMux, reg *registry.Registry, opts Options) {
-	f := &face{reg: reg, team: opts.Team, log: opts.Log, routes: map[string]operation{}}
+	newFace(reg, opts).mount(mux)
+}
+
+func newFace(reg *registry.Registry, opts Options) *face {
+	f := &face{reg: reg, team: opts.Team, log: opts.Log, url: opts.URL, routes: map[string]operation{}}
 	if f.log == nil {
 		f.log = slog.Default()
 	}
 	for _, r := range routes {
 		f.routes[r.method+" "+r.path] = r.answer
 	}
+	return f
+}
+
+func (f *face) mount(mux *http.ServeMux) {
 	for _, prefix := range []string{"", "/t/{team}"} {
 		for _, api := range []string{"/api", "/ajax-api"} {
 			mux.Handle(prefix+api+"/2.0/mlflow/", f)
@@ -145,7 +158,8 @@ func (f *face) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	return op(c)
 }
 
-// credential returns the token of a request, or nothing.
+// credential returns what a request signs in with, a Bearer token or the
+// password of HTTP Basic, or nothing.
 func credential(r *http.Request) string {
 	given := r.Header.Values("Authorization")
 	if len(given) != 1 {
@@ -221,7 +235,7 @@ func (f *face) faultOf(r *http.Request, err error) *fault {
 	if errors.As(err, &refused) {
 		out := &fault{codes[refused.Code], refused.Message}
 		if refused.Verdict != nil {
-			out.Message += "\nSee " + address(r) + "/api/v1/releases/" + refused.Verdict.Release
+			out.Message += "\nSee " + cmp.Or(f.url, address(r)) + "/api/v1/releases/" + refused.Verdict.Release
 		}
 		return out
 	}
