@@ -3,8 +3,8 @@ package registry
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"maps"
-	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -25,12 +25,23 @@ import (
 // It is for comparing, not for opening.
 func PlainPath(p string) string {
 	for {
-		next, err := url.PathUnescape(p)
-		if err != nil || next == p {
-			break
+		// What is left out may join what becomes another escape.
+		next := plainer(p)
+		if next == p {
+			return p
 		}
 		p = next
 	}
+}
+
+var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+func plainer(p string) string {
+	// Escapes that are none stay, as the servers that MLflow runs on leave them.
+	p = escape.ReplaceAllStringFunc(p, func(e string) string {
+		b, _ := hex.DecodeString(e[1:])
+		return string(b)
+	})
 	p = strings.Map(func(r rune) rune {
 		switch {
 		case r <= ' ' || r == 0x7f:

@@ -149,7 +149,7 @@ func newParser(cli *commands, a *app) (*kong.Kong, error) {
 		kong.ExplicitGroups(groups),
 		kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 100}),
-		kong.Vars{"dataDefault": "./imprimatur-data", "listenDefault": "127.0.0.1:8420", "version": version()},
+		kong.Vars{"dataDefault": "./imprimatur-data", "listenDefault": "127.0.0.1:8420", "frontDefault": "127.0.0.1:8421", "version": version()},
 	)
 }
 

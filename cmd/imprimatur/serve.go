@@ -13,6 +13,7 @@ import (
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server"
+	"imprimatur.dev/server/mlflow"
 	"imprimatur.dev/store"
 )
 
@@ -24,8 +25,9 @@ type serveCmd struct {
 
 	PassphraseFile string `placeholder:"FILE" help:"Opens the server's key, and encrypts a new one; or IMPRIMATUR_PASSPHRASE."`
 
-	MLflowTeam string   `name:"mlflow-team" placeholder:"TEAM" help:"Whose model registry MLflow's clients find who act for several teams and name none."`
-	ModelsFrom []string `name:"models-from" placeholder:"DIR" help:"A folder below which the server reads the bytes of models that MLflow's clients register; may be repeated."`
+	MLflowTeam string     `name:"mlflow-team" placeholder:"TEAM" help:"Whose model registry MLflow's clients find who act for several teams and name none."`
+	MLflow     frontFlags `embed:"" prefix:"mlflow-"`
+	ModelsFrom []string   `name:"models-from" placeholder:"DIR" help:"A folder below which the server reads the bytes of models that MLflow's clients register; may be repeated."`
 
 	URL string `name:"url" placeholder:"URL" help:"The address at which browsers reach it, such as https://models.example; cookies and passkeys belong to it (default: this machine, in plain HTTP)."`
 
@@ -42,6 +44,7 @@ func (c *serveCmd) Help() string {
 // serving is what serve prints when it is ready.
 type serving struct {
 	URL     string `json:"url"`
+	MLflow  string `json:"mlflow,omitzero"`
 	Data    string `json:"data"`
 	Origin  string `json:"origin"`
 	Key     string `json:"key"`
@@ -71,7 +74,16 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	log := slog.New(slog.NewTextHandler(a.stderr, nil))
 	out := serving{URL: "http://" + listener.Addr().String(), Data: c.Data, Origin: reg.Origin(), Key: reg.VerifierKey()}
+	front, err := c.MLflow.open(a, reg, mlflow.Options{Team: c.MLflowTeam, Log: log, URL: at.String()})
+	if err != nil {
+		return errors.Join(err, reg.Close())
+	}
+	if front != nil {
+		defer front.Close()
+		out.MLflow = "http://" + front.Addr().String()
+	}
 	if out.Token, out.Link, err = c.waysIn(a.ctx, reg); err != nil {
 		return errors.Join(err, reg.Close())
 	}
@@ -84,8 +96,8 @@ func (c *serveCmd) Run(a *app) error {
 	if !loopback(listener.Addr()) {
 		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
-	handler := server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(a.stderr, nil)), Team: c.MLflowTeam, URL: at})
-	return errors.Join(server.ServeOn(a.ctx, listener, handler), reg.Close())
+	handler := server.New(reg, server.Options{Log: log, Team: c.MLflowTeam, URL: at})
+	return errors.Join(serveAll(a.ctx, listener, handler, front), reg.Close())
 }
 
 // openRegistry opens an installation, and turns what a person must do something
@@ -129,6 +141,9 @@ func (s serving) draw(p *page) {
 	p.styled(strong, "Imprimatur serves %s", s.URL)
 	p.field("data folder", "%s", s.Data)
 	p.field("ledger", "%s", s.Origin)
+	if s.MLflow != "" {
+		p.field("MLflow", "%s", s.MLflow)
+	}
 	if s.Token == "" {
 		return
 	}

@@ -32,6 +32,26 @@
 // text, so every refusal of the registry or a policy is a 403 PERMISSION_DENIED
 // with the reasons. A 5xx means that it could not be decided.
 //
+// # In front of a team's MLflow
+//
+// [NewFront] is a handler on a listener of its own: MLflow's page is at / there,
+// and its scripts are of another origin than the console. The operations of the
+// registry are answered here, whoever asks and however the path is written; what
+// only might be one of them is refused. All else is passed on as it was written,
+// in both directions as it comes. Three things of it are read:
+//
+//   - bytes. The artifact proxy, files by run, by logged model and by registered
+//     version, and addresses that are signed for a store: a registered version's
+//     go to whom the version is handed out, are not given to nobody, and are
+//     neither overwritten nor deleted. A workload that an environment names gets
+//     no others, and of the rest only what [forWorkloads] lists.
+//   - the page's GraphQL. The registered versions of a run are this registry's.
+//   - redirects to the upstream's own address, which would lead round the front.
+//
+// The upstream sees the credentials that are configured for it, and then every
+// caller signs in here; or else the caller's own, but never a token or cookie of
+// ours. Its silence is a 503, which clients try again.
+//
 // # Where it differs from MLflow's server
 //
 // A number of a version is never given twice, not even after the model was

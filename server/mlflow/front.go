@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -198,6 +199,14 @@ func (f *Front) rewrite(p *httputil.ProxyRequest) {
 	if f.signsIn != "" {
 		p.Out.Header.Set("Authorization", f.signsIn)
 	}
+	// A browser sends the cookies of all ports of a host to each of them.
+	cookies := p.Out.Cookies()
+	p.Out.Header.Del("Cookie")
+	for _, c := range cookies {
+		if !strings.Contains(c.Name, "imprimatur") && !registry.IsToken(c.Value) {
+			p.Out.AddCookie(c)
+		}
+	}
 	// The page that this front shows is the upstream's own.
 	if origin, err := url.Parse(p.In.Header.Get("Origin")); err == nil && origin.Host == p.In.Host {
 		p.Out.Header.Set("Origin", f.upstream.Scheme+"://"+f.upstream.Host)
@@ -226,7 +235,7 @@ func (f *Front) forward(w http.ResponseWriter, r *http.Request, answered func(*h
 	if r.Body != nil && r.Body != http.NoBody {
 		out.Body = patientBody{r.Body, c, f.patience}
 	}
-	proxy := httputil.ReverseProxy{Rewrite: f.rewrite, ModifyResponse: answered, ErrorHandler: f.failed, Transport: f.transport}
+	proxy := httputil.ReverseProxy{Rewrite: f.rewrite, ModifyResponse: answered, ErrorHandler: f.failed, Transport: f.transport, ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelWarn)}
 	proxy.ServeHTTP(patientWriter{w, c, f.patience}, out)
 }
 
@@ -251,6 +260,11 @@ type patientWriter struct {
 	http.ResponseWriter
 	conn     *http.ResponseController
 	patience time.Duration
+}
+
+func (w patientWriter) WriteHeader(status int) {
+	_ = w.conn.SetWriteDeadline(time.Now().Add(w.patience))
+	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w patientWriter) Write(p []byte) (int, error) {

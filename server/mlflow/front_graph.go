@@ -104,9 +104,12 @@ func (f *Front) putVersions(ctx context.Context, a *http.Response, who registry.
 			return err
 		}
 	}
+	if !jsontext.Value(raw).IsValid() {
+		return &fault{unavailable, "MLflow's answer is not JSON, or too long"}
+	}
 	out, err := replaced(raw, byRun)
 	if err != nil {
-		return &fault{unavailable, "MLflow's answer is not JSON, or too long: " + err.Error()}
+		return err
 	}
 	a.Body, a.ContentLength = io.NopCloser(bytes.NewReader(out)), int64(len(out))
 	a.Header.Set("Content-Length", strconv.Itoa(len(out)))

@@ -70,7 +70,7 @@ func targetOf(escaped string) target {
 		t.kind = f.kind
 		// An operation in capitals, or behind an escape, is another path to the
 		// upstream.
-		t.exact = t.exact && (f.kind != ofRegistry || f.pattern.MatchString(escaped) && !strings.Contains(escaped, "%"))
+		t.exact = t.exact && (f.kind != ofRegistry || f.pattern.MatchString(escaped) && strings.EqualFold(escaped, t.path))
 		if i := f.pattern.SubexpIndex("rest"); i > 0 {
 			t.rest = found[i]
 		}
