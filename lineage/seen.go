@@ -21,7 +21,7 @@ func (w *walk) seen(stated []record.Recorded[record.Run]) error {
 		if err != nil {
 			return err
 		}
-		named := slices.ContainsFunc(registered, func(d record.Digest) bool { return slices.Contains(w.trail.Datasets, d) || slices.Contains(w.queue, d) })
+		named := slices.ContainsFunc(registered, func(d record.Digest) bool { return inputOf(stated, d) })
 		switch {
 		case named:
 		case len(registered) == 0:
@@ -31,6 +31,13 @@ func (w *walk) seen(stated []record.Recorded[record.Run]) error {
 		}
 	}
 	return nil
+}
+
+// inputOf reports whether a run names the bytes with a digest as its input.
+func inputOf(stated []record.Recorded[record.Run], d record.Digest) bool {
+	return slices.ContainsFunc(stated, func(r record.Recorded[record.Run]) bool {
+		return slices.ContainsFunc(r.Record.Inputs, func(in record.Resource) bool { return in.Digest == d })
+	})
 }
 
 // read returns the datasets that a run's events name as its inputs, each by all
@@ -66,7 +73,8 @@ func (w *walk) read(run record.Run) ([][]record.LineageName, error) {
 	return out, err
 }
 
-// registered returns the datasets whose source has one of the names, oldest first.
+// registered returns the datasets whose source has one of the names, oldest first,
+// each once for a name.
 func (w *walk) registered(names []record.LineageName) ([]record.Digest, error) {
 	var out []record.Digest
 	for _, n := range names {
@@ -74,8 +82,11 @@ func (w *walk) registered(names []record.LineageName) ([]record.Digest, error) {
 		if err != nil {
 			return nil, err
 		}
+		from := len(out)
 		for _, s := range sets {
-			out = append(out, s.Record.Digest)
+			if !slices.Contains(out[from:], s.Record.Digest) {
+				out = append(out, s.Record.Digest)
+			}
 		}
 	}
 	return out, nil

@@ -1,0 +1,278 @@
+package lineage
+
+import (
+	"cmp"
+	"slices"
+
+	"imprimatur.dev/record"
+)
+
+// Way is a direction of a walk.
+type Way bool
+
+// The ways: to what a node came from, and to what came from it.
+const (
+	Up   Way = false
+	Down Way = true
+)
+
+// Step is a node that a walk reached.
+type Step struct {
+	Node NodeID
+	// From is the place, in the walk, of the step before; -1 for a start.
+	From int32
+	// Depth counts the edges from the start.
+	Depth int32
+	Role  Role
+	// stated is the edge's.
+	stated uint32
+}
+
+// Limits bound a walk; 0 is no bound.
+type Limits struct{ Depth, Nodes int }
+
+// Cut says which limit ended a walk before its end.
+type Cut struct{ Depth, Nodes bool }
+
+// Walk returns the starts and what is reached from them by certain roles, each
+// node once, nearest first. Cycles end it.
+func (g *Graph) Walk(starts []NodeID, way Way, roles Roles, most Limits) ([]Step, Cut) {
+	w := walker{g: g, seen: make([]uint64, g.count/64+1), most: most}
+	for _, s := range starts {
+		w.reach(edge{to: s}, -1, 0)
+	}
+	next := g.ups
+	if way == Down {
+		next = g.downs
+	}
+	for i := 0; i < len(w.steps) && !w.cut.Nodes; i++ {
+		s := w.steps[i]
+		next(s.Node, roles, func(e edge) { w.reach(e, int32(i), s.Depth+1) })
+	}
+	return w.steps, w.cut
+}
+
+type walker struct {
+	g     *Graph
+	seen  []uint64
+	steps []Step
+	most  Limits
+	cut   Cut
+}
+
+func (w *walker) reach(e edge, from, depth int32) {
+	if w.seen[e.to/64]&(1<<(e.to%64)) != 0 {
+		return
+	}
+	switch {
+	case w.most.Depth > 0 && int(depth) > w.most.Depth:
+		w.cut.Depth = true
+	case w.most.Nodes > 0 && len(w.steps) >= w.most.Nodes:
+		w.cut.Nodes = true
+	default:
+		w.seen[e.to/64] |= 1 << (e.to % 64)
+		w.steps = append(w.steps, Step{e.to, from, depth, e.role, e.stated})
+	}
+}
+
+// ups calls yield with the edges to what a node came from.
+func (g *Graph) ups(id NodeID, roles Roles, yield func(edge)) {
+	n := g.at(id)
+	for _, e := range n.up {
+		if roles.has(e.role) {
+			yield(e)
+		}
+	}
+	if n.kind == NodeRun && roles.has(RoleTold) {
+		for _, e := range g.read(id) {
+			yield(e)
+		}
+	}
+}
+
+// downs calls yield with the edges to what came from a node.
+func (g *Graph) downs(id NodeID, roles Roles, yield func(edge)) {
+	n := g.at(id)
+	for _, e := range n.down {
+		if roles.has(e.role) {
+			yield(e)
+		}
+	}
+	if n.kind != NodeDataset || !roles.has(RoleTold) {
+		return
+	}
+	for _, s := range n.up {
+		if s.role != RoleSource {
+			continue
+		}
+		for _, r := range g.at(s.to).down {
+			if r.role != RoleRead && r.role != RoleReadAs || g.at(r.to).kind != NodeEvents {
+				continue
+			}
+			for _, t := range g.at(r.to).down {
+				if t.role == RoleTold && slices.ContainsFunc(g.read(t.to), func(e edge) bool { return e.to == id }) {
+					yield(edge{t.to, r.stated, RoleRead})
+				}
+			}
+		}
+	}
+}
+
+// read returns what a run's events say that it read and the run does not name:
+// the dataset that was last registered with such a source, or the source itself
+// where none is. It is the rule of [Trace].
+func (g *Graph) read(run NodeID) (out []edge) {
+	for _, told := range g.at(run).up {
+		if told.role != RoleTold {
+			continue
+		}
+		for _, r := range g.at(told.to).up {
+			if r.role != RoleRead {
+				continue
+			}
+			sets := g.registered(r.to)
+			for _, a := range g.aliases[[2]NodeID{told.to, r.to}] {
+				sets = append(sets, g.registered(a)...)
+			}
+			switch {
+			case len(sets) == 0:
+				out = append(out, edge{r.to, r.stated, RoleRead})
+			case !slices.ContainsFunc(sets, func(d NodeID) bool { return g.names(run, d) }):
+				out = append(out, edge{sets[len(sets)-1], r.stated, RoleRead})
+			}
+		}
+	}
+	return out
+}
+
+// registered returns the datasets whose source is a node, oldest first.
+func (g *Graph) registered(source NodeID) (out []NodeID) {
+	if _, ok := record.LineageNameOf(g.at(source).packed[1:]); !ok {
+		return nil
+	}
+	var edges []edge
+	for _, e := range g.at(source).down {
+		if e.role == RoleSource {
+			edges = append(edges, e)
+		}
+	}
+	slices.SortStableFunc(edges, func(a, b edge) int { return cmp.Compare(g.stated[a.stated].Index, g.stated[b.stated].Index) })
+	for _, e := range edges {
+		out = append(out, e.to)
+	}
+	return out
+}
+
+// names reports whether a run names a dataset as its input.
+func (g *Graph) names(run, dataset NodeID) bool {
+	return slices.ContainsFunc(g.at(run).up, func(e edge) bool { return e.role == RoleInput && e.to == dataset })
+}
+
+// Find returns the nodes that a name means: none where nothing stated names it,
+// and several where a digest is that of a dataset and a model, or several teams
+// have a job.
+func (g *Graph) Find(n Name) (out []NodeID) {
+	add := func(id NodeID, ok bool) {
+		if ok {
+			out = append(out, id)
+		}
+	}
+	switch kinds := []NodeKind{n.Kind}; {
+	case n.Kind == AnyNode || n.Kind == NodeDataset || n.Kind == NodeVersion:
+		if n.Kind == AnyNode {
+			kinds = []NodeKind{NodeVersion, NodeDataset, NodeEvaluation}
+		}
+		for _, k := range kinds {
+			id, ok := g.find(k, n.Key)
+			add(id, ok)
+			if id, byRef := g.refs[string([]byte{byte(k)})+n.Key]; !ok {
+				add(id, byRef)
+			}
+		}
+	case n.Kind == NodeSecret:
+		add(g.find(NodeSecret, n.Key))
+		for i := range len(n.Key) + 1 {
+			add(g.find(NodeSecret, n.Key[:len(n.Key)-i]+"*"))
+		}
+	case n.Kind == NodeJob || n.Kind == NodeEvents:
+		add(g.find(n.Kind, n.Key))
+		for _, team := range g.teams[1:] {
+			add(g.find(n.Kind, team+":"+n.Key))
+		}
+	default:
+		add(g.find(n.Kind, n.Key))
+	}
+	return out
+}
+
+// Node is what is known of a node.
+type Node struct {
+	Name Name
+	// Team is whose it is, empty for what is nobody's.
+	Team string
+	// Labels are what people call it: team/name@version of a dataset or model, the
+	// line of a release.
+	Labels []string
+	// Stated is where the thing was first stated; where it never was, nil.
+	Stated *Stated
+	// Named is the first statement that names it.
+	Named Stated
+	Live  *Live
+}
+
+// Node returns what is known of a node.
+func (g *Graph) Node(id NodeID) Node {
+	n := g.at(id)
+	out := Node{Name: unpack(n.packed), Team: g.teams[n.team], Named: g.stated[n.first]}
+	if n.label != "" {
+		out.Labels = append([]string{n.label}, g.more[id]...)
+	}
+	if n.stated != 0 {
+		out.Stated = &g.stated[n.stated]
+	}
+	if l, ok := g.live[id]; ok {
+		out.Live = &l
+	}
+	return out
+}
+
+// Team returns whose a node is, empty for what is nobody's.
+func (g *Graph) Team(id NodeID) string { return g.teams[g.at(id).team] }
+
+// Source returns the URI with which a dataset was registered.
+func (g *Graph) Source(id NodeID) string { return g.uris[id] }
+
+// Edge is an edge from the earlier node to the later.
+type Edge struct {
+	From, To NodeID
+	Role     Role
+	Stated   Stated
+}
+
+// Edges returns the edges by certain roles between the nodes that a walk reached,
+// in the order of the walk.
+func (g *Graph) Edges(steps []Step, roles Roles) (out []Edge) {
+	held := make(map[NodeID]bool, len(steps))
+	for _, s := range steps {
+		held[s.Node] = true
+	}
+	for _, s := range steps {
+		g.ups(s.Node, roles, func(e edge) {
+			if held[e.to] {
+				out = append(out, Edge{e.to, s.Node, e.role, g.stated[e.stated]})
+			}
+		})
+	}
+	return out
+}
+
+// Path returns the edges from a start of a walk up to one of its steps, nearest
+// to the start first.
+func (g *Graph) Path(steps []Step, i int) (out []Edge) {
+	for ; steps[i].From >= 0; i = int(steps[i].From) {
+		s := steps[i]
+		out = append(out, Edge{s.Node, steps[s.From].Node, s.Role, g.stated[s.stated]})
+	}
+	slices.Reverse(out)
+	return out
+}
