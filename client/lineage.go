@@ -32,8 +32,13 @@ func (c *Client) SendLineage(ctx context.Context, team string, events []jsontext
 	return out, nil
 }
 
-// LineageOf returns a node of what pipelines have sent, and those up to depth
-// edges around it, nearest first.
-func (c *Client) LineageOf(ctx context.Context, node string, depth int) (wire.Lineage, error) {
-	return do[wire.Lineage](ctx, c, http.MethodGet, "/lineage", url.Values{"nodeId": {node}, "depth": {strconv.Itoa(depth)}}, nil)
+// Graph returns a node with what it was made from and what was made from it. Way
+// is wire.WayFrom, wire.WayInto or empty for both; a depth or nodes of 0 is the
+// server's.
+func (c *Client) Graph(ctx context.Context, node, way string, depth, nodes int) (wire.Graph, error) {
+	query := url.Values{"node": {node}, "depth": {strconv.Itoa(depth)}, "nodes": {strconv.Itoa(nodes)}}
+	if way != "" {
+		query.Set("way", way)
+	}
+	return do[wire.Graph](ctx, c, http.MethodGet, "/graph", query, nil)
 }

@@ -27,10 +27,16 @@ func (c *Client) By(ctx context.Context, principal string, before int64, limit i
 	return do[wire.Page](ctx, c, http.MethodGet, "/audit/who", query, nil)
 }
 
-// Impact answers what was made from, or may use, a thing: a digest,
-// "team/name@version", or "secret:NAME".
-func (c *Client) Impact(ctx context.Context, thing string) ([]wire.Reached, error) {
-	return do[[]wire.Reached](ctx, c, http.MethodGet, "/audit/impact", url.Values{"of": {thing}}, nil)
+// Impact answers what was made from a thing, rests on it or was done by it, live
+// releases first: a digest, "team/name@version", the URI of data, or the name of a
+// node, such as "principal:NAME". After is the cursor of the page before, a limit of
+// 0 is the server's.
+func (c *Client) Impact(ctx context.Context, thing, after string, limit int) (wire.Impact, error) {
+	query := url.Values{"of": {thing}, "limit": {strconv.Itoa(limit)}}
+	if after != "" {
+		query.Set("after", after)
+	}
+	return do[wire.Impact](ctx, c, http.MethodGet, "/audit/impact", query, nil)
 }
 
 // List pages through the statements of one kind, newest first. A before of 0

@@ -174,29 +174,29 @@ type Role uint8
 
 // The roles, each from the earlier node to the later.
 const (
-	RoleSource  Role = iota // a data source, to a dataset registered with it
-	RoleDerived             // a dataset, to one that was made from it
-	RoleInput               // a dataset or model, to the run that names it as read
-	RoleOutput              // a run, to the model that it made
-	RoleMade                // a run, to a dataset that it made
-	RoleClaimed             // a run, to a model that says to come from it
-	RoleBase                // a model, to one that was made from it
-	RoleVendor              // a vendor, to its model
-	RoleRelease             // a model, to its release
-	RoleListed              // a run, dataset or base, to the release that names it
-	RoleTested              // a dataset, to an evaluation on it
-	RoleShown               // an evaluation, to the release that rests on it
-	RoleCode                // a commit, to the run of it
-	RoleGranted             // a secret, or a prefix of such, to the release that may use it
-	RoleRead                // a data source, to the job or run that read it by its events
-	RoleReadAs              // the same, by another name of the source
-	RoleWrote               // a job, to the data source that it wrote by its events
-	RoleTold                // a run of the events, to the recorded run that it is
-	RoleStated              // a principal, to what it stated
-	RoleAuthor              // a commit's author, to the run of it
-	RoleFor                 // a person, to the run that was made for them
-	RoleApproved            // a person, to what they approved
-	RolePromoted            // a principal, to the release that it promoted
+	RoleSource   Role = iota // a data source, to a dataset registered with it
+	RoleDerived              // a dataset, to one that was made from it
+	RoleInput                // a dataset or model, to the run that names it as read
+	RoleOutput               // a run, to the model that it made
+	RoleMade                 // a run, to a dataset that it made
+	RoleClaimed              // a run, to a model that says to come from it
+	RoleBase                 // a model, to one that was made from it
+	RoleVendor               // a vendor, to its model
+	RoleRelease              // a model, to its release
+	RoleListed               // a run, dataset or base, to the release that names it
+	RoleTested               // a dataset, to an evaluation on it
+	RoleShown                // an evaluation, to the release that rests on it
+	RoleCode                 // a commit, to the run of it
+	RoleGranted              // a secret, or a prefix of such, to the release that may use it
+	RoleRead                 // a data source, to the job or run that read it by its events
+	RoleReadAs               // the same, by another name of the source
+	RoleWrote                // a job, to the data source that it wrote by its events
+	RoleTold                 // a run of the events, to the recorded run that it is
+	RoleStated               // a principal, to what it stated
+	RoleAuthor               // a commit's author, to the run of it
+	RoleFor                  // a person, to the run that was made for them
+	RoleApproved             // a person, to what they approved
+	RolePromoted             // a principal, to the release that it promoted
 	roleCount
 )
 
@@ -227,7 +227,9 @@ var (
 	// does not name goes with them.
 	MadeFrom = rolesOf(RoleSource, RoleDerived, RoleInput, RoleOutput, RoleClaimed, RoleBase, RoleVendor, RoleRelease, RoleTold)
 	// Around are those of a picture: pipelines and what a release rests on too.
-	Around = MadeFrom | rolesOf(RoleMade, RoleListed, RoleShown, RoleTested, RoleCode, RoleRead, RoleWrote)
+	Around = MadeFrom | Listed | rolesOf(RoleMade, RoleShown, RoleTested, RoleCode, RoleRead, RoleWrote)
+	// Listed is what a release names as its own.
+	Listed = rolesOf(RoleListed)
 	// Touched are all.
 	Touched = Roles(1<<roleCount - 1)
 )

@@ -28,26 +28,41 @@ type Step struct {
 	stated uint32
 }
 
-// Limits bound a walk; 0 is no bound.
-type Limits struct{ Depth, Nodes int }
+// Limits bound a walk; the zero value does not. A walk reaches what Through
+// answers false to, and does not go on from there.
+type Limits struct {
+	Depth, Nodes int
+	Through      func(NodeID) bool
+}
 
 // Cut says which limit ended a walk before its end.
 type Cut struct{ Depth, Nodes bool }
 
 // Walk returns the starts and what is reached from them by certain roles, each
-// node once, nearest first. Cycles end it.
+// node once, nearest first. Cycles end it. On the way up, what a release lists is
+// reached last, so that it stands where its model came from it if it did.
 func (g *Graph) Walk(starts []NodeID, way Way, roles Roles, most Limits) ([]Step, Cut) {
 	w := walker{g: g, seen: make([]uint64, g.count/64+1), most: most}
 	for _, s := range starts {
 		w.reach(edge{to: s}, -1, 0)
 	}
-	next := g.ups
+	next, later := g.ups, roles&Listed
 	if way == Down {
-		next = g.downs
+		next, later = g.downs, 0
 	}
+	roles &^= later
 	for i := 0; i < len(w.steps) && !w.cut.Nodes; i++ {
 		s := w.steps[i]
+		if most.Through != nil && !most.Through(s.Node) {
+			continue
+		}
 		next(s.Node, roles, func(e edge) { w.reach(e, int32(i), s.Depth+1) })
+		if later != 0 && i == len(w.steps)-1 {
+			for first := range starts {
+				g.ups(w.steps[first].Node, later, func(e edge) { w.reach(e, int32(first), 1) })
+			}
+			later = 0
+		}
 	}
 	return w.steps, w.cut
 }
@@ -130,9 +145,9 @@ func (g *Graph) read(run NodeID) (out []edge) {
 			if r.role != RoleRead {
 				continue
 			}
-			sets := g.registered(r.to)
+			sets := g.Registered(r.to)
 			for _, a := range g.aliases[[2]NodeID{told.to, r.to}] {
-				sets = append(sets, g.registered(a)...)
+				sets = append(sets, g.Registered(a)...)
 			}
 			switch {
 			case len(sets) == 0:
@@ -145,8 +160,8 @@ func (g *Graph) read(run NodeID) (out []edge) {
 	return out
 }
 
-// registered returns the datasets whose source is a node, oldest first.
-func (g *Graph) registered(source NodeID) (out []NodeID) {
+// Registered returns the datasets whose source is a node, oldest first.
+func (g *Graph) Registered(source NodeID) (out []NodeID) {
 	if _, ok := record.LineageNameOf(g.at(source).packed[1:]); !ok {
 		return nil
 	}
@@ -250,15 +265,16 @@ type Edge struct {
 }
 
 // Edges returns the edges by certain roles between the nodes that a walk reached,
-// in the order of the walk.
+// in the order of the walk; that something is listed, only where nothing else led
+// to it.
 func (g *Graph) Edges(steps []Step, roles Roles) (out []Edge) {
-	held := make(map[NodeID]bool, len(steps))
+	held := make(map[NodeID]Role, len(steps))
 	for _, s := range steps {
-		held[s.Node] = true
+		held[s.Node] = s.Role
 	}
 	for _, s := range steps {
 		g.ups(s.Node, roles, func(e edge) {
-			if held[e.to] {
+			if by, ok := held[e.to]; ok && (e.role != RoleListed || by == RoleListed) {
 				out = append(out, Edge{e.to, s.Node, e.role, g.stated[e.stated]})
 			}
 		})

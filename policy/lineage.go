@@ -45,6 +45,19 @@ func (j *judge) steward(f *record.DatasetFacts) standing {
 	return best
 }
 
+// Lacking says of the datasets of a release for which no steward's approval
+// stands at a time why none does: the words of the gate on datasets.
+func (p *Policy) Lacking(d *record.Dossier, at time.Time) map[record.Digest]string {
+	j := newJudge(p, d, record.Millis(at))
+	out := map[record.Digest]string{}
+	for i, s := range j.stewards {
+		if !s.ok {
+			out[d.Datasets[i].Dataset.Record.Digest] = s.why
+		}
+	}
+	return out
+}
+
 func (j *judge) stewardsWord(f *record.DatasetFacts, a *record.Recorded[record.DataApproval]) standing {
 	until, holds := j.holds(a.Actor, record.DataSteward, f.Dataset.Record.Team)
 	switch {

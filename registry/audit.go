@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"imprimatur.dev/lineage"
@@ -125,78 +124,6 @@ func covers(a record.Approval, now record.Digests) bool {
 		}
 	}
 	return true
-}
-
-// Impact answers what was made from, or may use, a thing: data or a model by
-// digest ("sha256:…"), a dataset by "team/name@version", a secret by
-// "secret:NAME".
-func (r *Registry) Impact(ctx context.Context, who Caller, thing string) ([]wire.Reached, error) {
-	var out []wire.Reached
-	err := r.read(ctx, who, func(t *tx) error {
-		if err := t.mayReadAny(); err != nil {
-			return err
-		}
-		key, err := t.impactKey(thing)
-		if err != nil {
-			return err
-		}
-		reached, err := lineage.Impact(t, key)
-		for _, at := range reached {
-			if !t.visible(at.Entry.Statement.Body) {
-				continue
-			}
-			w, err := t.reached(at)
-			if err != nil {
-				return err
-			}
-			out = append(out, w)
-		}
-		return err
-	})
-	return out, err
-}
-
-func (t *tx) reached(at lineage.Reached) (wire.Reached, error) {
-	e := entryOf(at.Entry)
-	out := wire.Reached{Word: e.Word, Name: e.Subject, Digest: e.Digest, Via: at.Via}
-	rel, ok := at.Entry.Statement.Body.(record.Release)
-	if !ok {
-		return out, nil
-	}
-	id := record.ReleaseID(e.Digest)
-	out.Name = id + " " + rel.Line()
-	history, err := lineage.History(t, rel.Line())
-	status, _ := record.StatusAt(history, id, t.now)
-	out.Live = status == record.Live
-	return out, err
-}
-
-func (t *tx) impactKey(thing string) (string, error) {
-	if name, ok := strings.CutPrefix(thing, "secret:"); ok {
-		return record.KeyUsesSecret(name), nil
-	}
-	d := record.Digest(thing)
-	if d.Validate() == nil {
-		return record.KeyUses(d), nil
-	}
-	ref, version, ok := strings.Cut(thing, "@")
-	team, name, ok2 := strings.Cut(ref, "/")
-	if !ok || !ok2 {
-		return "", refusef(wire.Invalid, "%q is neither a digest, nor team/name@version, nor secret:NAME; give one of these", thing)
-	}
-	if v, found, err := lineage.Last[record.ModelVersion](t, record.KeyVersion(thing)); err != nil || found {
-		return record.KeyUses(v.Record.Artifact), err
-	}
-	versions, err := lineage.All[record.Dataset](t, record.KeyDatasetName(team, name))
-	if err != nil {
-		return "", err
-	}
-	for _, d := range versions {
-		if d.Record.Version == version {
-			return record.KeyUses(d.Record.Digest), nil
-		}
-	}
-	return "", refusef(wire.Unknown, "no dataset or model version %s is registered; give its digest, or register it: imprimatur dataset register", thing)
 }
 
 // List pages through the statements of one kind, newest first.

@@ -110,10 +110,10 @@ func TestImpactReachesAllThatUsesAThing(t *testing.T) {
 	reached := func(thing string) map[string]bool {
 		t.Helper()
 		releases := map[string]bool{}
-		for _, r := range must[[]wire.Reached](t)(h.reg.Impact(h.ctx, rita, thing)) {
+		for _, r := range must[wire.Impact](t)(h.reg.Impact(h.ctx, rita, thing, "", 0)).Reached {
 			if r.Word == "release" {
 				id, _, _ := strings.Cut(r.Name, " ")
-				releases[id] = r.Live
+				releases[id] = r.Live != nil
 			}
 		}
 		return releases
@@ -122,6 +122,8 @@ func TestImpactReachesAllThatUsesAThing(t *testing.T) {
 	for thing, want := range map[string]map[string]bool{
 		string(digest("data 1")): both, "lab/data-1@1": both, string(base): both, "lab/net@1": both,
 		string(digest("data 2")): {second.ID: false}, "lab/net@2": {second.ID: false},
+		"run:lab/run-1": both, "commit:" + strings.Repeat("ab", 20): both, "principal:robot": both, "s3://lab/1": both, "run:lab/run-2": {second.ID: false},
+		"principal:bob": both, "principal:sam": {c.ID: true}, "principal:nobody": {},
 		"secret:db-main": {c.ID: true}, "secret:mail-smtp": {c.ID: true}, "secret:db-other": {},
 		string(digest("nothing")): {},
 	} {
@@ -130,7 +132,7 @@ func TestImpactReachesAllThatUsesAThing(t *testing.T) {
 		}
 	}
 	words := map[string]int{}
-	for _, r := range must[[]wire.Reached](t)(h.reg.Impact(h.ctx, rita, "lab/data-1@1")) {
+	for _, r := range must[wire.Impact](t)(h.reg.Impact(h.ctx, rita, "lab/data-1@1", "", 0)).Reached {
 		words[r.Word]++
 	}
 	if diff := cmp.Diff(map[string]int{"training run": 2, "model version": 2, "release": 2}, words); diff != "" {

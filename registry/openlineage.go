@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"imprimatur.dev/attest"
 	"imprimatur.dev/lineage/openlineage"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
@@ -247,20 +246,7 @@ func portion(events []openlineage.Event) (n int, raw []byte) {
 	return n, raw
 }
 
-// learn takes in an entry of the ledger.
-func (p *pipelines) learn(index int64, keys []string, payload []byte) {
-	if !slices.Contains(keys, record.KeyKind(record.KindLineageEvents)) {
-		return
-	}
-	stated, err := attest.DecodeStatement(payload)
-	if err != nil {
-		return // what was appended was decoded before; an older program may not know a newer kind
-	}
-	if body, ok := stated.Body.(record.LineageEvents); ok {
-		p.put(index, body)
-	}
-}
-
+// put takes in what a statement says. It may come twice.
 func (p *pipelines) put(index int64, body record.LineageEvents) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -272,28 +258,4 @@ func (p *pipelines) put(index int64, body record.LineageEvents) {
 	for _, e := range body.Events {
 		g.Add(e, index)
 	}
-}
-
-// loadPipelines reads the graphs from the ledger, newest first.
-func (r *Registry) loadPipelines(ctx context.Context) error {
-	const page = 100
-	return r.read(ctx, Caller{}, func(t *tx) error {
-		for before := int64(0); ; {
-			found, err := t.view.Page(record.KeyKind(record.KindLineageEvents), before, page)
-			if err != nil {
-				return err
-			}
-			entries, err := t.decode(found)
-			if err != nil {
-				return err
-			}
-			for _, e := range entries {
-				r.pipelines.put(e.Index, e.Statement.Body.(record.LineageEvents))
-			}
-			if len(entries) < page || entries[len(entries)-1].Index == 0 {
-				return nil
-			}
-			before = entries[len(entries)-1].Index
-		}
-	})
 }

@@ -56,6 +56,8 @@ type Registry struct {
 	shelf *shelf
 	// pipelines are what OpenLineage's clients have sent.
 	pipelines *pipelines
+	graph     graph
+	drafts    drafts
 	// reader reads the bytes of what MLflow's clients register.
 	reader Hasher
 	// turns are for changes of registered names.
@@ -97,6 +99,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	}
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), argons: make(chan struct{}, argonAtOnce)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
+	r.graph.g, r.drafts.at = lineage.NewGraph(), map[*byte]lineage.Entry{}
 	r.patience, r.turns.seed = hashAtOnce, maphash.MakeSeed()
 	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {
 		return nil, err
@@ -124,15 +127,8 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 
 func (r *Registry) startIndex(ctx context.Context) error {
 	r.opened = time.Now()
-	var size int64
-	err := r.store.View(ctx, func(v *store.View) error {
-		size = v.Size()
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(r.loadIndex(ctx), r.loadShelf(ctx), r.loadPipelines(ctx)); err != nil {
+	size, err := r.remember(ctx)
+	if err := errors.Join(err, r.loadIndex(ctx)); err != nil {
 		return err
 	}
 	r.working, r.cancel = context.WithCancel(context.Background())
@@ -195,6 +191,8 @@ type tx struct {
 	// before, where it is not nil, runs after the snapshot was given back and
 	// before anything is appended: it makes durable what the statements name.
 	before func() error
+	// reads are the teams of which it is known whether the caller may read them.
+	reads map[string]bool
 }
 
 // Find implements lineage.Source. What the command has stated so far is found
@@ -308,6 +306,7 @@ func (r *Registry) append(ctx context.Context, read store.ReadSet, stated []stag
 		drafts[i] = store.Draft{Payload: s.payload, Signature: r.key.Sign(s.payload), Leaf: leaf, Keys: s.keys}
 		entries[i] = s.entry
 	}
+	defer r.drafts.put(stated)()
 	indexes, err := r.store.Append(ctx, read, drafts...)
 	if err != nil {
 		return nil, err

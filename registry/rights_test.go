@@ -172,8 +172,12 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 			return len(l), err
 		},
 		"Impact": func(w registry.Caller) (int, error) {
-			l, err := h.reg.Impact(h.ctx, w, string(c.Release.Record.Behaviour.Artifact))
-			return len(l), err
+			l, err := h.reg.Impact(h.ctx, w, string(c.Release.Record.Behaviour.Artifact), "", 0)
+			return len(l.Reached), err
+		},
+		"Graph": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Graph(h.ctx, w, c.ID, registry.Asked{})
+			return len(l.Nodes), err
 		},
 		"LineageOf": func(w registry.Caller) (int, error) {
 			l, err := h.reg.LineageOf(h.ctx, w, "job:flow:train", 1)

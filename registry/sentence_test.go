@@ -101,8 +101,8 @@ func TestRule12RefusalsNameTheMissingAndWhoMendsIt(t *testing.T) {
 		{token("rita", 60, "write"), wire.Forbidden, []string{"issue tokens for others", "administrator"}},
 		{only(h.reg.BindRole(h.ctx, administrator, record.Role{Principal: "ann", Role: record.Viewer, Team: "moon"})), wire.Unknown, []string{"the team moon", "imprimatur principal team moon"}},
 		{only(h.reg.EnrolPrincipal(h.ctx, administrator, record.Principal{Name: "w", Type: record.Workload, Owner: "robot"})), wire.Invalid, []string{`owner "robot"`, "not a human", "imprimatur principal enrol"}},
-		{only(h.reg.Impact(h.ctx, rita, "what")), wire.Invalid, []string{"neither a digest"}},
-		{only(h.reg.Impact(h.ctx, rita, "lab/none@1")), wire.Unknown, []string{"lab/none@1", "imprimatur dataset register"}},
+		{only(h.reg.Impact(h.ctx, rita, "what", "", 0)), wire.Invalid, []string{"no name of a node", "TEAM/NAME@VERSION"}},
+		{only(h.reg.Impact(h.ctx, rita, "lab/none@1", "", 0)), wire.Unknown, []string{"lab/none@1", "imprimatur dataset register"}},
 		{only(h.reg.LogTile(h.ctx, "nonsense")), wire.Unknown, nil},
 		{only(h.reg.Evidence(h.ctx, rita, "md5:00")), wire.Invalid, nil},
 	} {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"imprimatur.dev/attest"
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
 	"imprimatur.dev/store"
@@ -88,22 +87,9 @@ func newShelf() *shelf {
 	return &shelf{teams: map[string]*teamShelf{}, places: map[string]placed{}, exist: map[string]bool{}, located: newPlaces()}
 }
 
-// shelvedKinds are the keys of the kinds that the shelf reads.
-var shelvedKinds = []string{
-	record.KeyKind(record.KindRegisteredModel), record.KeyKind(record.KindRegisteredVersion),
-	record.KeyKind(record.KindEnvironment), record.KeyKind(record.KindTeam),
-}
-
-// learn takes in an entry. Entries may come twice and out of order; what was
-// stated later counts.
-func (s *shelf) learn(index int64, keys []string, payload []byte) {
-	if !slices.ContainsFunc(shelvedKinds, func(k string) bool { return slices.Contains(keys, k) }) {
-		return
-	}
-	stated, err := attest.DecodeStatement(payload)
-	if err != nil {
-		return // what was appended was decoded before; an older program may not know a newer kind
-	}
+// learn takes in a statement. Statements may come twice and out of order; what
+// was stated later counts.
+func (s *shelf) learn(index int64, stated record.Statement) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(index, stated)
@@ -211,26 +197,6 @@ func (s *shelf) list(team string) []*Registered {
 		}
 	}
 	return out
-}
-
-// loadShelf reads the shelf from the ledger.
-func (r *Registry) loadShelf(ctx context.Context) error {
-	return r.store.View(ctx, func(v *store.View) error {
-		for _, prefix := range []string{record.KeyTeam(""), record.KeyEnvironment(""), record.PrefixRegisteredModel, record.PrefixRegisteredVersion} {
-			entries, err := v.LastOfEach(prefix)
-			if err != nil {
-				return err
-			}
-			for _, e := range entries {
-				stated, err := attest.DecodeStatement(e.Payload)
-				if err != nil {
-					return err
-				}
-				r.shelf.put(e.Index, stated)
-			}
-		}
-		return nil
-	})
 }
 
 // environmentsOf returns the environments that name a workload as theirs.

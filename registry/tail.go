@@ -7,10 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"imprimatur.dev/ledger"
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
-	"imprimatur.dev/store"
 )
 
 const (
@@ -30,22 +28,6 @@ const (
 type touched struct {
 	count int64
 	keys  []string
-}
-
-// committed is called by the store with what it appended, before the authors
-// are answered.
-func (r *Registry) committed(entries []store.Committed) {
-	for _, e := range entries {
-		r.learned(e.Index, e.Keys, e.Payload)
-	}
-}
-
-// learned tells all that is kept in memory of an entry.
-func (r *Registry) learned(index int64, keys []string, payload []byte) {
-	r.index.touch(keys)
-	r.known.forget(keys)
-	r.shelf.learn(index, keys, payload)
-	r.pipelines.learn(index, keys, payload)
 }
 
 // touch makes every line stale whose dossier was read under one of the keys,
@@ -192,26 +174,6 @@ func (r *Registry) tail(ctx context.Context, from int64) {
 		}
 		from = next
 		r.seen.Store(int64(began))
-	}
-}
-
-// follow reads what was appended from an index on, and returns the next one.
-func (r *Registry) follow(ctx context.Context, from int64) (int64, error) {
-	const batch = 1000
-	for {
-		entries, err := r.store.Since(ctx, from, batch)
-		if err != nil {
-			return from, fmt.Errorf("following the ledger: %w", err)
-		}
-		for _, e := range entries {
-			if _, keys, err := ledger.Project(e.Payload); err == nil {
-				r.learned(e.Index, keys, e.Payload)
-			}
-		}
-		from += int64(len(entries))
-		if len(entries) < batch {
-			return from, nil
-		}
 	}
 }
 

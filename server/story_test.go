@@ -115,10 +115,10 @@ func TestAuditOfAStory(t *testing.T) {
 	if p := must[wire.Page](t)(vic.By(h.ctx, "rita", 0, 0)); len(p.Entries) != 2 || p.Entries[0].Kind != record.KindApproval || p.Entries[1].Kind != record.KindPolicy {
 		t.Errorf("rita stated %+v", p.Entries)
 	}
-	reached := must[[]wire.Reached](t)(vic.Impact(h.ctx, string(digest("data 1"))))
+	reached := must[wire.Impact](t)(vic.Impact(h.ctx, string(digest("data 1")), "", 0))
 	found := false
-	for _, r := range reached {
-		found = found || r.Word == "release" && r.Live
+	for _, r := range reached.Reached {
+		found = found || r.Word == "release" && r.Live != nil && r.Live.By == "olga"
 	}
 	if !found {
 		t.Errorf("the data reaches no live release: %+v", reached)

@@ -254,14 +254,3 @@ type Myself struct {
 	Roles  []record.Role        `json:"roles"`
 	Scopes []string             `json:"scopes"`
 }
-
-// Reached is one thing that another's impact reaches.
-type Reached struct {
-	// Word is what it is, Name which one; Via is what it was made from or names.
-	Word   string        `json:"word"`
-	Name   string        `json:"name"`
-	Digest record.Digest `json:"digest"`
-	Via    string        `json:"via"`
-	// Live says that it is a release that is live now.
-	Live bool `json:"live,omitzero"`
-}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -135,62 +136,66 @@ func (a *app) liveReleases() (map[string]bool, error) {
 }
 
 type auditImpactCmd struct {
-	Thing string `arg:"" help:"A dataset or model version (team/name@version), a digest, or secret:NAME."`
+	Thing string `arg:"" help:"team/name@version or a digest, run:TEAM/ID, commit:HASH, principal:NAME, vendor:NAME, the URI of data, or secret:NAME."`
+	Limit int    `default:"200" help:"The most things on one page (default 200, at most 200)."`
+	After string `placeholder:"CURSOR" help:"The next page, as the page before says."`
+}
+
+// Help implements kong.HelpProvider.
+func (c *auditImpactCmd) Help() string {
+	return `The releases that are live come first, with the environment and since when, then the other releases,
+then models, then the rest. A person or workload touches what they stated, ran, wrote the code of, approved or promoted.
+
+  imprimatur audit impact clinic/cases@2026-05
+  imprimatur audit impact commit:4f0c9a3d2b7e5c1180d6aa77e2f31b90c4d5e6f7
+  imprimatur audit impact principal:pipeline`
 }
 
 // Run implements the command.
 func (c *auditImpactCmd) Run(a *app) error {
-	got, err := a.client().Impact(a.ctx, c.Thing)
+	got, err := a.client().Impact(a.ctx, c.Thing, c.After, c.Limit)
 	if err != nil {
 		return err
 	}
-	return a.show(got, func(p *page) { drawReached(p, got) })
+	return a.show(got, func(p *page) { drawImpact(p, got) })
 }
 
-// drawReached lists what a thing touches, what is live first.
-func drawReached(p *page, got []wire.Reached) {
-	if len(got) == 0 {
-		p.line("nothing here was made from it or may use it")
+// drawImpact lists what a thing touches.
+func drawImpact(p *page, got wire.Impact) {
+	if len(got.Reached) == 0 && got.Others == 0 {
+		p.line("nothing here was made from it, rests on it or was done by it")
 		return
 	}
-	got = slices.Clone(got)
-	slices.SortStableFunc(got, func(a, b wire.Reached) int { return cmp.Compare(rank(a), rank(b)) })
-	rows := [][]cell{heading("", "WHAT", "NAME", "THROUGH")}
-	live := 0
-	for _, r := range got {
+	rows := [][]cell{heading("", "WHAT", "NAME", "THROUGH", "ENTRY")}
+	for _, r := range got.Reached {
 		state := cell{}
-		if r.Live {
-			live++
-			state = cell{"live", bad}
+		if r.Live != nil {
+			state = cell{fmt.Sprintf("live in %s since %s", r.Live.Environment, day(r.Live.Since)), bad}
 		}
-		rows = append(rows, append([]cell{state}, texts(r.Word, r.Name, through(r.Via))...))
+		rows = append(rows, append([]cell{state}, texts(r.Word, r.Name, r.Via.Role+" "+shorter(r.Via.From), fmt.Sprint(r.Via.Entry))...))
 	}
 	p.table(rows)
-	p.line("%s touched, %s live", count(len(got), "thing"), count(live, "release"))
+	total, words := 0, []string{}
+	for _, word := range slices.Sorted(maps.Keys(got.Counts)) {
+		total += got.Counts[word]
+		words = append(words, count(got.Counts[word], word))
+	}
+	p.line("%s touched, %s live: %s", count(total, "thing"), count(got.Live, "release"), join(words, "none"))
+	if got.Others > 0 {
+		p.line("and %s of teams that you may not read, of which %s live", count(got.Others, "thing"), count(got.OthersLive, "release"))
+	}
+	if got.Next != "" {
+		p.line("there is more: --after %s", got.Next)
+	}
 }
 
-// through says in words by which key of the ledger a thing was reached.
-func through(key string) string {
-	kind, what, _ := strings.Cut(key, "/")
-	if d := record.Digest(what); d.Validate() == nil {
-		what = d.Short()
+// shorter writes the digest in a node's name in short.
+func shorter(id string) string {
+	kind, key, _ := strings.Cut(id, ":")
+	if d := record.Digest(key); d.Validate() == nil {
+		return kind + ":" + d.Short()
 	}
-	switch kind {
-	case "uses":
-		return "made from, or names, " + what
-	case "artifact", "runs-of":
-		return "is, or made, " + what
-	case "uses-secret":
-		return "may use the secret " + what
-	}
-	return key
-}
-
-func rank(r wire.Reached) int {
-	if r.Live {
-		return 0
-	}
-	return 1
+	return id
 }
 
 type auditExportCmd struct {

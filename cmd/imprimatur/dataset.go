@@ -210,14 +210,14 @@ func (c *datasetWithdrawCmd) Run(a *app) error {
 	}
 	out := withdrawn{Withdrawal: got}
 	if word.Dataset != "" {
-		if out.Reaches, err = a.client().Impact(a.ctx, string(word.Dataset)); err != nil {
+		if out.Reaches, err = a.client().Impact(a.ctx, string(word.Dataset), "", 0); err != nil {
 			return fmt.Errorf("the data is withdrawn, but what it touches could not be read: %w", err)
 		}
 	}
 	return a.show(out, func(p *page) {
 		p.line("%s is withdrawn for %s", orElse(c.Dataset, c.Source), join(c.Purpose, "all purposes"))
 		if c.Dataset != "" {
-			drawReached(p, out.Reaches)
+			drawImpact(p, out.Reaches)
 		}
 	})
 }
@@ -225,7 +225,7 @@ func (c *datasetWithdrawCmd) Run(a *app) error {
 // withdrawn is what withdraw prints.
 type withdrawn struct {
 	Withdrawal record.Recorded[record.DataApproval] `json:"withdrawal"`
-	Reaches    []wire.Reached                       `json:"reaches"`
+	Reaches    wire.Impact                          `json:"reaches"`
 }
 
 type datasetShowCmd struct {

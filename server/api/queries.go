@@ -87,12 +87,25 @@ func live(r *reg, ctx context.Context, who registry.Caller, p *moment) ([]wire.L
 	return r.Live(ctx, who, p.At)
 }
 
-type thing struct {
-	Of string `query:"of" required:"true" doc:"A digest, team/name@version, or secret:NAME."`
+type touched struct {
+	Of    string `query:"of" required:"true" doc:"A digest, team/name@version, the URI of data, or the name of a node: dataset:, run:, model:, commit:, principal:, vendor:, source:, secret:."`
+	After string `query:"after" doc:"The cursor that the page before gave as next."`
+	Limit int    `query:"limit" minimum:"0" doc:"The most things to answer with; 0 or more than 200 is 200."`
 }
 
-func impact(r *reg, ctx context.Context, who registry.Caller, p *thing) ([]wire.Reached, error) {
-	return r.Impact(ctx, who, p.Of)
+func impact(r *reg, ctx context.Context, who registry.Caller, p *touched) (wire.Impact, error) {
+	return r.Impact(ctx, who, p.Of, p.After, p.Limit)
+}
+
+type around struct {
+	Node  string `query:"node" required:"true" doc:"A release's ID, a digest, team/name@version, the URI of data, or the id of a node."`
+	Way   string `query:"way" doc:"from: what it was made from; into: what was made from it; both without it."`
+	Depth int    `query:"depth" minimum:"0" doc:"The most edges from the start, up to 100; 0 is 20."`
+	Nodes int    `query:"nodes" minimum:"0" doc:"The most nodes each way, up to 2,000; 0 is 200."`
+}
+
+func graph(r *reg, ctx context.Context, who registry.Caller, p *around) (wire.Graph, error) {
+	return r.Graph(ctx, who, p.Node, registry.Asked{Way: p.Way, Depth: p.Depth, Nodes: p.Nodes})
 }
 
 type position struct {

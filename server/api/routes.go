@@ -84,7 +84,8 @@ var routes = []route{
 
 	{get, "/audit/live", "Live", "What was live at a time, by whose approval and on what evidence", signedIn, 0, ask(live)},
 	{get, "/audit/who", "By", "What a principal stated", signedIn, 0, page(by)},
-	{get, "/audit/impact", "Impact", "What was made from, or may use, a thing", signedIn, 0, ask(impact)},
+	{get, "/audit/impact", "Impact", "What was made from a thing, rests on it or was done by it", signedIn, 0, ask(impact)},
+	{get, "/graph", "Graph", "What a thing was made from, and what was made from it", signedIn, 0, ask(graph)},
 
 	{get, "/log/entries", "List", "The statements of one kind", signedIn, 0, page(entries)},
 	{get, "/log/proof", "Proof", "The proof that an entry is in the ledger", public, 0, ask(proof)},
