@@ -15,7 +15,8 @@ home=$(cd "$(dirname "$0")/.." && pwd)
 tools=$("$home/scripts/tools.sh")
 work=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server"; rm -rf "$work"' EXIT
+# The server writes until it has ended.
+trap '[ -z "$server" ] || { kill "$server"; wait "$server" || true; }; rm -rf "$work"' EXIT
 
 (cd "$home" && CGO_ENABLED=0 go build -o "$work/imprimatur" ./cmd/imprimatur)
 mkdir "$work/runs"
