@@ -246,6 +246,35 @@ func TestBytesInAFolderAreHashedAndOutsideAreNot(t *testing.T) {
 	}
 }
 
+// A reading that the server's end cuts off fails no version.
+func TestAVersionIsNotRegisteredByAServerThatCloses(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	reading := make(chan struct{})
+	h.with(func(ctx context.Context, _ record.RegisteredVersion) (registry.Hashed, error) {
+		close(reading)
+		<-ctx.Done()
+		return registry.Hashed{}, ctx.Err()
+	})
+	h.name("net")
+	answered := make(chan error)
+	go func() {
+		_, err := h.reg.CreateRegisteredVersion(h.ctx, ann, record.RegisteredVersion{Team: "lab", Name: "net", Source: "s3://bucket/m"})
+		answered <- err
+	}()
+	<-reading
+	if err := h.reg.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; registry.CodeOf(err) != wire.Unavailable || !strings.Contains(err.Error(), "was not registered") {
+		t.Errorf("the registration was answered with %v", err)
+	}
+	h.with(nil)
+	if got := h.registered("net").Versions; len(got) != 0 {
+		t.Errorf("there are the versions %+v", got)
+	}
+}
+
 // Bytes that take long are pending, and a restart reads them again.
 func TestALongReadingIsPendingAndOutlivesARestart(t *testing.T) {
 	h := open(t)

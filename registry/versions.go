@@ -31,6 +31,10 @@ func (r *Registry) CreateRegisteredVersion(ctx context.Context, who Caller, in r
 		h = r.startHashing(in)
 		pending = !h.wait(ctx, r.patience)
 	}
+	if r.working.Err() != nil {
+		// What cut the reading off is no fault of the version's.
+		return 0, refusef(wire.Unavailable, "this server is closing, and the version was not registered; register it again in a moment")
+	}
 	if pending {
 		// Who goes away now must not leave a version whose bytes nobody reads.
 		ctx = context.WithoutCancel(ctx)
