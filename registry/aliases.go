@@ -288,14 +288,10 @@ func (t *tx) archive(m record.RegisteredModel, but int, stage string) error {
 // stands in one of its environments: else it could load by number what its
 // alias is refused.
 func (r *Registry) HandOut(ctx context.Context, who Caller, team, name string, number int) (*Registered, *record.RegisteredVersion, error) {
-	if err := r.mayReadShelf(ctx, who, team); err != nil {
+	m, v, err := r.RegisteredVersion(ctx, who, team, name, number)
+	if err != nil {
 		return nil, nil, err
 	}
-	m := r.shelf.find(team, name)
-	if m == nil || m.Version(number) == nil {
-		return nil, nil, noVersion(name, number)
-	}
-	v := m.Version(number)
 	return m, v, r.standsFor(ctx, who, v)
 }
 

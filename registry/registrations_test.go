@@ -393,6 +393,16 @@ func TestRule04AnAliasAndItsPromotionStandOrFallTogether(t *testing.T) {
 	}
 	artifactOf := h.version("other", 1).Artifact
 	h.refused(only2(h.reg.HandOut(h.ctx, robot, "lab", "other", 1)), wire.Refused, "robot runs in production", "no release of the model")
+	seen := func(who registry.Caller) (n int) {
+		n = len(must[*registry.Registered](t)(h.reg.RegisteredModel(h.ctx, who, "lab", "other")).Versions)
+		for _, m := range must[[]*registry.Registered](t)(h.reg.RegisteredModels(h.ctx, who, "lab")) {
+			n += len(m.Versions)
+		}
+		return n
+	}
+	if a, r := seen(ann), seen(robot); a != 2 || r != 0 {
+		t.Errorf("ann finds the version %d times and robot, who may not have it, %d times; want 2 and 0", a, r)
+	}
 
 	now := record.Millis(h.clock.now())
 	must[record.Recorded[record.Run]](t)(h.reg.RecordRun(h.ctx, caller("robot"), record.Run{
@@ -415,6 +425,9 @@ func TestRule04AnAliasAndItsPromotionStandOrFallTogether(t *testing.T) {
 	}
 	if err := only2(h.reg.HandOut(h.ctx, robot, "lab", "other", 1)); err != nil {
 		t.Errorf("the release stands, and its workload may not have it: %v", err)
+	}
+	if got := seen(robot); got != 2 {
+		t.Errorf("the release stands, and its workload finds it %d times, want 2", got)
 	}
 	promotions := func() int {
 		return len(must[wire.Page](t)(h.reg.List(h.ctx, rita, record.KindPromotion, 0, 0)).Entries)

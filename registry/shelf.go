@@ -253,7 +253,8 @@ func (r *Registry) mayReadShelf(ctx context.Context, who Caller, team string) er
 	return who.may(me, now, actRead, team, rights[actRead]...)
 }
 
-// RegisteredModel returns a registered model.
+// RegisteredModel returns a registered model, with those of its versions that the
+// caller may have.
 func (r *Registry) RegisteredModel(ctx context.Context, who Caller, team, name string) (*Registered, error) {
 	if err := r.mayReadShelf(ctx, who, team); err != nil {
 		return nil, err
@@ -262,15 +263,44 @@ func (r *Registry) RegisteredModel(ctx context.Context, who Caller, team, name s
 	if m == nil {
 		return nil, noModel(name)
 	}
-	return m, nil
+	return r.shown(ctx, who, m)[0], nil
 }
 
-// RegisteredModels returns a team's registered models in the order of their names.
+// RegisteredModels returns a team's registered models in the order of their
+// names, with those of their versions that the caller may have.
 func (r *Registry) RegisteredModels(ctx context.Context, who Caller, team string) ([]*Registered, error) {
 	if err := r.mayReadShelf(ctx, who, team); err != nil {
 		return nil, err
 	}
-	return r.shelf.list(team), nil
+	return r.shown(ctx, who, r.shelf.list(team)...), nil
+}
+
+// RegisteredVersion returns a version, whether or not the caller may have it, for
+// the answer to who has just changed it. All others get it by HandOut.
+func (r *Registry) RegisteredVersion(ctx context.Context, who Caller, team, name string, number int) (*Registered, *record.RegisteredVersion, error) {
+	if err := r.mayReadShelf(ctx, who, team); err != nil {
+		return nil, nil, err
+	}
+	m := r.shelf.find(team, name)
+	if m == nil || m.Version(number) == nil {
+		return nil, nil, noVersion(name, number)
+	}
+	return m, m.Version(number), nil
+}
+
+// shown leaves out what HandOut would refuse: a version says where its bytes are,
+// and who may not load it by its number shall not find them by a search.
+func (r *Registry) shown(ctx context.Context, who Caller, models ...*Registered) []*Registered {
+	if len(r.shelf.environmentsOf(who.Name)) == 0 {
+		return models
+	}
+	out := make([]*Registered, len(models))
+	for i, m := range models {
+		fewer := *m
+		fewer.Versions = slices.DeleteFunc(slices.Clone(m.Versions), func(v *record.RegisteredVersion) bool { return r.standsFor(ctx, who, v) != nil })
+		out[i] = &fewer
+	}
+	return out
 }
 
 // The beginnings are MLflow's own: its clients look for them.

@@ -117,11 +117,8 @@ func (r *Registry) copied(ctx context.Context, who Caller, in *record.Registered
 			return "", refusef(wire.Invalid, "Invalid model version source: '%s'. It names no version by its number; name one, as in models:/NAME/3", in.Source)
 		}
 	}
-	v := m.Version(number)
-	if v == nil {
-		return "", noVersion(name, number)
-	}
-	if err := r.standsFor(ctx, who, v); err != nil {
+	_, v, err := r.HandOut(ctx, who, in.Team, name, number)
+	if err != nil {
 		return "", err
 	}
 	if v.Status != record.RegistrationReady {

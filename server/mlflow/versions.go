@@ -40,13 +40,9 @@ func (c *call) version(name string, number int) (any, error) {
 // changed answers with a version that the caller has just changed, whether or
 // not they might have it.
 func (c *call) changed(name string, number int) (any, error) {
-	m, err := c.reg.RegisteredModel(c.ctx, c.who, c.team, name)
+	m, v, err := c.reg.RegisteredVersion(c.ctx, c.who, c.team, name, number)
 	if err != nil {
 		return nil, err
-	}
-	v := m.Version(number)
-	if v == nil {
-		return nil, &fault{doesNotExist, "the version was deleted meanwhile"}
 	}
 	return versionAnswer{versionOf(v, m)}, nil
 }
