@@ -3,128 +3,11 @@ package registry
 import (
 	"context"
 	"slices"
-	"time"
 
 	"imprimatur.dev/lineage"
-	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
-
-// Live answers what was live at a time, in every line of the teams that the
-// caller may read; the zero time is now.
-func (r *Registry) Live(ctx context.Context, who Caller, at time.Time) ([]wire.LiveRelease, error) {
-	out := []wire.LiveRelease{}
-	err := r.read(ctx, who, func(t *tx) error {
-		if err := t.mayReadAny(); err != nil {
-			return err
-		}
-		lines, err := t.lines()
-		if err != nil {
-			return err
-		}
-		if at.IsZero() {
-			at = t.now
-		}
-		for _, line := range lines {
-			if t.may(actRead, teamOf(line)) != nil {
-				continue
-			}
-			l, ok, err := t.liveAt(line, at)
-			if err != nil {
-				return err
-			}
-			if ok {
-				out = append(out, l)
-			}
-		}
-		return nil
-	})
-	return out, err
-}
-
-// lines returns every line in which something was ever promoted, suspended or
-// retired.
-func (t *tx) lines() ([]string, error) {
-	newest, err := t.view.LastOfEach(record.KeyLive(""))
-	if err != nil {
-		return nil, err
-	}
-	entries, err := t.decode(newest)
-	lines := make([]string, len(entries))
-	for i, e := range entries {
-		lines[i] = lineOf(e.Statement.Body)
-	}
-	return lines, err
-}
-
-func lineOf(body record.Body) string {
-	switch b := body.(type) {
-	case record.Promotion:
-		return b.Line
-	case record.Suspension:
-		return b.Line
-	case record.Retirement:
-		return b.Line
-	}
-	return ""
-}
-
-// liveAt answers for one line, from the statements that stood at that time.
-func (t *tx) liveAt(line string, at time.Time) (wire.LiveRelease, bool, error) {
-	var none wire.LiveRelease
-	history, err := lineage.History(t, line)
-	if err != nil {
-		return none, false, err
-	}
-	_, live := record.StatusAt(history, "", at)
-	if live == "" {
-		return none, false, nil
-	}
-	d, _, err := lineage.Collect(t, live)
-	if err != nil {
-		return none, false, err
-	}
-	b := d.Release.Record.Behaviour
-	out := wire.LiveRelease{
-		Line: line, Release: live, Model: b.Model + "@" + b.Version, Artifact: b.Artifact,
-		Environment: d.Release.Record.Context.Environment, Evaluations: d.Evaluations,
-	}
-	for _, e := range history {
-		if e.Promotion != nil && e.Promotion.Release == live && !e.Time.After(at) {
-			out.Since, out.How, out.PromotedBy, out.Verdict = e.Time, e.Promotion.How, e.Actor, e.Promotion.Verdict
-		}
-	}
-	verdicts, err := lineage.All[record.Verdict](t, record.KeyVerdicts(live))
-	if err != nil {
-		return none, false, err
-	}
-	for _, v := range verdicts {
-		if v.Digest == out.Verdict {
-			out.Marks = v.Record.Marks
-		}
-	}
-	if out.How == record.BrokeGlass {
-		out.Marks = append(out.Marks, policy.MarkBreakGlass)
-	}
-	for _, a := range d.Approvals {
-		counts := a.Approval.Record.Decision == record.Approve && !a.Approval.Time.After(out.Since)
-		if counts && covers(a.Approval.Record, d.Digests) {
-			out.Approvals = append(out.Approvals, a.Approval)
-		}
-	}
-	return out, true, nil
-}
-
-// covers reports whether an approval saw the parts as they are.
-func covers(a record.Approval, now record.Digests) bool {
-	for p, d := range a.Parts {
-		if now.Parts[p] != d {
-			return false
-		}
-	}
-	return true
-}
 
 // List pages through the statements of one kind, newest first.
 func (r *Registry) List(ctx context.Context, who Caller, kind record.Kind, before int64, limit int) (wire.Page, error) {
@@ -216,7 +99,7 @@ func (t *tx) visible(body record.Body) bool {
 		return t.may(actToken, record.AllTeams) == nil
 	}
 	team := teamOfRecord(body)
-	return team == "" || t.may(actRead, team) == nil
+	return team == "" || t.mayRead(team)
 }
 
 func teamOfRecord(body record.Body) string {

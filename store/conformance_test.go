@@ -107,6 +107,21 @@ func TestFinding(t *testing.T) {
 		each := func(prefix string) func(*store.View) ([]store.Entry, error) {
 			return func(v *store.View) ([]store.Entry, error) { return v.LastOfEach(prefix) }
 		}
+		from := func(prefix, from string, limit int) func(*store.View) ([]store.Entry, error) {
+			return func(v *store.View) (out []store.Entry, err error) {
+				keyed, err := v.EachFrom(prefix, from, limit)
+				for _, k := range keyed {
+					if !strings.HasPrefix(k.Key, prefix) || k.Key < from {
+						sc.t.Errorf("from %q: the key %q", from, k.Key)
+					}
+					out = append(out, k.Entry)
+				}
+				return out, err
+			}
+		}
+		prior := func(idx int64, limit int) func(*store.View) ([]store.Entry, error) {
+			return func(v *store.View) ([]store.Entry, error) { return v.Before(idx, limit) }
+		}
 		since := func(idx int64, limit int) func(*store.View) ([]store.Entry, error) {
 			return func(v *store.View) ([]store.Entry, error) { return v.Since(idx, limit) }
 		}
@@ -127,6 +142,14 @@ func TestFinding(t *testing.T) {
 			{"LastOfEach p", each("p"), "3 1 6 4 4 5"},
 			{"LastOfEach all", each(""), "7 3 1 6 4 4 5 6"},
 			{"LastOfEach none", each("q"), ""},
+			{"EachFrom the first two", from("p/", "", 2), "1 6"},
+			{"EachFrom after p/a", from("p/", "p/a\x01", 2), "4 4"},
+			{"EachFrom p/a itself", from("p/", "p/a", 1), "6"},
+			{"EachFrom before the prefix", from("p/", "P", 1), "1"},
+			{"EachFrom the end", from("p/", "p/ä\x01", 9), ""},
+			{"Before the end", prior(0, 2), "7 6"},
+			{"Before 2", prior(2, 9), "1 0"},
+			{"Before beyond the end", prior(99, 1), "7"},
 			{"Since 6", since(6, 10), "6 7"},
 			{"Since 2, two", since(2, 2), "2 3"},
 			{"Since the end", since(8, 2), ""},

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -19,22 +20,23 @@ const (
 	selectFind   = "SELECT e.idx, e.payload, e.sig FROM facts f JOIN entries e ON e.idx = f.idx WHERE f.key = $1 ORDER BY f.idx"
 	selectNewest = "SELECT e.idx, e.payload, e.sig FROM facts f JOIN entries e ON e.idx = f.idx" +
 		" WHERE f.key = $1 AND f.idx < $2 ORDER BY f.idx DESC LIMIT $3"
+	selectBefore = "SELECT idx, payload, sig FROM entries WHERE idx < $1 ORDER BY idx DESC LIMIT $2"
 	// selectLastOfEach hops from key to key, so that it costs one step for
 	// each key, however many entries each has.
 	selectLastOfEach = `
-WITH RECURSIVE keys(key) AS (
-	SELECT min(key) FROM facts WHERE key >= $1 AND key < $2
+WITH RECURSIVE keys(key, n) AS (
+	SELECT min(key), 1 FROM facts WHERE key >= $1 AND key < $2
 	UNION ALL
-	SELECT (SELECT min(f.key) FROM facts f WHERE f.key > keys.key AND f.key < $2) FROM keys WHERE keys.key IS NOT NULL
+	SELECT (SELECT min(f.key) FROM facts f WHERE f.key > keys.key AND f.key < $2), n + 1 FROM keys WHERE keys.key IS NOT NULL AND n < $3
 )
-SELECT e.idx, e.payload, e.sig FROM keys
+SELECT e.idx, e.payload, e.sig, keys.key FROM keys
 JOIN entries e ON e.idx = (SELECT max(f.idx) FROM facts f WHERE f.key = keys.key)
 WHERE keys.key IS NOT NULL ORDER BY keys.key`
 )
 
 // reads are the prepared statements of the readers, shared by all views.
 type reads struct {
-	head, tile, entry, since, find, newest, lastOfEach *sql.Stmt
+	head, tile, entry, since, before, find, newest, lastOfEach *sql.Stmt
 }
 
 func prepareReads(ctx context.Context, db *sql.DB) (*reads, error) {
@@ -47,6 +49,7 @@ func prepareReads(ctx context.Context, db *sql.DB) (*reads, error) {
 		{&r.tile, selectTile},
 		{&r.entry, selectEntry},
 		{&r.since, selectSince},
+		{&r.before, selectBefore},
 		{&r.find, selectFind},
 		{&r.newest, selectNewest},
 		{&r.lastOfEach, selectLastOfEach},
@@ -62,7 +65,7 @@ func prepareReads(ctx context.Context, db *sql.DB) (*reads, error) {
 
 func (r *reads) close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{r.head, r.tile, r.entry, r.since, r.find, r.newest, r.lastOfEach} {
+	for _, s := range []*sql.Stmt{r.head, r.tile, r.entry, r.since, r.before, r.find, r.newest, r.lastOfEach} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}
@@ -149,8 +152,53 @@ func (v *View) Page(key string, before int64, limit int) ([]Entry, error) {
 // in the order of the keys. An entry that is the newest of several keys comes
 // once for each.
 func (v *View) LastOfEach(prefix string) ([]Entry, error) {
+	each, err := v.EachFrom(prefix, "", math.MaxInt32)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, len(each))
+	for i, k := range each {
+		entries[i] = k.Entry
+	}
+	return entries, nil
+}
+
+// Keyed is an entry with a key under which it is found.
+type Keyed struct {
+	Key string
+	Entry
+}
+
+// EachFrom returns, for each of up to limit keys that begin with the prefix and
+// are not before from, the newest entry, in the order of the keys.
+func (v *View) EachFrom(prefix, from string, limit int) ([]Keyed, error) {
 	v.read.Prefixes = append(v.read.Prefixes, prefix)
-	return v.entries(v.reads.lastOfEach, prefix, prefix+endOfPrefix)
+	rows, err := v.tx.StmtContext(v.ctx, v.reads.lastOfEach).QueryContext(v.ctx, max(prefix, from), prefix+endOfPrefix, limit)
+	if err != nil {
+		return nil, fmt.Errorf("reading the log: %w", err)
+	}
+	defer rows.Close()
+	var found []Keyed
+	for rows.Next() {
+		var k Keyed
+		if err := rows.Scan(&k.Index, &k.Payload, &k.Signature, &k.Key); err != nil {
+			return nil, fmt.Errorf("reading the log: %w", err)
+		}
+		found = append(found, k)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading the log: %w", err)
+	}
+	return found, nil
+}
+
+// Before returns up to limit entries with an index less than idx, newest first;
+// an idx of 0 or less, or beyond the view, begins with the newest.
+func (v *View) Before(idx int64, limit int) ([]Entry, error) {
+	if idx <= 0 || idx > v.head.size {
+		idx = v.head.size
+	}
+	return v.entries(v.reads.before, idx, limit)
 }
 
 // Since returns up to limit entries from the index on, oldest first.

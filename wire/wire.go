@@ -119,12 +119,16 @@ type Promoted struct {
 // LiveRelease says what ran in a line at a time, by whose approval and on what
 // evidence.
 type LiveRelease struct {
-	Line        string                               `json:"line"`
-	Release     string                               `json:"release"`
-	Model       string                               `json:"model"`
-	Artifact    record.Digest                        `json:"artifact"`
-	Environment string                               `json:"environment"`
-	Since       time.Time                            `json:"since"`
+	Line        string        `json:"line"`
+	Release     string        `json:"release"`
+	Model       string        `json:"model"`
+	Artifact    record.Digest `json:"artifact"`
+	UseCase     string        `json:"useCase"`
+	Tier        string        `json:"tier"`
+	Environment string        `json:"environment"`
+	Since       time.Time     `json:"since"`
+	// Until is when the verdict of its promotion lapses unless something is renewed.
+	Until       time.Time                            `json:"until,omitzero"`
 	How         string                               `json:"how"`
 	PromotedBy  string                               `json:"promotedBy"`
 	Approvals   []record.Recorded[record.Approval]   `json:"approvals"`
