@@ -1,22 +1,24 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
+	"imprimatur.dev/store"
 	"imprimatur.dev/wire"
 )
 
 // List pages through the statements of one kind, newest first.
 func (r *Registry) List(ctx context.Context, who Caller, kind record.Kind, before int64, limit int) (wire.Page, error) {
-	return r.page(ctx, who, record.KeyKind(kind), before, limit)
+	return r.Under(ctx, who, before, limit, record.KeyKind(kind))
 }
 
 // By pages through what a principal stated, newest first.
 func (r *Registry) By(ctx context.Context, who Caller, actor string, before int64, limit int) (wire.Page, error) {
-	return r.page(ctx, who, record.KeyActor(actor), before, limit)
+	return r.Under(ctx, who, before, limit, record.KeyActor(actor))
 }
 
 // Releases pages through the releases of a model, newest first; an empty model
@@ -25,7 +27,7 @@ func (r *Registry) Releases(ctx context.Context, who Caller, model string, befor
 	if model == "" {
 		return r.List(ctx, who, record.KindRelease, before, limit)
 	}
-	return r.page(ctx, who, record.KeyReleasesOf(model), before, limit)
+	return r.Under(ctx, who, before, limit, record.KeyReleasesOf(model))
 }
 
 // History returns everything that was stated of a release's line, oldest first.
@@ -55,20 +57,31 @@ func (r *Registry) History(ctx context.Context, who Caller, release string) ([]w
 	return out, err
 }
 
-func (r *Registry) page(ctx context.Context, who Caller, key string, before int64, limit int) (wire.Page, error) {
+// Under pages through what is found under any of some keys, newest first.
+func (r *Registry) Under(ctx context.Context, who Caller, before int64, limit int, keys ...string) (wire.Page, error) {
 	if limit <= 0 || limit > wire.MaxPage {
 		limit = wire.MaxPage
 	}
 	p := wire.Page{Entries: []wire.Entry{}}
 	err := r.read(ctx, who, func(t *tx) error {
-		if err := t.may(actRead, record.AllTeams); err != nil {
-			if err := t.mayReadAny(); err != nil {
+		if err := t.mayReadAny(); err != nil {
+			return err
+		}
+		var stored []store.Entry
+		for _, key := range keys {
+			some, err := t.view.Page(key, before, limit)
+			if err != nil {
 				return err
 			}
+			stored = append(stored, some...)
 		}
-		stored, err := t.view.Page(key, before, limit)
-		if err != nil {
-			return err
+		if len(keys) > 1 {
+			slices.SortFunc(stored, func(a, b store.Entry) int { return cmp.Compare(b.Index, a.Index) })
+			stored = slices.CompactFunc(stored, func(a, b store.Entry) bool { return a.Index == b.Index })
+			stored = stored[:min(len(stored), limit)]
+		}
+		if len(stored) == limit {
+			p.Next = stored[limit-1].Index
 		}
 		entries, err := t.decode(stored)
 		if err != nil {
@@ -78,9 +91,6 @@ func (r *Registry) page(ctx context.Context, who Caller, key string, before int6
 			if t.visible(e.Statement.Body) {
 				p.Entries = append(p.Entries, entryOf(e))
 			}
-		}
-		if len(entries) == limit {
-			p.Next = entries[limit-1].Index
 		}
 		return nil
 	})

@@ -124,28 +124,30 @@ func replacedBy(history []record.Event, id string) string {
 // one that is live, or was until it was stopped: the one named, or the one that
 // it replaced.
 func (r *Registry) Rollback(ctx context.Context, who Caller, live, to, reason string) (wire.Promoted, error) {
-	return r.promoted(ctx, who, func(t *tx) error {
-		from, err := t.deployable(live)
-		if err != nil {
-			return err
+	return r.promoted(ctx, who, func(t *tx) error { return t.rollback(live, to, reason) })
+}
+
+func (t *tx) rollback(live, to, reason string) error {
+	from, err := t.deployable(live)
+	if err != nil {
+		return err
+	}
+	if from.Live != "" && from.Live != live {
+		return refusef(wire.Conflict, "the release %s is not the one that runs in %s: that is %s; name it to roll it back", live, from.Line, from.Live)
+	}
+	if to == "" {
+		if to = replacedBy(from.dossier.History, live); to == "" {
+			return refusef(wire.Refused, "nothing ran in %s before %s, so there is nothing to roll back to; stop it with imprimatur release suspend %s", from.Line, live, live)
 		}
-		if from.Live != "" && from.Live != live {
-			return refusef(wire.Conflict, "the release %s is not the one that runs in %s: that is %s; name it to roll it back", live, from.Line, from.Live)
-		}
-		if to == "" {
-			if to = replacedBy(from.dossier.History, live); to == "" {
-				return refusef(wire.Refused, "nothing ran in %s before %s, so there is nothing to roll back to; stop it with imprimatur release suspend %s", from.Line, live, live)
-			}
-		}
-		target, err := t.promotable(to)
-		if err != nil {
-			return err
-		}
-		if target.Line != from.Line || !ranBefore(target.dossier.History, to) {
-			return refusef(wire.Invalid, "%s never ran in %s, so it is no rollback; promote it instead", to, from.Line)
-		}
-		return t.promote(target, record.Rollback, reason, target.Verdict.Until)
-	})
+	}
+	target, err := t.promotable(to)
+	if err != nil {
+		return err
+	}
+	if target.Line != from.Line || !ranBefore(target.dossier.History, to) {
+		return refusef(wire.Invalid, "%s never ran in %s, so it is no rollback; promote it instead", to, from.Line)
+	}
+	return t.promote(target, record.Rollback, reason, target.Verdict.Until)
 }
 
 func ranBefore(history []record.Event, id string) bool {
@@ -154,20 +156,22 @@ func ranBefore(history []record.Event, id string) bool {
 
 // Suspend stops a release at once, or lets a suspended one go on.
 func (r *Registry) Suspend(ctx context.Context, who Caller, id, reason string, lift bool) (wire.Case, error) {
-	_, err := command[record.Suspension](ctx, r, who, func(t *tx) error {
-		rel, status, err := t.stoppable(actSuspend, id)
-		if err != nil {
-			return err
-		}
-		if lift != (status == record.Suspended) {
-			return refusef(wire.Conflict, "the release %s is %s, so there is nothing to %s; see imprimatur release show %s", id, status, map[bool]string{true: "lift", false: "suspend"}[lift], id)
-		}
-		return t.state(record.Suspension{Release: id, Line: rel.Record.Line(), Record: rel.Digest, Lifted: lift, Reason: reason})
-	})
+	_, err := command[record.Suspension](ctx, r, who, func(t *tx) error { return t.suspend(id, reason, lift) })
 	if err != nil {
 		return wire.Case{}, err
 	}
 	return r.CheckRelease(ctx, who, id)
+}
+
+func (t *tx) suspend(id, reason string, lift bool) error {
+	rel, status, err := t.stoppable(actSuspend, id)
+	if err != nil {
+		return err
+	}
+	if lift != (status == record.Suspended) {
+		return refusef(wire.Conflict, "the release %s is %s, so there is nothing to %s; see imprimatur release show %s", id, status, map[bool]string{true: "lift", false: "suspend"}[lift], id)
+	}
+	return t.state(record.Suspension{Release: id, Line: rel.Record.Line(), Record: rel.Digest, Lifted: lift, Reason: reason})
 }
 
 // stoppable returns a release and its state, for a caller who may stop it.

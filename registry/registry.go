@@ -328,8 +328,8 @@ func (r *Registry) read(ctx context.Context, who Caller, fn func(*tx) error) err
 // stated. A repeated Idempotency-Key answers with what the first request stated.
 func command[T record.Body](ctx context.Context, r *Registry, who Caller, fn func(*tx) error) (record.Recorded[T], error) {
 	entries, err := r.write(ctx, who, func(t *tx) error {
-		if who.onlyReads() {
-			return refusef(wire.Forbidden, "the token of %s is limited to read and may change nothing; sign in with a wider one", who.Name)
+		if err := who.mayState(); err != nil {
+			return err
 		}
 		if err := t.repeated(); err != nil || t.answer != nil {
 			return err

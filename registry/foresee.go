@@ -1,0 +1,41 @@
+package registry
+
+import (
+	"context"
+
+	"imprimatur.dev/wire"
+)
+
+// toBeGiven stands for the reason in what is only foreseen.
+const toBeGiven = "to be given"
+
+// foresee runs a command and appends nothing: it returns what the command would
+// state, or why it is refused.
+func (r *Registry) foresee(ctx context.Context, who Caller, fn func(*tx) error) ([]wire.Entry, error) {
+	out := []wire.Entry{}
+	err := r.read(ctx, who, func(t *tx) error {
+		if err := who.mayState(); err != nil {
+			return err
+		}
+		if err := fn(t); err != nil {
+			return err
+		}
+		for _, s := range t.stated {
+			out = append(out, entryOf(s.entry))
+		}
+		return nil
+	})
+	return out, err
+}
+
+// ForeseeRollback returns what [Registry.Rollback] would state now, or its
+// refusal. It changes nothing.
+func (r *Registry) ForeseeRollback(ctx context.Context, who Caller, live, to string) ([]wire.Entry, error) {
+	return r.foresee(ctx, who, func(t *tx) error { return t.rollback(live, to, toBeGiven) })
+}
+
+// ForeseeSuspend returns what [Registry.Suspend] would state now, or its refusal.
+// It changes nothing.
+func (r *Registry) ForeseeSuspend(ctx context.Context, who Caller, id string, lift bool) ([]wire.Entry, error) {
+	return r.foresee(ctx, who, func(t *tx) error { return t.suspend(id, toBeGiven, lift) })
+}
