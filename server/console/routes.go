@@ -16,6 +16,11 @@ var routes = []route{
 	{get, "/releases/{id}/bundle", signedIn, file((*console).bundle)},
 	{post, "/releases/{id}/decision", signedIn, form((*console).decide, (*console).release)},
 	{post, "/releases/{id}/comments", signedIn, form((*console).comment, (*console).release)},
+	{get, "/live", signedIn, page((*console).live)},
+	{get, "/live/{release}/rollback", signedIn, page((*console).rollbackForm)},
+	{post, "/live/{release}/rollback", signedIn, form((*console).rollback, (*console).rollbackForm)},
+	{get, "/live/{release}/suspend", signedIn, page((*console).suspendForm)},
+	{post, "/live/{release}/suspend", signedIn, form((*console).suspend, (*console).suspendForm)},
 	{get, "/api/{$}", public, page((*console).operations)},
 	{get, "/assets/{name}", public, asset},
 }

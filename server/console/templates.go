@@ -42,11 +42,13 @@ func parse() map[string]*template.Template {
 var functions = template.FuncMap{
 	"shape":   func(state string) string { return shapes[state] },
 	"asset":   func(name string) string { return "/assets/" + name + "?v=" + versions[name] },
-	"stamp":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
+	"stamp":   stamp,
 	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"lines":   func(s string) []string { return strings.Split(s, "\n") },
 	"sign":    func(s string) string { return map[string]string{"+": "added", "-": "removed", "~": "changed"}[s] },
 }
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // versions are the digests of the assets, so that a browser may keep each for
 // as long as it does not change.

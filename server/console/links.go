@@ -1,0 +1,76 @@
+package console
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// Where the pages of things are. A thing is addressed by its own name, so that
+// an address can be guessed, sent and kept.
+
+func releaseHref(id string) string { return "/releases/" + url.PathEscape(id) }
+
+// modelHref is the page of "team/name".
+func modelHref(ref string) string { return "/models/" + escape(ref) }
+
+// versionHref is the page of "team/name@version".
+func versionHref(ref string) string {
+	model, version, _ := strings.Cut(ref, "@")
+	return modelHref(model) + "/" + url.PathEscape(version)
+}
+
+// datasetHref is the page of "team/name".
+func datasetHref(ref string) string { return "/datasets/" + escape(ref) }
+
+// dataHref is the page of a dataset version by its digest.
+func dataHref(d record.Digest) string { return "/data/" + url.PathEscape(string(d)) }
+
+func runHref(ref string) string { return "/runs/" + escape(ref) }
+
+func useCaseHref(ref string) string { return "/use-cases/" + escape(ref) }
+
+func principalHref(name string) string { return "/principals/" + url.PathEscape(name) }
+
+func policyHref(d record.Digest) string { return "/policies/" + url.PathEscape(string(d)) }
+
+func entryHref(index int64) string { return "/ledger/" + strconv.FormatInt(index, 10) }
+
+// escape escapes a reference, leaving the slash between team and name.
+func escape(ref string) string {
+	team, name, ok := strings.Cut(ref, "/")
+	if !ok {
+		return url.PathEscape(ref)
+	}
+	return url.PathEscape(team) + "/" + url.PathEscape(name)
+}
+
+// thingHref is the page of what an entry of the ledger is about.
+func thingHref(e wire.Entry) string {
+	body, err := record.Replay(e.Kind, e.Record)
+	if err != nil {
+		return entryHref(e.Index)
+	}
+	switch b := body.(type) {
+	case record.Release:
+		return releaseHref(record.ReleaseID(e.Digest))
+	case record.Model:
+		return modelHref(b.Ref())
+	case record.ModelVersion:
+		return versionHref(b.Ref())
+	case record.Dataset:
+		return dataHref(b.Digest)
+	case record.Run:
+		return runHref(b.Ref())
+	case record.UseCase:
+		return useCaseHref(b.Ref())
+	case record.Policy:
+		return policyHref(b.Digest)
+	case record.Principal:
+		return principalHref(b.Name)
+	}
+	return entryHref(e.Index)
+}
