@@ -120,10 +120,13 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"ReviewException", "review exceptions", R(record.Risk, record.Auditor), false, func(w registry.Caller) error {
 			return only(reg.ReviewException(ctx, w, exception, "", ""))
 		}},
+		{"ForeseeRollback", "promote releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.ForeseeRollback(ctx, w, c.ID, c.ID)) }},
+		{"ForeseeSuspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.ForeseeSuspend(ctx, w, c.ID, false)) }},
 		{"Suspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.Suspend(ctx, w, c.ID, "", false)) }},
 		{"Retire", "retire releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Retire(ctx, w, c.ID, "")) }},
 		{"CheckRelease", "read", all, false, func(w registry.Caller) error { return only(reg.CheckRelease(ctx, w, c.ID)) }},
 		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
+		{"Entry", "read", all, false, func(w registry.Caller) error { return only(reg.Entry(ctx, w, c.Release.Index)) }},
 		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
 		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
 	}
@@ -170,6 +173,24 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 		"Live": func(w registry.Caller) (int, error) {
 			l, err := h.reg.Live(h.ctx, w, time.Time{})
 			return len(l), err
+		},
+		"LivePage": func(w registry.Caller) (int, error) {
+			p, err := h.reg.LivePage(h.ctx, w, wire.LiveQuery{Environment: "production"})
+			return len(p.Releases), err
+		},
+		"Changes": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Changes(h.ctx, w)
+			return len(l), err
+		},
+		"Named": func(w registry.Caller) (int, error) {
+			p, err := h.reg.Named(h.ctx, w, wire.Browse{Prefix: record.KeyModel("")})
+			return len(p.Entries), err
+		},
+		"Entries": func(w registry.Caller) (int, error) {
+			return count(h.reg.Entries(h.ctx, w, wire.EntriesQuery{Kind: record.KindRelease}))
+		},
+		"Under": func(w registry.Caller) (int, error) {
+			return count(h.reg.Under(h.ctx, w, 0, 0, record.KeyModel("lab/net"), record.KeyVersions("lab/net")))
 		},
 		"Impact": func(w registry.Caller) (int, error) {
 			l, err := h.reg.Impact(h.ctx, w, string(c.Release.Record.Behaviour.Artifact), "", 0)

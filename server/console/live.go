@@ -72,6 +72,11 @@ func (c *console) live(ctx context.Context, who registry.Caller, in input) (*Pag
 			p.place(n) // also where nothing runs
 		}
 	}
+	if !at.IsZero() {
+		for i, place := range p.Places {
+			p.Places[i].Table.Empty.Sentence = "Nothing ran in " + place.Name + " at that time."
+		}
+	}
 	for _, l := range got.Releases {
 		place := p.place(l.Environment)
 		place.Table.Rows = append(place.Table.Rows, liveRow(l, at.IsZero()))
@@ -87,7 +92,7 @@ func (c *console) live(ctx context.Context, who registry.Caller, in input) (*Pag
 	}
 	lead := "What runs now in each environment, by whose approval and on what evidence."
 	if !at.IsZero() {
-		lead = "What ran at " + stamp(at) + " in each environment, by whose approval and on what evidence. What was stated later does not count."
+		lead = "What ran at " + at.Format(time.DateTime) + " UTC in each environment, by whose approval and on what evidence. What was stated later does not count."
 	}
 	return &Page{Template: "live", Title: "Live", Lead: lead, Body: p}, nil
 }

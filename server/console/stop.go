@@ -17,7 +17,7 @@ import (
 type confirmation struct {
 	// Facts are what it is about, Will what becomes of it, May why the caller
 	// may; Not is why it is refused, and then there is no form.
-	Facts   []Term
+	Facts   [][]Term
 	Will    []string
 	May     string
 	Changes []wire.PartChange
@@ -33,7 +33,7 @@ func (c *console) rollbackForm(ctx context.Context, who registry.Caller, in inpu
 	if err != nil {
 		return nil, err
 	}
-	p := &confirmation{Facts: caseTerms("Runs now", from), Back: Link{Text: "Back to what is live", Href: "/live"}}
+	p := &confirmation{Facts: [][]Term{caseTerms("Runs now", from)}, Back: Link{Text: "Back to what is live", Href: "/live"}}
 	stated, err := c.Registry.ForeseeRollback(ctx, who, id, to)
 	if p.Not, err = c.refused(ctx, err); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (c *console) rollbackForm(ctx context.Context, who registry.Caller, in inpu
 	if err != nil {
 		return nil, err
 	}
-	p.Facts = append(p.Facts, caseTerms("Will run", target)...)
+	p.Facts = append(p.Facts, caseTerms("Will run", target))
 	p.Will = []string{
 		fmt.Sprintf("%s runs in %s in the place of %s, from the next decision on: within one second here, and within five on other servers.", target.ID, promotion.Environment, id),
 		fmt.Sprintf("Its verdict is made anew now and passes all %d gates of policy %s, tier %s; that verdict and the promotion are stated under your name, with your reason.", len(target.Verdict.Gates), target.Verdict.Policy.Name, target.Verdict.Tier),
@@ -81,7 +81,7 @@ func (c *console) suspendForm(ctx context.Context, who registry.Caller, in input
 	lift := now.Status == record.Suspended
 	title, submit := "Suspend "+id, "Suspend "+id
 	will := []string{
-		fmt.Sprintf("%s stops at once: every decision on it is no, within one second here, and within five on other servers. Its tokens and grants end with it.", id),
+		fmt.Sprintf("%s stops at once: every decision on it is no, within one second here, and within five on other servers.", id),
 		"Nothing takes its place. What it replaced does not come back by itself: roll back instead, if something should run.",
 		"It can be lifted again, by whoever may suspend.",
 	}
@@ -89,7 +89,7 @@ func (c *console) suspendForm(ctx context.Context, who registry.Caller, in input
 		title, submit = "Lift the suspension of "+id, "Lift the suspension"
 		will = []string{fmt.Sprintf("%s may go on where it stopped, if its verdict still passes and nothing took its place.", id)}
 	}
-	p := &confirmation{Facts: caseTerms("Release", now), Will: will, Back: Link{Text: "Back to what is live", Href: "/live"}}
+	p := &confirmation{Facts: [][]Term{caseTerms("Release", now)}, Will: will, Back: Link{Text: "Back to what is live", Href: "/live"}}
 	_, err = c.Registry.ForeseeSuspend(ctx, who, id, lift)
 	if p.Not, err = c.refused(ctx, err); err != nil {
 		return nil, err
@@ -120,13 +120,12 @@ func reasonField(in input) Field {
 // caseTerms say which release it is and how it stands.
 func caseTerms(label string, x wire.Case) []Term {
 	b := x.Release.Record.Behaviour
-	terms := []Term{
+	return []Term{
 		{Label: label, Cell: Cell{Text: x.ID, Href: releaseHref(x.ID), Code: true, Marks: x.Verdict.Marks}},
 		{Label: "Model", Cell: linked(b.Model+"@"+b.Version, versionHref(b.Model+"@"+b.Version))},
 		{Label: "Status", Cell: badge(string(x.Status), string(x.Status))},
 		{Label: "Verdict now", Cell: verdictCell(x.Verdict)},
 	}
-	return terms
 }
 
 func verdictCell(v record.Verdict) Cell {
