@@ -120,21 +120,29 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"ReviewException", "review exceptions", R(record.Risk, record.Auditor), false, func(w registry.Caller) error {
 			return only(reg.ReviewException(ctx, w, exception, "", ""))
 		}},
-		{"ForeseeRollback", "promote releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.ForeseeRollback(ctx, w, c.ID, c.ID)) }},
-		{"ForeseeSuspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.ForeseeSuspend(ctx, w, c.ID, false)) }},
 		{"Suspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.Suspend(ctx, w, c.ID, "", false)) }},
 		{"Retire", "retire releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Retire(ctx, w, c.ID, "")) }},
 		{"CheckRelease", "read", all, false, func(w registry.Caller) error { return only(reg.CheckRelease(ctx, w, c.ID)) }},
 		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
-		{"Entry", "read", all, false, func(w registry.Caller) error { return only(reg.Entry(ctx, w, c.Release.Index)) }},
 		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
 		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
 	}
 	out = append(out, registrationDoors(h)...)
+	out = append(out, lookingDoors(h, c)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
 		out = append(out, door{"Approve", "", R(role), false, word(role)})
 	}
 	return out
+}
+
+// lookingDoors are those that are opened before something is done.
+func lookingDoors(h *house, c wire.Case) []door {
+	reg, ctx := h.reg, h.ctx
+	return []door{
+		{"ForeseeRollback", "promote releases", []record.RoleName{record.ModelOwner}, false, func(w registry.Caller) error { return only(reg.ForeseeRollback(ctx, w, c.ID, c.ID)) }},
+		{"ForeseeSuspend", "suspend releases", []record.RoleName{record.ModelOwner, record.Risk, record.Security}, false, func(w registry.Caller) error { return only(reg.ForeseeSuspend(ctx, w, c.ID, false)) }},
+		{"Entry", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Entry(ctx, w, c.Release.Index)) }},
+	}
 }
 
 // registrationDoors are those of MLflow's registry.
