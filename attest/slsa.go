@@ -57,7 +57,10 @@ func provenanceOf(r record.Run, stated statedJSON) provenance {
 	d.BuildType = buildType
 	d.ExternalParameters = trainingParams{r.Code.Repository, r.Code.Commit, r.Parameters}
 	d.InternalParameters = r.Environment
-	d.ResolvedDependencies = append(resources(r.Inputs), resource{URI: r.Code.Repository, Digest: map[string]string{"gitCommit": r.Code.Commit}})
+	d.ResolvedDependencies = resources(r.Inputs)
+	if r.Code.Commit != "" {
+		d.ResolvedDependencies = append(d.ResolvedDependencies, resource{URI: r.Code.Repository, Digest: map[string]string{"gitCommit": r.Code.Commit}})
+	}
 	p.RunDetails.Builder.ID = principalURI(stated.Actor)
 	p.RunDetails.Metadata = metadata{r.Ref(), r.Started.UTC().Format(statementTime), r.Finished.UTC().Format(statementTime)}
 	if len(r.Outputs) > 1 {

@@ -156,6 +156,7 @@ func (c *collector) lineage() error {
 		return err
 	}
 	c.d.Absent = append(c.d.Absent, trail.Absent...)
+	c.d.Unread = trail.Unread
 	for _, v := range trail.Versions {
 		c.names(v.Actor)
 		if v.Record.Artifact != rel.Behaviour.Artifact {

@@ -40,6 +40,34 @@ func inputOf(stated []record.Recorded[record.Run], d record.Digest) bool {
 	})
 }
 
+// unread looks for the datasets that a tracking server reports as read without
+// their bytes. One that was registered with the same source belongs to the
+// lineage; of the others it is said that they are unknown.
+func (w *walk) unread(run record.Run) error {
+	if run.Reported == nil {
+		return nil
+	}
+	for _, u := range run.Reported.Unread {
+		name, _ := record.LineageNameOf(u.Source)
+		known, err := w.registered([]record.LineageName{name})
+		if err != nil {
+			return err
+		}
+		if len(known) > 0 {
+			w.dataset(known[len(known)-1])
+			continue
+		}
+		says := fmt.Sprintf("%s, which the run %s read according to %s, is not registered by its bytes (%s)", u.Name, run.Ref(), run.Reported.By, u.Why)
+		if u.Source != u.Name {
+			says = fmt.Sprintf("%s; its source is %s", says, u.Source)
+		}
+		if !slices.Contains(w.trail.Unread, says) {
+			w.trail.Unread = append(w.trail.Unread, says)
+		}
+	}
+	return nil
+}
+
 // read returns the datasets that a run's events name as its inputs, each by all
 // the names that they give it, its own first.
 func (w *walk) read(run record.Run) ([][]record.LineageName, error) {

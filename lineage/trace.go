@@ -20,6 +20,9 @@ type Trail struct {
 	Bases    []record.Digest
 	// Absent names what is referred to and was never stated.
 	Absent []string
+	// Unread says which datasets a tracking server reports as read and nobody
+	// has registered.
+	Unread []string
 }
 
 // RunRefs returns the runs as "team/id", the artifact's own first.
@@ -131,6 +134,9 @@ func (w *walk) run(ref string) error {
 			case record.ResourceDataset:
 				w.dataset(in.Digest)
 			}
+		}
+		if err := w.unread(r.Record); err != nil {
+			return err
 		}
 	}
 	return w.seen(stated)

@@ -16,6 +16,10 @@ func doPropose(d *record.Dossier) string {
 	return fmt.Sprintf("imprimatur release propose %s@%s --use-case %s --environment %s", b.Model, b.Version, c.UseCase, c.Environment)
 }
 
+func doRegisterDataset(d *record.Dossier) string {
+	return fmt.Sprintf("imprimatur dataset register %s/NAME@VERSION PATH --source SOURCE", teamOf(d.Release.Record.Behaviour.Model))
+}
+
 func doApproveDataset(d *record.Dossier, dataset string) string {
 	purpose := d.UseCase.Record.Purpose
 	if purpose == "" {

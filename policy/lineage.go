@@ -108,11 +108,18 @@ func (j *judge) datasets() record.Gate {
 	case len(lacking) > 0:
 		return refuse(record.Missing, roles(record.DataSteward), doApproveDataset(j.d, first),
 			"%d of %d datasets lack a standing approval for %s. %s.", len(lacking), len(j.d.Datasets), use.Purpose, strings.Join(lacking, ". "))
+	case len(j.d.Unread) > 0:
+		return refuse(record.Missing, roles(record.Contributor, record.DataSteward), doRegisterDataset(j.d),
+			"Not known by their bytes are %s. Whoever has the data registers it with that source, then the release is proposed again.", list(j.d.Unread))
 	case len(j.d.Datasets) == 0 && vendor:
 		return pass("A vendor's model names no dataset here.")
 	case len(j.d.Datasets) == 0 && len(j.d.Runs) == 0:
 		return refuse(record.Missing, roles(record.Contributor), doRecordRun(j.d),
 			"No training run is recorded, so it is not known which datasets the model was made from.")
+	case len(j.d.Datasets) == 0 && !slices.ContainsFunc(j.d.Runs, func(r record.Recorded[record.Run]) bool { return r.Record.Reported == nil }):
+		r := j.d.Runs[0].Record
+		return refuse(record.Missing, roles(record.Contributor), doRecordRun(j.d),
+			"The run %s, as %s reports it, names no dataset; log what it reads, or let the pipeline record the run.", r.Ref(), r.Reported.By)
 	case len(j.d.Datasets) == 0:
 		return pass("The runs read no dataset.")
 	}
@@ -126,13 +133,18 @@ func (j *judge) datasets() record.Gate {
 }
 
 // ownRuns returns the runs that made the release's artifact: the one that the
-// version names, or all of them where it names none.
+// version names, or all of them where it names none, or one that is only
+// reported.
 func (j *judge) ownRuns() []*record.Recorded[record.Run] {
 	v := &j.d.Version.Record
+	named := v.Run
+	if slices.ContainsFunc(j.d.Runs, func(r record.Recorded[record.Run]) bool { return r.Record.Ref() == named && r.Record.Reported != nil }) {
+		named = ""
+	}
 	var made []*record.Recorded[record.Run]
 	for i := range j.d.Runs {
 		r := &j.d.Runs[i]
-		if v.Run != "" && r.Record.Ref() != v.Run {
+		if named != "" && r.Record.Ref() != named {
 			continue
 		}
 		if slices.ContainsFunc(r.Record.Outputs, func(o record.Resource) bool { return o.Digest == v.Artifact }) {
@@ -150,13 +162,17 @@ func (j *judge) run() record.Gate {
 		return j.noRun()
 	}
 	for _, r := range runs {
-		if j.d.People[r.Actor].Principal.Type == record.Workload {
+		if r.Record.Reported == nil && j.d.People[r.Actor].Principal.Type == record.Workload {
 			g := pass("The run %s is recorded by the workload %s.", r.Record.Ref(), r.Actor)
 			g.Evidence = []string{string(r.Digest)}
 			return g
 		}
 	}
 	r := runs[0]
+	if r.Record.Reported != nil {
+		return refuse(record.Fail, roles(record.Contributor), doRecordRun(j.d),
+			"The run %s is what %s reports, asked on behalf of %s, and nobody attests it; let the pipeline record it with its own identity.", r.Record.Ref(), r.Record.Reported.By, r.Actor)
+	}
 	return refuse(record.Fail, roles(record.Contributor), doRecordRun(j.d),
 		"The run %s is recorded by %s, who is no workload; let the pipeline record it with its own identity.", r.Record.Ref(), r.Actor)
 }
@@ -174,8 +190,18 @@ func (j *judge) code() record.Gate {
 	if len(runs) == 0 {
 		return j.noRun()
 	}
+	// What a tracking server reports need not name the commit, where the
+	// pipeline's own word does.
+	attested := slices.ContainsFunc(runs, func(r *record.Recorded[record.Run]) bool { return r.Record.Reported == nil })
+	var named *record.Recorded[record.Run]
 	for _, r := range runs {
 		code := &r.Record.Code
+		if attested && r.Record.Reported != nil && code.Commit == "" {
+			continue
+		}
+		if named == nil {
+			named = r
+		}
 		switch {
 		case len(code.Commit) != 40 && len(code.Commit) != 64:
 			return refuse(record.Fail, roles(record.Contributor), doRecordRun(j.d),
@@ -185,9 +211,9 @@ func (j *judge) code() record.Gate {
 				"The run %s ran on a working tree that differs from its commit; commit and train again.", r.Record.Ref())
 		}
 	}
-	code := &runs[0].Record.Code
-	g := pass("The run %s ran on the clean commit %.12s of %s.", runs[0].Record.Ref(), code.Commit, code.Repository)
-	g.Evidence = []string{string(runs[0].Digest)}
+	code := &named.Record.Code
+	g := pass("The run %s ran on the clean commit %.12s of %s.", named.Record.Ref(), code.Commit, code.Repository)
+	g.Evidence = []string{string(named.Digest)}
 	return g
 }
 

@@ -44,6 +44,9 @@ type Dossier struct {
 	People map[string]Person
 	// Absent names what the release refers to and the ledger does not have.
 	Absent []string
+	// Unread says of which datasets a tracking server reports that the runs read
+	// them, while nobody has registered them by their bytes.
+	Unread []string
 }
 
 // DatasetFacts is a dataset with the stewards' words on it, oldest first.

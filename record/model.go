@@ -27,6 +27,8 @@ type Run struct {
 	Outputs   []Resource `json:"outputs"`
 	Started   time.Time  `json:"started"`
 	Finished  time.Time  `json:"finished"`
+	// Reported is nil where the pipeline stated the run itself.
+	Reported *Reported `json:"reported,omitzero"`
 }
 
 // Code names the exact source of a run.
@@ -89,8 +91,9 @@ func (r Run) Validate() error {
 	c.name("team", r.Team)
 	c.version("id", r.ID)
 	c.oneLine("external", r.External, MaxLineageRun, false)
-	c.text("code.repository", r.Code.Repository, true)
-	if !commitPattern.MatchString(r.Code.Commit) {
+	reported := r.Reported != nil
+	c.text("code.repository", r.Code.Repository, !reported)
+	if !commitPattern.MatchString(r.Code.Commit) && (!reported || r.Code.Commit != "") {
 		c.failf("code.commit %q is not a full commit of 40 or 64 hex digits", r.Code.Commit)
 	}
 	c.text("code.author", r.Code.Author, false)
@@ -99,19 +102,22 @@ func (r Run) Validate() error {
 	if r.Initiator != "" {
 		c.principal("initiator", r.Initiator)
 	}
-	c.resources("inputs", r.Inputs)
-	c.resources("outputs", r.Outputs)
+	c.resources("inputs", r.Inputs, !reported)
+	c.resources("outputs", r.Outputs, true)
 	c.time("started", r.Started)
 	c.time("finished", r.Finished)
 	if r.Finished.Before(r.Started) {
 		c.failf("finished is before started")
 	}
+	if reported {
+		c.reported(r.Reported)
+	}
 	return c.err()
 }
 
-func (c *checker) resources(field string, rs []Resource) {
+func (c *checker) resources(field string, rs []Resource, required bool) {
 	c.list(field, len(rs))
-	if len(rs) == 0 {
+	if len(rs) == 0 && required {
 		c.failf("%s is empty", field)
 	}
 	for _, r := range rs {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,13 +29,17 @@ type Hashed struct {
 	Findings []record.Finding
 	// Type is the model's, [record.Trained] where it is empty.
 	Type record.ModelKind
-	// Run is the "team/id" of the training run, where it is recorded here.
-	Run string
+	// Run is the "team/id" of the training run, where it is recorded here; Report
+	// is what is to be recorded of it, and Note why nothing is.
+	Run    string
+	Report *Report
+	Note   string
 	// Bases are the artifacts that the model was made from.
 	Bases []record.Digest
 	// Prompt is the digest of a prompt's text.
 	Prompt record.Digest
-	// Location is where clients find the bytes, where that is not the source.
+	// Location is where clients find the bytes, where that is not the source. One
+	// without a manifest is a folder's, which is read like a source that names one.
 	// MLflowRun is the tracking server's run, where the client named none.
 	Location, MLflowRun string
 }
@@ -72,23 +77,29 @@ func newReader(folders []string, rest Hasher) (Hasher, error) {
 		if text, ok := v.Tags[promptTextTag]; ok && IsPrompt(v.Tags) {
 			return hashPrompt(text), nil
 		}
-		path, local, err := localPath(v.Source)
-		if err != nil {
-			return Hashed{}, err
-		}
-		if !local && rest == nil {
-			return Hashed{}, ErrUnread
-		}
 		select {
 		case places <- struct{}{}:
 			defer func() { <-places }()
 		case <-ctx.Done():
 			return Hashed{}, ctx.Err()
 		}
-		if local {
-			return hashFolder(ctx, path, real)
+		found := Hashed{Location: cmp.Or(v.Location, v.Source)}
+		path, local, err := localPath(found.Location)
+		if err == nil && !local && rest != nil {
+			if found, err = rest(ctx, v); err != nil || len(found.Manifest.Files) > 0 {
+				return found, err
+			}
+			path, local, err = localPath(found.Location)
 		}
-		return rest(ctx, v)
+		if err != nil {
+			return found, err
+		}
+		if !local {
+			return found, ErrUnread
+		}
+		at, err := hashFolder(ctx, path, real)
+		found.Manifest, found.Findings = at.Manifest, at.Findings
+		return found, err
 	}, nil
 }
 
@@ -179,7 +190,7 @@ func (r *Registry) startHashing(v record.RegisteredVersion) *hash {
 		defer close(h.done)
 		ctx, cancel := context.WithTimeout(r.working, hashWithin)
 		defer cancel()
-		h.found, h.err = r.reader(ctx, v)
+		h.found, h.err = r.readVersion(ctx, v)
 	})
 	return h
 }
@@ -207,8 +218,8 @@ func (t *tx) settle(v *record.RegisteredVersion, h *hash) error {
 		}
 		return nil
 	}
-	if h.found.Location != "" {
-		v.Location = h.found.Location
+	if h.found.Location != v.Source {
+		v.Location = cmp.Or(h.found.Location, v.Location)
 	}
 	if v.Run == "" {
 		v.Run = h.found.MLflowRun
@@ -255,9 +266,21 @@ func (t *tx) stateVersion(v *record.RegisteredVersion, h Hashed) error {
 		v.Status, v.Message = record.RegistrationFailed, fmt.Sprintf("the model version %s stands already for the bytes %s, and these are %s; register them once more, under the next number", ref, old.Record.Artifact.Short(), body.Artifact.Short())
 		return nil
 	}
-	v.Artifact, v.Model = body.Artifact, ref
+	v.Artifact, v.Model, v.Message = body.Artifact, ref, h.Note
 	if stands {
 		return nil
+	}
+	if h.Report != nil {
+		body.Run, v.Message, err = t.report(v, body, h.Report)
+		var invalid *record.InvalidError
+		if errors.As(err, &invalid) {
+			v.Artifact, v.Model = "", ""
+			v.Status, v.Message = record.RegistrationFailed, cut(err.Error())
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if err := t.ensureModel(v, model, body.Type); err != nil {
 		return err
@@ -270,13 +293,9 @@ func (t *tx) ensureModel(v *record.RegisteredVersion, ref string, kind record.Mo
 	if _, _, stands, err := last[record.Model](t, record.KeyModel(ref)); err != nil || stands {
 		return err
 	}
-	me, err := t.person(t.who.Name)
+	owner, err := t.answering()
 	if err != nil {
 		return err
-	}
-	owner := t.who.Name
-	if me.Principal.Type == record.Workload {
-		owner = me.Principal.Owner
 	}
 	return t.state(record.Model{Team: v.Team, Name: modelNamed(v.Name), Type: kind, Owner: owner, Description: "registered by MLflow's protocol"})
 }

@@ -78,7 +78,8 @@ func (r *Registry) DecideData(ctx context.Context, who Caller, a record.DataAppr
 }
 
 // RecordRun records a training run. The actor is who ran it; a run is attested
-// when the actor is a workload, the pipeline's own identity.
+// when the actor is a workload, the pipeline's own identity. What a tracking
+// server reported of the same run gives way to it.
 func (r *Registry) RecordRun(ctx context.Context, who Caller, run record.Run) (record.Recorded[record.Run], error) {
 	return command[record.Run](ctx, r, who, func(t *tx) error {
 		if err := run.Validate(); err != nil {
@@ -90,7 +91,7 @@ func (r *Registry) RecordRun(ctx context.Context, who Caller, run record.Run) (r
 		if run.Finished.After(t.now) {
 			return refusef(wire.Invalid, "the run finished in the future, at %s; check the pipeline's clock", run.Finished)
 		}
-		return once(t, record.KeyRun(run.Ref()), run, "the run "+run.Ref())
+		return t.ownWord(run)
 	})
 }
 

@@ -43,6 +43,8 @@ type Config struct {
 	Folders []string
 	// Hasher reads the bytes of the others; nil reads none.
 	Hasher Hasher
+	// Reports reads the runs that they come from; nil reads none.
+	Reports Reporter
 }
 
 // Registry is an open installation. Its methods may be called concurrently.
@@ -59,9 +61,10 @@ type Registry struct {
 	graph     graph
 	drafts    drafts
 	// reader reads the bytes of what MLflow's clients register.
-	reader Hasher
 	// turns are for changes of registered names.
-	turns turns
+	turns   turns
+	reader  Hasher
+	reports Reporter
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
 
@@ -100,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), argons: make(chan struct{}, argonAtOnce)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
 	r.graph.g, r.drafts.at = lineage.NewGraph(), map[*byte]lineage.Entry{}
-	r.patience, r.turns.seed = hashAtOnce, maphash.MakeSeed()
+	r.patience, r.reports, r.turns.seed = hashAtOnce, cfg.Reports, maphash.MakeSeed()
 	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {
 		return nil, err
 	}

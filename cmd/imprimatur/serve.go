@@ -31,6 +31,8 @@ type serveCmd struct {
 
 	URL string `name:"url" placeholder:"URL" help:"The address at which browsers reach it, such as https://models.example; cookies and passkeys belong to it (default: this machine, in plain HTTP)."`
 
+	trackingFlags
+
 	NewAdministratorToken bool `help:"Print a new token and a new link for the first administrator, for who has lost every other way in."`
 }
 
@@ -70,7 +72,11 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return wrongf("%w", err)
 	}
-	reg, err := openRegistry(a.ctx, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom})
+	cfg, err := c.configure(a, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom})
+	if err != nil {
+		return err
+	}
+	reg, err := openRegistry(a.ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"imprimatur.dev/registry"
+	"imprimatur.dev/tracking"
+)
+
+// trackingFlags say where a team's MLflow is. Credentials come from the
+// environment or a file, so that no list of processes shows them.
+type trackingFlags struct {
+	MLflowTracking  string   `name:"mlflow-tracking" placeholder:"URL" help:"The team's MLflow tracking server: versions that are registered are read through it, and their runs become lineage."`
+	MLflowTokenFile string   `name:"mlflow-token-file" placeholder:"FILE" help:"Holds the token for it; or MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."`
+	DataFrom        []string `name:"data-from" placeholder:"HOST" help:"A host from which the datasets that runs name may be read by http and https; may be repeated."`
+}
+
+// tracker returns the client of the tracking server, nil where there is none.
+func (f trackingFlags) tracker(a *app, folders []string) (*tracking.Client, error) {
+	if f.MLflowTracking == "" {
+		return nil, nil
+	}
+	c, err := tracking.New(tracking.Config{
+		URL: f.MLflowTracking, Env: a.env, TokenFile: f.MLflowTokenFile, DataHosts: f.DataFrom, Folders: folders,
+	})
+	if err != nil {
+		return nil, &failure{code: exitWrong, err: err, hint: "see imprimatur serve --help"}
+	}
+	return c, nil
+}
+
+// configure lets a registry read through the tracking server.
+func (f trackingFlags) configure(a *app, cfg registry.Config) (registry.Config, error) {
+	c, err := f.tracker(a, cfg.Folders)
+	if c != nil {
+		cfg.Hasher, cfg.Reports = c.Hash, c.Report
+	}
+	return cfg, err
+}
