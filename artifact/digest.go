@@ -67,42 +67,27 @@ func Verify(ctx context.Context, path string, m Manifest, opts Options) error {
 		return fmt.Errorf("checking model %s: %w", path, err)
 	}
 	defer t.root.Close()
-	want := make(map[string]File, len(m.Files))
+	sizes := make(map[string]int64, len(m.Files))
 	for _, f := range m.Files {
-		want[f.Path] = f
+		sizes[f.Path] = f.Size
 	}
-	var diff Mismatch
+	found := Manifest{Files: make([]File, len(t.files))}
 	var same []*entry
 	for _, f := range t.files {
-		w, listed := want[f.Path]
-		delete(want, f.Path)
-		switch {
-		case !listed:
-			diff.Extra = append(diff.Extra, f.Path)
-		case w.Size != f.Size:
-			diff.Changed = append(diff.Changed, f.Path)
-		default:
-			f.want = w.SHA256
+		if size, listed := sizes[f.Path]; listed && size == f.Size {
 			same = append(same, f)
 		}
-	}
-	for path := range want {
-		diff.Missing = append(diff.Missing, path)
 	}
 	if err := t.hash(ctx, same, opts.Progress); err != nil {
 		return fmt.Errorf("checking model %s: %w", path, err)
 	}
-	for _, f := range same {
-		if f.SHA256 != f.want {
-			diff.Changed = append(diff.Changed, f.Path)
-		}
+	for i, f := range t.files {
+		found.Files[i] = f.File
 	}
-	if diff.empty() {
-		return nil
+	if err := m.Compare(found); err != nil {
+		return fmt.Errorf("checking model %s: %w", path, err)
 	}
-	slices.Sort(diff.Changed)
-	slices.Sort(diff.Missing)
-	return fmt.Errorf("checking model %s: %w", path, &diff)
+	return nil
 }
 
 // tree is a model on disk: a folder opened as a root, or the folder of a single file.
@@ -112,12 +97,11 @@ type tree struct {
 	ignored []string
 }
 
-// entry is a file of a tree: its name below the root, what the folder said of it, and the digest that is hoped for.
+// entry is a file of a tree: its name below the root, and what the folder said of it.
 type entry struct {
 	File
 	name string
 	info fs.FileInfo
-	want string
 }
 
 func openTree(path string, ignore []string) (*tree, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -110,6 +111,35 @@ func ParseManifest(data []byte) (Manifest, error) {
 
 func isSHA256(s string) bool {
 	return len(s) == 2*sha256.Size && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// Compare holds what was found against the manifest: the answer is nil, or a *[Mismatch].
+func (m Manifest) Compare(found Manifest) error {
+	var diff Mismatch
+	got := make(map[string]File, len(found.Files))
+	for _, f := range found.Files {
+		got[f.Path] = f
+	}
+	for _, want := range m.Files {
+		f, listed := got[want.Path]
+		delete(got, want.Path)
+		switch {
+		case !listed:
+			diff.Missing = append(diff.Missing, want.Path)
+		case f != want:
+			diff.Changed = append(diff.Changed, want.Path)
+		}
+	}
+	for path := range got {
+		diff.Extra = append(diff.Extra, path)
+	}
+	if diff.empty() {
+		return nil
+	}
+	slices.Sort(diff.Changed)
+	slices.Sort(diff.Missing)
+	slices.Sort(diff.Extra)
+	return &diff
 }
 
 // Mismatch says how the files found differ from a manifest, by path, each list sorted.

@@ -63,6 +63,10 @@ var mutations = []mutation{
 	{"steward of another team", func(d *record.Dossier) { d.People["stella"].Roles[0].Team = "other" }, gateDatasets, record.Missing, "does not hold the role data-steward"},
 	{"no run", func(d *record.Dossier) { d.Runs = nil }, gateRun, record.Missing, "No recorded run"},
 	{"a run of something else", func(d *record.Dossier) { d.Runs[0].Record.Outputs[0].Digest = exampleDigest("x") }, gateCode, record.Missing, "No recorded run"},
+	{"a run that is only reported", reported, gateRun, record.Fail, "is what mlflow reports, asked on behalf of"},
+	{"a reported run without a commit", func(d *record.Dossier) { reported(d); d.Runs[0].Record.Code.Commit = "" }, gateCode, record.Fail, "full commit"},
+	{"a reported run without data", func(d *record.Dossier) { reported(d); d.Datasets = nil }, gateDatasets, record.Missing, "as mlflow reports it, names no dataset"},
+	{"data that nobody read", func(d *record.Dossier) { d.Unread = []string{"the frame"} }, gateDatasets, record.Missing, "Unknown by its bytes: the frame. Who has the data registers it"},
 	{"a run recorded by hand", func(d *record.Dossier) { d.Runs[0].Actor = "cody" }, gateRun, record.Fail, "cody, who is no workload"},
 	{"a dirty tree", func(d *record.Dossier) { d.Runs[0].Record.Code.Dirty = true }, gateCode, record.Fail, "differs from its commit"},
 	{"a short commit", func(d *record.Dossier) { d.Runs[0].Record.Code.Commit = "0123456" }, gateCode, record.Fail, "full commit"},
@@ -280,4 +284,9 @@ func TestNewestEvaluationCounts(t *testing.T) {
 	expect(t, p, d, auc, record.Pass, "0.925")
 	d.Evaluations[len(d.Evaluations)-1].Record.Incomplete = ""
 	expect(t, p, d, auc, record.Fail, "is not >= 0.85")
+}
+
+// reported makes the run what a tracking server says of it.
+func reported(d *record.Dossier) {
+	d.Runs[0].Record.Reported = &record.Reported{By: "mlflow"}
 }

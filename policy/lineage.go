@@ -107,10 +107,9 @@ func (j *judge) datasets() record.Gate {
 	switch {
 	case len(lacking) > 0:
 		return refuse(record.Missing, roles(record.DataSteward), doApproveDataset(j.d, first),
-			"%d of %d datasets lack a standing approval for %s. %s.", len(lacking), len(j.d.Datasets), use.Purpose, strings.Join(lacking, ". "))
+			"%d of %d datasets lack a standing approval for %s. %s.%s", len(lacking), len(j.d.Datasets), use.Purpose, strings.Join(lacking, ". "), j.unread())
 	case len(j.d.Unread) > 0:
-		return refuse(record.Missing, roles(record.Contributor, record.DataSteward), doRegisterDataset(j.d),
-			"Not known by their bytes are %s. Whoever has the data registers it with that source, then the release is proposed again.", list(j.d.Unread))
+		return refuse(record.Missing, roles(record.Contributor, record.DataSteward), doRegisterDataset(j.d), "%s", strings.TrimSpace(j.unread()))
 	case len(j.d.Datasets) == 0 && vendor:
 		return pass("A vendor's model names no dataset here.")
 	case len(j.d.Datasets) == 0 && len(j.d.Runs) == 0:
@@ -130,6 +129,15 @@ func (j *judge) datasets() record.Gate {
 	g := pass("%s approved for %s.", which, use.Purpose)
 	g.Until = until
 	return g
+}
+
+// unread says what the runs read without its bytes being known, and who can
+// mend that.
+func (j *judge) unread() string {
+	if len(j.d.Unread) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Unknown by its bytes: %s. Who has the data registers it with that source, and proposes the release again.", strings.Join(j.d.Unread, ". "))
 }
 
 // ownRuns returns the runs that made the release's artifact: the one that the

@@ -55,16 +55,23 @@ func (t *tx) environments() ([]record.Environment, error) {
 // SetAlias points an alias to a version. Where the alias means an environment
 // the version's release is promoted with it, or both are refused.
 func (r *Registry) SetAlias(ctx context.Context, who Caller, team, name, alias string, number int) error {
-	_, err := onName[record.RegisteredModel](ctx, r, who, team, name, func(t *tx) error {
+	promote := func(t *tx) (m record.RegisteredModel, v record.RegisteredVersion, promotes bool, err error) {
 		means, err := t.meaning(alias, false)
 		if err != nil {
-			return err
+			return m, v, false, err
 		}
-		m, v, err := t.movable(team, name, number, means)
+		if m, v, err = t.movable(team, name, number, means); err != nil {
+			return m, v, false, err
+		}
+		return m, v, len(means) > 0, t.promoteInto(means, v, fmt.Sprintf("The alias %s of %s", alias, name))
+	}
+	err := r.beforeMove(ctx, who, alias, promote)
+	if err != nil {
+		return err
+	}
+	_, err = onName[record.RegisteredModel](ctx, r, who, team, name, func(t *tx) error {
+		m, _, _, err := promote(t)
 		if err != nil {
-			return err
-		}
-		if err := t.promoteInto(means, v, fmt.Sprintf("The alias %s of %s", alias, name)); err != nil {
 			return err
 		}
 		m.Aliases = maps.Clone(m.Aliases)
@@ -231,25 +238,32 @@ func (t *tx) mayTakeAway(m record.RegisteredModel, versions []record.RegisteredV
 // there to the archive. Where the stage means an environment, the version's
 // release is promoted with it, or both are refused.
 func (r *Registry) MoveStage(ctx context.Context, who Caller, team, name string, number int, stage string, archive bool) error {
-	_, err := onName[record.RegisteredVersion](ctx, r, who, team, name, func(t *tx) error {
+	promote := func(t *tx) (m record.RegisteredModel, v record.RegisteredVersion, promotes bool, err error) {
 		means, err := t.meaning(stage, true)
 		if err != nil {
-			return err
+			return m, v, false, err
 		}
-		m, v, err := t.movable(team, name, number, means)
-		if err != nil {
-			return err
+		if m, v, err = t.movable(team, name, number, means); err != nil {
+			return m, v, false, err
 		}
 		leaves, err := t.meaning(v.Stage, true)
 		if err != nil {
-			return err
+			return m, v, false, err
 		}
 		if v.Stage != stage {
 			if err := t.mayLeave(leaves, team); err != nil {
-				return err
+				return m, v, false, err
 			}
 		}
-		if err := t.promoteInto(means, v, fmt.Sprintf("The stage %s of %s", stage, name)); err != nil {
+		return m, v, len(means) > 0, t.promoteInto(means, v, fmt.Sprintf("The stage %s of %s", stage, name))
+	}
+	err := r.beforeMove(ctx, who, stage, promote)
+	if err != nil {
+		return err
+	}
+	_, err = onName[record.RegisteredVersion](ctx, r, who, team, name, func(t *tx) error {
+		m, v, _, err := promote(t)
+		if err != nil {
 			return err
 		}
 		v.Stage, v.Updated, m.Updated = stage, t.now, t.now

@@ -10,8 +10,24 @@ import (
 )
 
 // Promote makes a release the one that runs in its environment, when its
-// verdict passes now. The verdict is stated beside the promotion.
+// verdict passes now. The verdict is stated beside the promotion. The bytes of
+// what MLflow's clients registered are read again before.
 func (r *Registry) Promote(ctx context.Context, who Caller, id string) (wire.Promoted, error) {
+	err := r.before(ctx, who, func(t *tx) (record.RegisteredVersion, bool, error) {
+		if err := t.repeated(); err != nil || t.answer != nil {
+			return record.RegisteredVersion{}, false, err
+		}
+		c, err := t.promotable(id)
+		if err != nil {
+			return record.RegisteredVersion{}, false, err
+		}
+		b := c.Release.Record.Behaviour
+		v, registered := r.registeredAs(teamOf(b.Model), b.Model+"@"+b.Version)
+		return v, registered, nil
+	})
+	if err != nil {
+		return wire.Promoted{}, err
+	}
 	return r.promoted(ctx, who, func(t *tx) error {
 		c, err := t.promotable(id)
 		if err != nil {

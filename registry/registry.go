@@ -67,6 +67,10 @@ type Registry struct {
 	reports Reporter
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
+	// rereads are the readings before a promotion, and rereadPatience is how long
+	// one waits for them.
+	rereads        rereads
+	rereadPatience time.Duration
 
 	// replica says that others may append to the same ledger; seen is when it
 	// was last read, in nanoseconds since opened so that no step of the wall
@@ -104,6 +108,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
 	r.graph.g, r.drafts.at = lineage.NewGraph(), map[*byte]lineage.Entry{}
 	r.patience, r.reports, r.turns.seed = hashAtOnce, cfg.Reports, maphash.MakeSeed()
+	r.rereads.of, r.rereadPatience = map[string]*reread{}, rereadPatience
 	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {
 		return nil, err
 	}

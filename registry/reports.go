@@ -169,7 +169,7 @@ func (t *tx) answering() (string, error) {
 // reports: the pipeline's own word replaces them.
 func (t *tx) ownWord(run record.Run) error {
 	if run.Reported != nil {
-		return refusef(wire.Invalid, "a run that is recorded is the pipeline's own word; leave out reported, which is what the server itself reads from a tracking server")
+		return refusef(wire.Invalid, "a run that is recorded is the pipeline's own word; send it without reported, which only the server itself writes")
 	}
 	stated, err := lineage.All[record.Run](t, record.KeyRun(run.Ref()))
 	if err != nil {
