@@ -53,15 +53,6 @@ func lineageRecords() []record.Body {
 			Outputs: []record.Resource{{Type: record.ResourceModel, Name: "triage", Digest: digest("model")}, {Type: record.ResourceModel, Name: "tokeniser", Digest: digest("tokeniser")}},
 			Started: noon, Finished: noon.Add(time.Hour),
 		},
-		record.Run{
-			Team: "acme", ID: "0123456789abcdef0123456789abcdef", Inputs: []record.Resource{},
-			Outputs: []record.Resource{{Type: record.ResourceModel, Name: "acme/triage@2", Digest: digest("model 2")}},
-			Started: noon, Finished: noon.Add(time.Hour), Reported: &record.Reported{
-				By: "mlflow", Raw: digest("raw"), Status: "FINISHED", User: "ci", Parent: "p", Experiment: "1",
-				Metrics: map[string]string{"loss": "NaN"}, Tags: map[string]string{"team": "a"},
-				Unread: []record.UnreadInput{{Name: "cases", Label: "2981c147", Source: "s3://acme/cases", Why: "no"}},
-			},
-		},
 		lineageEvents(),
 		record.Overlap{A: digest("b"), B: digest("a"), LeavesA: digest("leaves a"), LeavesB: digest("leaves b"), Common: 1, OfA: 2, OfB: 3},
 		record.Model{Team: "acme", Name: "triage", Type: record.Trained, Owner: "mona", Description: "sorts"},

@@ -159,6 +159,13 @@ func faultsOfLineage() []fault {
 		wrong("id", func(r *record.Run) { r.ID = "a/b" }),
 		wrong("code.repository", func(r *record.Run) { r.Code.Repository = "" }),
 		wrong("full commit", func(r *record.Run) { r.Code.Commit = "abc1234" }),
+		wrong("reported.by", reported(func(r *record.Reported) { r.By = "" })),
+		wrong("reported.raw", reported(func(r *record.Reported) { r.Raw = "2981c147" })),
+		wrong("reported.user", reported(func(r *record.Reported) { r.User = bidi })),
+		wrong("reported.metrics", reported(func(r *record.Reported) { r.Metrics = map[string]string{"": "1"} })),
+		wrong("reported.unread[0].name", reported(func(r *record.Reported) { r.Unread[0].Name = "" })),
+		wrong("reported.unread[0].why", reported(func(r *record.Reported) { r.Unread[0].Why = "" })),
+		wrong("names no dataset", reported(func(r *record.Reported) { r.Unread[0].Source = "cases" })),
 		wrong("code.author", func(r *record.Run) { r.Code.Author = bidi }),
 		wrong("parameters", func(r *record.Run) { r.Parameters = map[string]string{"a": bidi} }),
 		wrong("environment", func(r *record.Run) { r.Environment = map[string]string{"": ""} }),
@@ -342,5 +349,17 @@ func TestValidateReportsEverything(t *testing.T) {
 	}
 	if !strings.HasPrefix(err.Error(), "the use case is not valid: ") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// reported changes a run that a tracking server reports, without commit and
+// inputs.
+func reported(change func(*record.Reported)) func(*record.Run) {
+	return func(r *record.Run) {
+		r.Code, r.Inputs = record.Code{}, nil
+		r.Reported = &record.Reported{
+			By: "mlflow", Raw: digest("raw"), Unread: []record.UnreadInput{{Name: "cases", Label: "2981c147", Source: "s3://acme/cases", Why: "no"}},
+		}
+		change(r.Reported)
 	}
 }
