@@ -34,6 +34,10 @@ type index struct {
 	// unknown are lines whose live release may be another one since they were
 	// last gathered.
 	unknown map[string]bool
+	// notes are the releases that were examined for a list, and noters finds
+	// those that were read under a key.
+	notes  map[string]*noted
+	noters map[string]map[string]bool
 	// recent are the last entries of which the index was told, and count is the
 	// number of the next.
 	recent []touched
@@ -87,7 +91,7 @@ func (s *standing) stands(at time.Time) policy.Standing {
 func newIndex() *index {
 	return &index{
 		lines: map[string]*standing{}, places: map[place]map[string]bool{},
-		readers: map[string]map[string]bool{}, unknown: map[string]bool{},
+		readers: map[string]map[string]bool{}, unknown: map[string]bool{}, notes: map[string]*noted{}, noters: map[string]map[string]bool{},
 		actors: map[string]map[string]bool{}, powers: map[string]*power{},
 	}
 }

@@ -56,6 +56,7 @@ type Registry struct {
 	index *index
 	known *known
 	shelf *shelf
+	roll  *roll
 	// pipelines are what OpenLineage's clients have sent.
 	pipelines *pipelines
 	graph     graph
@@ -107,6 +108,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), argons: make(chan struct{}, argonAtOnce)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
 	r.graph.g, r.drafts.at = lineage.NewGraph(), map[*byte]lineage.Entry{}
+	r.roll = newRoll()
 	r.patience, r.reports, r.turns.seed = hashAtOnce, cfg.Reports, maphash.MakeSeed()
 	r.rereads.of, r.rereadPatience = map[string]*reread{}, rereadPatience
 	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {

@@ -41,6 +41,10 @@ func (x *index) touch(keys []string) {
 		x.recent = slices.Clone(x.recent[len(x.recent)-remembered:])
 	}
 	for _, k := range keys {
+		for id := range x.noters[k] {
+			delete(x.notes, id)
+		}
+		delete(x.noters, k)
 		for line := range x.readers[k] {
 			old := x.lines[line]
 			x.lines[line] = &standing{id: old.id, keys: old.keys}
@@ -63,16 +67,8 @@ func (x *index) told() int64 {
 func (x *index) put(line string, fresh *standing, from int64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if len(x.recent) > 0 && x.recent[0].count > from {
+	if x.overtaken(fresh.keys, from) {
 		return false
-	}
-	for _, c := range slices.Backward(x.recent) {
-		if c.count < from {
-			break
-		}
-		if slices.ContainsFunc(c.keys, func(k string) bool { return slices.Contains(fresh.keys, k) }) {
-			return false
-		}
 	}
 	if old := x.lines[line]; old != nil {
 		for _, k := range old.keys {
@@ -94,6 +90,23 @@ func (x *index) put(line string, fresh *standing, from int64) bool {
 		x.place(line, fresh.dossier.Release.Record)
 	}
 	return true
+}
+
+// overtaken reports whether one of the entries of which the index was told from
+// the count on is under one of the keys, or may be.
+func (x *index) overtaken(keys []string, from int64) bool {
+	if len(x.recent) > 0 && x.recent[0].count > from {
+		return true
+	}
+	for _, c := range slices.Backward(x.recent) {
+		if c.count < from {
+			break
+		}
+		if slices.ContainsFunc(c.keys, func(k string) bool { return slices.Contains(keys, k) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // place notes where the release that was last promoted in a line is found.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -17,48 +16,28 @@ import (
 // runs first, then by falling risk, then the oldest. It needs no right: what
 // waits for somebody is what they have the right to do.
 func (r *Registry) Waiting(ctx context.Context, who Caller) ([]wire.Waiting, error) {
+	me, now, err := r.person(ctx, who.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := who.stands(me, now); err != nil {
+		return nil, err
+	}
 	out := []wire.Waiting{}
-	err := r.read(ctx, who, func(t *tx) error {
-		if err := t.stands(); err != nil {
-			return err
-		}
-		me, err := t.person(who.Name)
+	for _, id := range r.roll.newest(func(team string) bool { return anyRole(me, team, now) }) {
+		waiting, err := r.waitingFor(ctx, who, me, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		newest, err := t.newestReleases()
-		if err != nil {
-			return err
-		}
-		for _, e := range newest {
-			rel, ok := e.Statement.Body.(record.Release)
-			if !ok || !anyRole(me, teamOf(rel.Behaviour.Model), t.now) {
-				continue
-			}
-			waiting, err := t.waitingIn(record.ReleaseID(e.Statement.Digest()), me)
-			if err != nil {
-				return err
-			}
-			out = append(out, waiting...)
-		}
-		return nil
-	})
+		out = append(out, waiting...)
+	}
 	slices.SortStableFunc(out, func(a, b wire.Waiting) int {
 		if a.Live != b.Live {
 			return map[bool]int{true: -1, false: 1}[a.Live]
 		}
 		return cmp.Or(cmp.Compare(b.Rank, a.Rank), a.Since.Compare(b.Since))
 	})
-	return out, err
-}
-
-// newestReleases returns the release of each line that was proposed last.
-func (t *tx) newestReleases() ([]lineage.Entry, error) {
-	newest, err := t.view.LastOfEach(record.KeyReleases(""))
-	if err != nil {
-		return nil, err
-	}
-	return t.decode(newest)
+	return out, nil
 }
 
 func anyRole(p record.Person, team string, at time.Time) bool {

@@ -1,0 +1,186 @@
+package registry
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+// noted is what is remembered of a release that was examined: enough to tell
+// without reading the ledger how it stands, and whether it waits for anybody. It
+// holds until a statement comes under one of the keys that it was read under, or
+// until something that it rests on lapses.
+type noted struct {
+	Summary
+	// waits are the roles for which something waits in the release's line, and
+	// anybody says that a role that is not among them may be concerned too.
+	waits []record.RoleName
+	keys  []string
+	until time.Time
+}
+
+// Summary is how a release stands, in short.
+type Summary struct {
+	Status record.Status
+	// Live is the release that is live in the line.
+	Live string
+	// Passed says that the verdict passes, Stands that it may run.
+	Passed, Stands bool
+	// Blocking are the names of the gates in the way.
+	Blocking []string
+	Marks    []string
+}
+
+// maxNoted bounds how many releases are remembered, about 8 KB each.
+const maxNoted = 10_000
+
+// note examines a release, or remembers what came of it.
+func (r *Registry) note(ctx context.Context, id string) (*noted, error) {
+	now := record.Millis(r.now())
+	r.index.mu.RLock()
+	n := r.index.notes[id]
+	r.index.mu.RUnlock()
+	if n != nil && (n.until.IsZero() || now.Before(n.until)) {
+		return n, nil
+	}
+	from := r.index.told()
+	err := r.read(ctx, Caller{}, func(t *tx) error {
+		c, err := t.examine(id)
+		if err != nil {
+			return err
+		}
+		n = c.noted()
+		n.keys = t.view.ReadSet().Keys
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.index.keep(id, n, from)
+	return n, nil
+}
+
+// noted sums up an examined release.
+func (c *examined) noted() *noted {
+	n := &noted{Summary: Summary{Status: c.Status, Live: c.Live, Passed: c.Verdict.Passed, Stands: c.Stands, Marks: c.Verdict.Marks}}
+	for _, g := range c.Verdict.Gates {
+		if !g.Until.IsZero() && (n.until.IsZero() || g.Until.Before(n.until)) {
+			n.until = g.Until
+		}
+		if g.Lets() {
+			continue
+		}
+		n.Blocking = append(n.Blocking, g.Name)
+		n.waits = append(n.waits, g.Who...)
+		if role, ok := strings.CutPrefix(g.Name, approvalGate); ok {
+			n.waits = append(n.waits, record.RoleName(role))
+		}
+	}
+	if c.Status != record.Proposed && c.Status != record.Live {
+		n.waits = nil
+	} else if c.Verdict.Passed && c.Status == record.Proposed {
+		n.waits = append(n.waits, rights[actPromote]...)
+	}
+	if len(c.Exceptions) > len(c.dossier.Reviews) {
+		n.waits = append(n.waits, rights[actReview]...)
+	}
+	return n
+}
+
+// concerns reports whether something waits for one of the roles that a person
+// holds for a team.
+func (n *noted) concerns(me record.Person, team string, at time.Time) bool {
+	return slices.ContainsFunc(n.waits, func(role record.RoleName) bool { return me.Holds(role, team, at) })
+}
+
+// Summaries tells how releases stand, in short, by their IDs. Those that the
+// caller may not read are left out.
+func (r *Registry) Summaries(ctx context.Context, who Caller, ids []string) (map[string]Summary, error) {
+	may, err := r.readers(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]Summary{}
+	for _, id := range ids {
+		r.roll.mu.RLock()
+		l := r.roll.byID[id]
+		r.roll.mu.RUnlock()
+		if l == nil || !may(teamOf(l.Model)) {
+			continue
+		}
+		n, err := r.note(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		out[id] = n.Summary
+	}
+	return out, nil
+}
+
+// newest returns the newest release of every line of the teams for which ask
+// answers true, in the order in which they were proposed.
+func (l *roll) newest(ask func(team string) bool) []string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var ids []string
+	for _, r := range l.releases {
+		if r.Newest && ask(teamOf(r.Model)) {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+// keep remembers a note, unless one of the entries of which the index was told
+// from the count on has overtaken it.
+func (x *index) keep(id string, n *noted, from int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.overtaken(n.keys, from) {
+		return
+	}
+	if len(x.notes) >= maxNoted {
+		clear(x.notes)
+		clear(x.noters)
+	}
+	x.notes[id] = n
+	for _, k := range n.keys {
+		if x.noters[k] == nil {
+			x.noters[k] = map[string]bool{}
+		}
+		x.noters[k][id] = true
+	}
+}
+
+// waitingFor returns what waits for a person in the line of its newest release,
+// without reading anything where nothing does.
+func (r *Registry) waitingFor(ctx context.Context, who Caller, me record.Person, newest string) (out []wire.Waiting, err error) {
+	n, err := r.note(ctx, newest)
+	if err != nil {
+		return nil, err
+	}
+	r.roll.mu.RLock()
+	team := teamOf(r.roll.byID[newest].Model)
+	r.roll.mu.RUnlock()
+	now := record.Millis(r.now())
+	concerned := n.concerns(me, team, now)
+	if n.Live != "" && n.Live != newest && !concerned {
+		live, err := r.note(ctx, n.Live)
+		if err != nil {
+			return nil, err
+		}
+		concerned = live.concerns(me, team, now)
+	}
+	if !concerned {
+		return nil, nil
+	}
+	err = r.read(ctx, who, func(t *tx) error {
+		out, err = t.waitingIn(newest, me)
+		return err
+	})
+	return out, err
+}
