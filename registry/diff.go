@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"imprimatur.dev/authority"
 	"imprimatur.dev/record"
@@ -104,7 +105,30 @@ func behaviourChanges(was, is record.Behaviour, named func([]record.Digest) []st
 	out = changed(out, "the artifact", was.Artifact.Short(), is.Artifact.Short())
 	out = changed(out, "the prompt", was.Prompt.Short(), is.Prompt.Short())
 	out = changed(out, "the configuration", was.Configuration.Short(), is.Configuration.Short())
-	return addedRemoved(out, "the evaluation", named(was.Evaluations), named(is.Evaluations))
+	return reevaluated(out, named(was.Evaluations), named(is.Evaluations))
+}
+
+// reevaluated says of each suite, which follows " of " in an evaluation's name,
+// that it is new, gone, or was evaluated again.
+func reevaluated(out []string, was, is []string) []string {
+	suite := func(name string) string {
+		_, s, _ := strings.Cut(name, " of ")
+		return s
+	}
+	was, is = without(was, is), without(is, was)
+	for i, old := range was {
+		j := slices.IndexFunc(is, func(n string) bool { return suite(n) != "" && suite(n) == suite(old) })
+		if j >= 0 {
+			out = append(out, "the evaluation of "+suite(old)+" was "+strings.TrimSuffix(old, " of "+suite(old))+" and is "+strings.TrimSuffix(is[j], " of "+suite(old)))
+			was[i], is = "", slices.Delete(is, j, j+1)
+		}
+	}
+	return addedRemoved(out, "the evaluation", slices.DeleteFunc(was, func(s string) bool { return s == "" }), is)
+}
+
+// without returns the names that are not among others.
+func without(names, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(others, n) })
 }
 
 func dataChanges(was, is record.ReleaseData, named func([]record.Digest) []string) []string {

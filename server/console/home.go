@@ -88,7 +88,7 @@ func (c *console) signals(ctx context.Context, who registry.Caller) ([]Event, er
 			return nil, err
 		}
 		if s, ok := body.(record.Signal); ok {
-			out = append(out, Event{Time: e.Time, Badge: &Badge{"invalid", s.Type}, Who: e.Actor, What: "on " + s.Release, Href: "/releases/" + s.Release, Text: s.Detail})
+			out = append(out, Event{Time: e.Time, Badge: &Badge{"invalid", s.Type}, Who: e.Actor, What: "on", On: s.Release, Text: s.Detail})
 		}
 	}
 	return out, nil

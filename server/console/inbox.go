@@ -28,8 +28,10 @@ type InboxItem struct {
 	Since  time.Time
 	Waited string
 	Due    time.Time
-	Why    string
-	Do     string
+	// Ask says what is asked of the reader, Why why, and why of them.
+	Ask string
+	Why string
+	Do  string
 }
 
 var acts = map[string]Badge{
@@ -37,6 +39,13 @@ var acts = map[string]Badge{
 	wire.WaitsSupply:  {"inconclusive", "evidence"},
 	wire.WaitsPromote: {"live", "promotion"},
 	wire.WaitsReview:  {"waived", "review"},
+}
+
+var asks = map[string]string{
+	wire.WaitsApprove: "Approve it or request changes, as %s.",
+	wire.WaitsSupply:  "Supply what a gate lacks, as %s.",
+	wire.WaitsPromote: "Promote it, as %s.",
+	wire.WaitsReview:  "Review an exception that somebody else made, as %s.",
 }
 
 // inbox shows what waits for the caller.
@@ -56,6 +65,7 @@ func (c *console) items(waiting []wire.Waiting) []InboxItem {
 			Act: acts[w.Act], Release: w.Release, Href: "/releases/" + w.Release, Model: w.Model, Live: w.Live,
 			Where: fmt.Sprintf("%s in %s, tier %s", w.UseCase, w.Environment, w.Tier),
 			Since: w.Since, Waited: ago(c.now().Sub(w.Since)), Due: w.Due, Why: w.Why, Do: w.Do,
+			Ask: fmt.Sprintf(asks[w.Act], w.Role),
 		}
 		switch w.Act {
 		case wire.WaitsApprove:

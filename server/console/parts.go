@@ -166,10 +166,12 @@ type Change struct{ Sign, Text string }
 type Event struct {
 	Time  time.Time
 	Badge *Badge
-	// Who did it, What was done, with a link to it; Text is what they said.
+	// Who did it, What was done, and to which release, if another than the page's;
+	// Note is what is to be known of it, Text what they said.
 	Who  string
 	What string
-	Href string
+	On   string
+	Note string
 	Text string
 }
 

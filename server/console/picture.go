@@ -39,9 +39,9 @@ type Node struct {
 type Edge struct{ Path string }
 
 const (
-	boxWidth, boxHeight = 184, 52
-	gapX, gapY          = 44, 16
-	mostInBox           = 24 // characters
+	boxWidth, boxHeight = 172, 48
+	gapX, gapY          = 32, 14
+	mostInBox           = 22 // characters
 )
 
 // lineageOf gathers what a release was made from as nodes, as its verdict sees
@@ -74,6 +74,13 @@ func lineageOf(in *registry.Inspection) []Node {
 	}
 	for _, v := range append([]record.Recorded[record.ModelVersion]{d.Version}, d.Bases...) {
 		add(versionNode(in, v))
+	}
+	for _, h := range d.HeldOut {
+		n := Node{ID: string(h.Digest), Kind: "held-out data", Label: h.Digest.Short(), Href: "/datasets/" + string(h.Digest)}
+		if len(h.Stated) > 0 {
+			n.Label = h.Stated[len(h.Stated)-1].Record.Ref()
+		}
+		add(n)
 	}
 	for _, e := range d.Evaluations {
 		id := record.EvaluationID(e.Digest)

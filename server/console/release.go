@@ -29,15 +29,17 @@ type releaseBody struct {
 	Carried []Change
 	// InTheWay are the gates that do not let it through, Passed the others.
 	InTheWay, Passed []GateRow
-	Authority        []authority.Sentence
-	Picture          Picture
-	Seats            []SeatRow
-	Exceptions       []Event
-	Comments         []Event
-	History          []Event
-	Decide           *Decision
-	Comment          *Form
-	Commands         []string
+	// Plain are the passed gates that have no numbers.
+	Plain      []GateRow
+	Authority  []authority.Sentence
+	Picture    Picture
+	Seats      []SeatRow
+	Exceptions []Event
+	Comments   []Event
+	History    []Event
+	Decide     *Decision
+	Comment    *Form
+	Commands   []string
 }
 
 // Part is one of the four parts with what changed in it.
@@ -100,7 +102,16 @@ func (c *console) release(ctx context.Context, who registry.Caller, in input) (*
 		},
 	}
 	body.Parts, body.Carried = changes(got.Diff)
-	body.InTheWay, body.Passed = gates(&got)
+	for _, row := range gates(&got) {
+		switch {
+		case row.Badge.State != string(record.Pass):
+			body.InTheWay = append(body.InTheWay, row)
+		case row.Scale != nil:
+			body.Passed = append(body.Passed, row)
+		default:
+			body.Plain = append(body.Plain, row)
+		}
+	}
 	for _, s := range got.Seats {
 		body.Seats = append(body.Seats, seatRow(s))
 	}
@@ -258,30 +269,34 @@ func signOf(sentence string) string {
 }
 
 // gates are the gates as rows; the seats have a part of the page for themselves.
-func gates(got *registry.Inspection) (inTheWay, passed []GateRow) {
+func gates(got *registry.Inspection) (out []GateRow) {
 	for _, g := range got.Verdict.Gates {
 		if strings.HasPrefix(g.Name, "approval/") {
 			continue
 		}
 		row := GateRow{
-			Badge: Badge{string(g.Result), string(g.Result)}, Name: g.Name, Rule: g.Rule, Reason: g.Reason,
+			Badge: Badge{string(g.Result), string(g.Result)}, Name: g.Name, Rule: bare(g.Rule, &got.Verdict), Reason: g.Reason,
 			Advisory: g.Mode == record.Advise, Do: g.Do,
 		}
 		if g.Numbers != nil {
 			row.Scale = scaleOf(g.Numbers, inProduction(got, g.Name), higherIsBetter(got, g.Name))
-		}
-		if g.Result == record.Pass {
-			passed = append(passed, row)
-			continue
 		}
 		var who []string
 		for _, role := range g.Who {
 			who = append(who, fmt.Sprintf("%s (%s)", role, cmp.Or(strings.Join(got.Approvers[role], ", "), "nobody holds the role")))
 		}
 		row.Who = strings.Join(who, " or ")
-		inTheWay = append(inTheWay, row)
+		out = append(out, row)
 	}
-	return inTheWay, passed
+	return out
+}
+
+// bare is a rule without the policy and tier, which the page names once.
+func bare(rule string, v *record.Verdict) string {
+	if rest, ok := strings.CutPrefix(rule, fmt.Sprintf("Policy %s, tier %s: ", v.Policy.Name, v.Tier)); ok && rest != "" {
+		return strings.ToUpper(rest[:1]) + rest[1:]
+	}
+	return rule
 }
 
 // higherIsBetter tells of a comparison which way is better, by the gate of the
@@ -352,19 +367,19 @@ func seatRow(s registry.Seat) SeatRow {
 
 func wordEvent(w policy.Spoken) Event {
 	a := w.Approval
-	e := Event{Time: a.Time, Who: a.Actor, Text: a.Record.Reason, Href: "/releases/" + a.Record.Release, Badge: &Badge{"missing", "void"}}
+	e := Event{Time: a.Time, Who: a.Actor, Text: a.Record.Reason, What: "on", On: a.Record.Release, Badge: &Badge{"missing", "void"}}
 	switch {
 	case w.Blocks:
 		e.Badge = &Badge{"fail", "requests changes"}
 	case w.Fills:
 		e.Badge = &Badge{"pass", "approves"}
 	}
-	e.What = "on " + a.Record.Release + " by " + a.Record.Method
-	if !w.Blocks {
-		e.What += ", until " + w.Until.UTC().Format("2006-01-02")
+	e.Note = "By " + a.Record.Method
+	if w.Fills {
+		e.Note += ", until " + w.Until.UTC().Format("2006-01-02")
 	}
 	if w.Why != "" {
-		e.What += "; " + w.Why
+		e.Note += "; " + w.Why
 	}
 	return e
 }
@@ -373,22 +388,22 @@ func wordEvent(w policy.Spoken) Event {
 func exceptions(got *registry.Inspection) []Event {
 	var out []Event
 	for _, x := range got.Exceptions {
-		what := "broke glass for " + x.Record.Release
+		what := "broke glass for"
 		if x.Record.Type == record.Waiver {
-			what = "waived " + x.Record.Gate + " of " + x.Record.Release
+			what = "waived " + x.Record.Gate + " of"
 		}
-		state := " until "
+		state := "Until "
 		if !record.Stands(time.Time{}, x.Record.Expires, got.At) {
-			state = ", which lapsed on "
+			state = "Lapsed on "
 		}
-		what += state + x.Record.Expires.UTC().Format("2006-01-02 15:04 UTC")
+		state += x.Record.Expires.UTC().Format("2006-01-02 15:04 UTC")
 		id, reviewed := record.ExceptionID(x.Digest), "; review due by "+x.Record.ReviewBy.UTC().Format("2006-01-02")
 		for _, r := range got.Dossier.Reviews {
 			if r.Record.Exception == id {
 				reviewed = fmt.Sprintf("; %s by %s: %s", r.Record.Outcome, r.Actor, r.Record.Reason)
 			}
 		}
-		out = append(out, Event{Time: x.Time, Badge: &Badge{"waived", id}, Who: x.Actor, What: what + reviewed, Href: "/releases/" + x.Record.Release, Text: x.Record.Reason})
+		out = append(out, Event{Time: x.Time, Badge: &Badge{"waived", id}, Who: x.Actor, What: what, On: x.Record.Release, Note: state + reviewed, Text: x.Record.Reason})
 	}
 	return out
 }
@@ -398,7 +413,7 @@ func comments(got *registry.Inspection) []Event {
 	for _, m := range got.Comments {
 		e := Event{Time: m.Time, Who: m.Actor, Text: m.Record.Text}
 		if m.Record.Release != got.ID {
-			e.What, e.Href = "on "+m.Record.Release, "/releases/"+m.Record.Release
+			e.What, e.On = "on", m.Record.Release
 		}
 		out = append(out, e)
 	}
@@ -423,7 +438,7 @@ func history(got *registry.Inspection) []Event {
 		case h.Promotion != nil && h.Promotion.Release == got.ID:
 			e.Badge, e.What, e.Text = &Badge{"live", h.Promotion.How}, "it runs in "+h.Promotion.Environment, h.Promotion.Reason
 		case h.Promotion != nil && h.Promotion.Replaces == got.ID:
-			e.Badge, e.What, e.Href = &Badge{"replaced", "replaced"}, "by "+h.Promotion.Release, "/releases/"+h.Promotion.Release
+			e.Badge, e.What, e.On = &Badge{"replaced", "replaced"}, "by", h.Promotion.Release
 		case h.Suspension != nil && h.Suspension.Release == got.ID:
 			e.Badge, e.Text = &Badge{"suspended", "suspended"}, h.Suspension.Reason
 			if h.Suspension.Lifted {

@@ -77,7 +77,9 @@ func (c *console) releaseRows(ctx context.Context, who registry.Caller, list []r
 		}
 		rows = append(rows, Row{[]Cell{
 			linked(l.ID, "/releases/"+l.ID), linked(l.Model+"@"+l.Version, "/models/"+l.Model), linked(l.UseCase, "/use-cases/"+l.UseCase),
-			{Text: l.Environment, Note: "tier " + l.Tier}, state, {Time: l.Proposed, Note: "by " + l.Proposer},
+			{Text: l.Environment, Note: "tier " + l.Tier},
+			state,
+			{Time: l.Proposed, Note: "by " + l.Proposer},
 		}})
 	}
 	return rows, nil

@@ -21,6 +21,7 @@ var routes = []route{
 	{post, "/live/{release}/rollback", signedIn, form((*console).rollback, (*console).rollbackForm)},
 	{get, "/live/{release}/suspend", signedIn, page((*console).suspendForm)},
 	{post, "/live/{release}/suspend", signedIn, form((*console).suspend, (*console).suspendForm)},
+	{get, "/search", signedIn, page((*console).search)},
 	{get, "/api/{$}", public, page((*console).operations)},
 	{get, "/assets/{name}", public, asset},
 }
