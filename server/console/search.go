@@ -53,17 +53,17 @@ type searchBody struct {
 // reached are what was made from, or names, a thing. A thing that is not known
 // reaches nothing.
 func (c *console) reached(ctx context.Context, who registry.Caller, thing string) []Cell {
-	got, err := c.Registry.Impact(ctx, who, thing)
+	got, err := c.Registry.Impact(ctx, who, thing, "", perPage)
 	if err != nil {
 		return nil
 	}
 	var out []Cell
-	for _, r := range got {
+	for _, r := range got.Reached {
 		cell := Cell{Text: r.Word + " " + r.Name}
-		if id, _, _ := strings.Cut(r.Name, " "); releaseID.MatchString(id) {
-			cell.Href = "/releases/" + id
+		if id, ok := strings.CutPrefix(r.ID, "release:"); ok {
+			cell.Text, cell.Href = r.Word+" "+id, "/releases/"+id
 		}
-		if r.Live {
+		if r.Live != nil {
 			cell.Marks = []string{"live"}
 		}
 		out = append(out, cell)
