@@ -28,6 +28,7 @@ const module = "imprimatur.dev"
 // an external test may drive a lower room from above.
 var mayImport = map[string][]string{
 	"record":     {},
+	"guard":      {},
 	"statistics": {},
 	"catalogue":  {},
 	"commitment": {"record"},
@@ -42,6 +43,7 @@ var mayImport = map[string][]string{
 	"ledger":     {"record", "attest"},
 	"verify":     {"record", "authority", "lineage", "policy", "attest", "ledger", "artifact"},
 	"store":      {"record", "attest", "ledger"},
+	"notify":     {"record", "guard"},
 	"registry":   belowRegistry,
 	"gateway":    append([]string{"registry"}, belowRegistry...),
 	"tracking":   {"record", "artifact", "registry"},
@@ -53,7 +55,7 @@ var mayImport = map[string][]string{
 
 var belowRegistry = []string{
 	"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy", "wire",
-	"evidence", "artifact", "attest", "ledger", "verify", "store",
+	"evidence", "artifact", "attest", "ledger", "verify", "store", "guard", "notify",
 }
 
 // Rooms that do no I/O and know no clock: the same input gives the same answer

@@ -111,6 +111,7 @@ func decisions() []record.Body {
 			Floors: map[string]float64{"accuracy": 0.8}, Ceilings: map[string]float64{"psi": 0.2}, Releases: 4, Ends: noon,
 		},
 		record.Signal{Release: release, Line: line, Type: "drift", Detail: "psi 0.4", Observed: noon},
+		record.Target{ID: "t-1", Team: "acme", Name: "chat", Form: record.FormWebhook, URL: "https://chat.example/hook", Events: []string{"data-approval"}, Environments: []string{"production"}, Secret: "s-1", Created: noon, Updated: noon},
 	}
 }
 

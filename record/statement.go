@@ -43,6 +43,7 @@ const (
 	KindSignal       Kind = "https://imprimatur.dev/signal/v1"
 	KindOverlap      Kind = "https://imprimatur.dev/overlap/v1"
 	KindComment      Kind = "https://imprimatur.dev/comment/v1"
+	KindTarget       Kind = "https://imprimatur.dev/target/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -78,6 +79,7 @@ var bodies = map[Kind]reflect.Type{
 	KindSignal:       reflect.TypeFor[Signal](),
 	KindOverlap:      reflect.TypeFor[Overlap](),
 	KindComment:      reflect.TypeFor[Comment](),
+	KindTarget:       reflect.TypeFor[Target](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -92,7 +94,7 @@ var words = map[Kind]string{
 	KindRelease: "release", KindApproval: "approval", KindException: "exception",
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
-	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment",
+	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

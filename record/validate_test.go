@@ -33,6 +33,7 @@ func TestValidateNamesEachFault(t *testing.T) {
 	all = append(all, faultsOfDecisions()...)
 	all = append(all, faultsOfRegistrations()...)
 	all = append(all, faultsOfEvents()...)
+	all = append(all, faultsOfTargets()...)
 	covered := map[record.Kind]bool{}
 	for _, f := range all {
 		kind := f.body.Kind()

@@ -103,10 +103,13 @@ func (t *tx) mayReadAny() error { return t.mayAnywhere(actRead) }
 
 // visible reports whether the caller may read a record: what belongs to a team
 // is read by those who hold a role for it, what belongs to none by all. Token
-// records are for administrators and their owner.
+// records are for administrators and their owner, targets for who may set them up.
 func (t *tx) visible(body record.Body) bool {
 	if token, ok := body.(record.Token); ok && token.Principal != t.who.Name {
 		return t.may(actToken, record.AllTeams) == nil
+	}
+	if x, ok := body.(record.Target); ok {
+		return t.may(actTarget, x.Team) == nil
 	}
 	team := teamOfRecord(body)
 	return team == "" || t.mayRead(team)

@@ -76,7 +76,7 @@ func (r *Registry) committed(entries []store.Committed) {
 }
 
 // learn tells what is kept in memory of entries of the ledger: the shelf, the
-// roll, what pipelines sent, and the graph. All are told at the start of every entry, from
+// roll, what pipelines sent, the graph, and the outbox. All are told at the start of every entry, from
 // the first, then of each new one before its author is answered. They take
 // entries in any order and twice: a replica hears of its own before those of
 // others that stand earlier.
@@ -94,6 +94,7 @@ func (r *Registry) learn(entries []lineage.Entry) {
 		r.graph.g.Learn(e)
 	}
 	r.graph.g.Settle()
+	r.outbox.learn(entries)
 }
 
 // followed is how many entries are read from the ledger at once.

@@ -45,6 +45,8 @@ type Config struct {
 	Hasher Hasher
 	// Reports reads the runs that they come from; nil reads none.
 	Reports Reporter
+	// Notify says how others are told of what is stated.
+	Notify Notify
 }
 
 // Registry is an open installation. Its methods may be called concurrently.
@@ -66,6 +68,7 @@ type Registry struct {
 	turns   turns
 	reader  Hasher
 	reports Reporter
+	outbox  *outbox
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
 	// rereads are the readings before a promotion, and rereadPatience is how long
@@ -119,6 +122,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	r.replica, r.stale = cfg.Database != "", staleAfter
+	r.outbox = newOutbox(r, cfg.Notify)
 	r.store, err = store.Open(ctx, cmp.Or(cfg.Database, cfg.Data), store.Options{
 		Project:        ledger.Project,
 		Origin:         key.Name(),
@@ -146,6 +150,7 @@ func (r *Registry) startIndex(ctx context.Context) error {
 		r.tailing.Go(func() { r.tail(r.working, size) })
 	}
 	r.resumeHashing()
+	r.outbox.start(r.working)
 	return nil
 }
 
@@ -157,6 +162,7 @@ func (r *Registry) Close() error {
 	}
 	r.cancel()
 	r.tailing.Wait()
+	r.outbox.close()
 	return r.store.Close()
 }
 

@@ -39,6 +39,7 @@ const (
 	actSuspend    act = "suspend releases"
 	actRetire     act = "retire releases"
 	actSignal     act = "record signals"
+	actTarget     act = "set up targets"
 	actRead       act = "read"
 )
 
@@ -70,6 +71,7 @@ var rights = map[act][]record.RoleName{
 	actSuspend:    {record.ModelOwner, record.Risk, record.Security},
 	actRetire:     {record.ModelOwner},
 	actSignal:     {record.Contributor, record.Evaluator, record.Security},
+	actTarget:     {record.Administrator, record.ModelOwner},
 	actRead:       record.RoleNames,
 }
 

@@ -38,6 +38,9 @@ func doors(h *house, c wire.Case, exception string) []door {
 	reg, ctx := h.reg, h.ctx
 	token := must[wire.IssuedToken](h)(reg.IssueToken(ctx, administrator, wire.TokenRequest{Principal: "sam", Scopes: []string{"write"}, Seconds: 60}))
 	key := h.key(sam).ID()
+	hook := wire.TargetRequest{Team: "lab", Name: "hook", Form: record.FormWebhook, URL: "https://hook.example.invalid/"}
+	target := must[wire.KeptTarget](h)(reg.AddTarget(ctx, administrator, hook)).Target.Record.ID
+	other := must[wire.KeptTarget](h)(reg.AddTarget(ctx, administrator, hook)).Target.Record.ID
 	all := record.RoleNames
 	word := func(role record.RoleName) func(registry.Caller) error {
 		return func(who registry.Caller) error {
@@ -122,6 +125,18 @@ func doors(h *house, c wire.Case, exception string) []door {
 		}},
 		{"Suspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.Suspend(ctx, w, c.ID, "", false)) }},
 		{"Retire", "retire releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Retire(ctx, w, c.ID, "")) }},
+		{"AddTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error {
+			return only(reg.AddTarget(ctx, w, wire.TargetRequest{Team: "lab", Name: "x", Form: record.FormWebhook, URL: "ftp://x"}))
+		}},
+		{"ChangeTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error {
+			return only(reg.ChangeTarget(ctx, w, target, wire.TargetChange{Name: new("")}))
+		}},
+		{"RemoveTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error { return only(reg.RemoveTarget(ctx, w, other)) }},
+		{"Target", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Target(ctx, w, target)) }},
+		{"TestTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error { return only(reg.TestTarget(ctx, w, target, "")) }},
+		{"ReplayTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error {
+			return only(reg.ReplayTarget(ctx, w, target, wire.Replay{}))
+		}},
 		{"CheckRelease", "read", all, false, func(w registry.Caller) error { return only(reg.CheckRelease(ctx, w, c.ID)) }},
 		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
 		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
@@ -237,9 +252,9 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 var teamless = []string{"Principal", "Evidence"}
 
 // apart are those that ask for no one team, or for a person rather than a role;
-// evaluations_test.go, keys_test.go, waiting_test.go and authorize_test.go test
-// them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "WhatMay"}
+// evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go and
+// authorize_test.go test them, and server/authzen.
+var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "WhatMay", "Targets"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{

@@ -64,6 +64,7 @@ type commands struct {
 	Eval      evalCmd      `cmd:"" group:"things" help:"Record evaluations with their evidence."`
 	Usecase   usecaseCmd   `cmd:"" group:"things" help:"Say what a model is for, who answers for it, and its tier."`
 	Import    importCmd    `cmd:"" group:"things" help:"Bring in what other tools have kept."`
+	Target    targetCmd    `cmd:"" group:"things" help:"Tell webhooks, chats and mail addresses of what is stated."`
 	Principal principalCmd `cmd:"" group:"things" help:"Enrol people and workloads; roles, tokens, teams, environments."`
 
 	Lineage   lineageCmd   `cmd:"" group:"look" help:"Show what pipelines read and wrote, and which data nobody approved."`

@@ -32,6 +32,7 @@ type serveCmd struct {
 	URL string `name:"url" placeholder:"URL" help:"The address at which browsers reach it, such as https://models.example; cookies and passkeys belong to it (default: this machine, in plain HTTP)."`
 
 	trackingFlags
+	notifyFlags
 
 	NewAdministratorToken bool `help:"Print a new token and a new link for the first administrator, for who has lost every other way in."`
 }
@@ -72,15 +73,18 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return wrongf("%w", err)
 	}
+	log := slog.New(slog.NewTextHandler(a.stderr, nil))
 	cfg, err := c.configure(a, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom})
 	if err != nil {
+		return err
+	}
+	if cfg.Notify, err = c.telling(a, at.String(), log); err != nil {
 		return err
 	}
 	reg, err := openRegistry(a.ctx, cfg)
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(a.stderr, nil))
 	out := serving{URL: "http://" + listener.Addr().String(), Data: c.Data, Origin: reg.Origin(), Key: reg.VerifierKey()}
 	front, err := c.MLflow.open(a, reg, mlflow.Options{Team: c.MLflowTeam, Log: log, URL: at.String()})
 	if err != nil {

@@ -70,3 +70,7 @@ func comment(r *reg, ctx context.Context, who registry.Caller, id string, in wir
 func review(r *reg, ctx context.Context, who registry.Caller, id string, in wire.ReviewRequest) (record.Recorded[record.Review], error) {
 	return r.ReviewException(ctx, who, id, in.Outcome, in.Reason)
 }
+
+func testTarget(r *reg, ctx context.Context, who registry.Caller, id string) (wire.TargetTest, error) {
+	return r.TestTarget(ctx, who, id, "")
+}

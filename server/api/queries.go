@@ -22,6 +22,14 @@ func waiting(r *reg, ctx context.Context, who registry.Caller, _ *none) ([]wire.
 	return r.Waiting(ctx, who)
 }
 
+type targetsOf struct {
+	Team string `query:"team" doc:"A team, or * for those of everybody's affairs; without it, all."`
+}
+
+func targets(r *reg, ctx context.Context, who registry.Caller, p *targetsOf) ([]wire.TargetStatus, error) {
+	return r.Targets(ctx, who, p.Team)
+}
+
 // list pages through the statements of one kind.
 func list(kind record.Kind) mount {
 	return page(func(r *reg, ctx context.Context, who registry.Caller, p *Span) (wire.Page, error) {

@@ -79,6 +79,13 @@ var routes = []route{
 	{post, "/releases/{id}/break-glass", "BreakGlass", "Promote in spite of the verdict, for a time", signedIn, 0, change(breakGlass)},
 	{get, "/exceptions", "ListExceptions", "Waivers and broken glass", signedIn, 0, list(record.KindException)},
 	{post, "/exceptions/{id}/review", "ReviewException", "Record the look back at an exception", signedIn, 0, change(review)},
+	{post, "/targets", "AddTarget", "Add a target that is told of what is stated; a secret that is made is in this answer only", signedIn, 0, create((*reg).AddTarget)},
+	{get, "/targets", "Targets", "The targets that the caller may change", signedIn, 0, ask(targets)},
+	{get, "/targets/{id}", "Target", "A target with the deliveries that were not made", signedIn, 0, on((*reg).Target)},
+	{post, "/targets/{id}", "ChangeTarget", "Change a target, or its secret", signedIn, 0, change((*reg).ChangeTarget)},
+	{remove, "/targets/{id}", "RemoveTarget", "End a target for good", signedIn, 0, on((*reg).RemoveTarget)},
+	{post, "/targets/{id}/test", "TestTarget", "Send one message that tells of nothing, and say what became of it", signedIn, 0, on(testTarget)},
+	{post, "/targets/{id}/replay", "ReplayTarget", "Deliver what was given up: one delivery, or all", signedIn, 0, change((*reg).ReplayTarget)},
 	{get, "/decide", "Decide", "May this artifact run in this environment?", signedIn, 0, ask(decide)},
 	{post, "/authorize", "Authorize", "May this workload make this call?", signedIn, 0, create((*reg).Authorize)},
 
