@@ -38,9 +38,6 @@ func doors(h *house, c wire.Case, exception string) []door {
 	reg, ctx := h.reg, h.ctx
 	token := must[wire.IssuedToken](h)(reg.IssueToken(ctx, administrator, wire.TokenRequest{Principal: "sam", Scopes: []string{"write"}, Seconds: 60}))
 	key := h.key(sam).ID()
-	hook := wire.TargetRequest{Team: "lab", Name: "hook", Form: record.FormWebhook, URL: "https://hook.example.invalid/"}
-	target := must[wire.KeptTarget](h)(reg.AddTarget(ctx, administrator, hook)).Target.Record.ID
-	other := must[wire.KeptTarget](h)(reg.AddTarget(ctx, administrator, hook)).Target.Record.ID
 	all := record.RoleNames
 	word := func(role record.RoleName) func(registry.Caller) error {
 		return func(who registry.Caller) error {
@@ -125,24 +122,13 @@ func doors(h *house, c wire.Case, exception string) []door {
 		}},
 		{"Suspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.Suspend(ctx, w, c.ID, "", false)) }},
 		{"Retire", "retire releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Retire(ctx, w, c.ID, "")) }},
-		{"AddTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error {
-			return only(reg.AddTarget(ctx, w, wire.TargetRequest{Team: "lab", Name: "x", Form: record.FormWebhook, URL: "ftp://x"}))
-		}},
-		{"ChangeTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error {
-			return only(reg.ChangeTarget(ctx, w, target, wire.TargetChange{Name: new("")}))
-		}},
-		{"RemoveTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error { return only(reg.RemoveTarget(ctx, w, other)) }},
-		{"Target", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Target(ctx, w, target)) }},
-		{"TestTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error { return only(reg.TestTarget(ctx, w, target, "")) }},
-		{"ReplayTarget", "set up targets", R(record.Administrator, record.ModelOwner), false, func(w registry.Caller) error {
-			return only(reg.ReplayTarget(ctx, w, target, wire.Replay{}))
-		}},
 		{"CheckRelease", "read", all, false, func(w registry.Caller) error { return only(reg.CheckRelease(ctx, w, c.ID)) }},
 		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
 		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
 		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
 	}
 	out = append(out, registrationDoors(h)...)
+	out = append(out, targetDoors(h)...)
 	out = append(out, lookingDoors(h, c)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
 		out = append(out, door{"Approve", "", R(role), false, word(role)})
@@ -157,6 +143,29 @@ func lookingDoors(h *house, c wire.Case) []door {
 		{"ForeseeRollback", "promote releases", []record.RoleName{record.ModelOwner}, false, func(w registry.Caller) error { return only(reg.ForeseeRollback(ctx, w, c.ID, c.ID)) }},
 		{"ForeseeSuspend", "suspend releases", []record.RoleName{record.ModelOwner, record.Risk, record.Security}, false, func(w registry.Caller) error { return only(reg.ForeseeSuspend(ctx, w, c.ID, false)) }},
 		{"Entry", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Entry(ctx, w, c.Release.Index)) }},
+	}
+}
+
+// targetDoors are those of what is told to others.
+func targetDoors(h *house) []door {
+	reg, ctx := h.reg, h.ctx
+	act, roles := "set up targets", []record.RoleName{record.Administrator, record.ModelOwner}
+	hook := wire.TargetRequest{Team: "lab", Name: "hook", Form: record.FormWebhook, URL: "https://hook.example.invalid/"}
+	target := must[wire.KeptTarget](h)(reg.AddTarget(ctx, administrator, hook)).Target.Record.ID
+	other := must[wire.KeptTarget](h)(reg.AddTarget(ctx, administrator, hook)).Target.Record.ID
+	return []door{
+		{"AddTarget", act, roles, false, func(w registry.Caller) error {
+			return only(reg.AddTarget(ctx, w, wire.TargetRequest{Team: "lab", Name: "x", Form: record.FormWebhook, URL: "ftp://x"}))
+		}},
+		{"ChangeTarget", act, roles, false, func(w registry.Caller) error {
+			return only(reg.ChangeTarget(ctx, w, target, wire.TargetChange{Name: new("")}))
+		}},
+		{"RemoveTarget", act, roles, false, func(w registry.Caller) error { return only(reg.RemoveTarget(ctx, w, other)) }},
+		{"Target", act, roles, false, func(w registry.Caller) error { return only(reg.Target(ctx, w, target)) }},
+		{"TestTarget", act, roles, false, func(w registry.Caller) error { return only(reg.TestTarget(ctx, w, target, "")) }},
+		{"ReplayTarget", act, roles, false, func(w registry.Caller) error {
+			return only(reg.ReplayTarget(ctx, w, target, wire.Replay{}))
+		}},
 	}
 }
 
