@@ -351,6 +351,12 @@ func (c *collector) approvals() error {
 		}
 		facts.Approval = w
 		c.names(w.Actor)
+		if a := w.Record.Assertion; a != nil {
+			// The key by which the approval is checked goes with it.
+			if _, err := c.Find(record.KeyPrincipalKey(a.Key)); err != nil {
+				return err
+			}
+		}
 		c.d.Approvals = append(c.d.Approvals, facts)
 	}
 	return nil

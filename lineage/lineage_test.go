@@ -226,14 +226,17 @@ func TestRule05AReleaseCannotHideWhatItWasMadeFrom(t *testing.T) {
 		change func(*record.Release)
 		says   []string
 	}{
-		"a dataset":               {func(r *record.Release) { r.Data.Datasets = drop(r.Data.Datasets, s.Derived) }, []string{"dataset", string(s.Derived)}},
-		"what it derives from":    {func(r *record.Release) { r.Data.Datasets = drop(r.Data.Datasets, s.Raw) }, []string{"dataset", string(s.Raw)}},
-		"a base model's dataset":  {func(r *record.Release) { r.Data.Datasets = drop(r.Data.Datasets, s.BaseData) }, []string{"dataset", string(s.BaseData)}},
-		"a base model":            {func(r *record.Release) { r.Data.Bases = nil }, []string{"base model", string(s.Base)}},
-		"a run":                   {func(r *record.Release) { r.Data.Runs = r.Data.Runs[:1] }, []string{"run", "acme/base-run"}},
-		"an unknown dataset":      {func(r *record.Release) { r.Data.Datasets = []record.Digest{verifytest.Digest("nowhere")} }, []string{"dataset", string(verifytest.Digest("nowhere"))}},
-		"an unknown run":          {func(r *record.Release) { r.Data.Runs = append(r.Data.Runs, "acme/nowhere") }, []string{"run acme/nowhere"}},
-		"an unknown evaluation":   {func(r *record.Release) { r.Behaviour.Evaluations[0] = verifytest.Digest("0") }, []string{"evaluation", string(verifytest.Digest("0"))}},
+		"a dataset":              {func(r *record.Release) { r.Data.Datasets = drop(r.Data.Datasets, s.Derived) }, []string{"dataset", string(s.Derived)}},
+		"what it derives from":   {func(r *record.Release) { r.Data.Datasets = drop(r.Data.Datasets, s.Raw) }, []string{"dataset", string(s.Raw)}},
+		"a base model's dataset": {func(r *record.Release) { r.Data.Datasets = drop(r.Data.Datasets, s.BaseData) }, []string{"dataset", string(s.BaseData)}},
+		"a base model":           {func(r *record.Release) { r.Data.Bases = nil }, []string{"base model", string(s.Base)}},
+		"a run":                  {func(r *record.Release) { r.Data.Runs = r.Data.Runs[:1] }, []string{"run", "acme/base-run"}},
+		"an unknown dataset":     {func(r *record.Release) { r.Data.Datasets = []record.Digest{verifytest.Digest("nowhere")} }, []string{"dataset", string(verifytest.Digest("nowhere"))}},
+		"an unknown run":         {func(r *record.Release) { r.Data.Runs = append(r.Data.Runs, "acme/nowhere") }, []string{"run acme/nowhere"}},
+		"an unknown evaluation": {func(r *record.Release) {
+			r.Behaviour.Evaluations[0] = verifytest.Digest("0")
+			slices.Sort(r.Behaviour.Evaluations)
+		}, []string{"evaluation", string(verifytest.Digest("0"))}},
 		"an unknown use case":     {func(r *record.Release) { r.Context.UseCase = "acme/nowhere" }, []string{"use case acme/nowhere"}},
 		"an unknown environment":  {func(r *record.Release) { r.Context.Environment = "nowhere" }, []string{"environment nowhere"}},
 		"an unknown policy":       {func(r *record.Release) { r.Context.Policy.Digest = s.Raw }, []string{"policy default", string(s.Raw)}},

@@ -33,6 +33,10 @@ type Approval struct {
 	Reason  string          `json:"reason"`
 	Method  string          `json:"method"`
 	Expires time.Time       `json:"expires"`
+	// Asked is when the approver's passkey was asked; Assertion what it said to
+	// [Approval.Challenge]. Both are there where the method is passkey.
+	Asked     time.Time  `json:"asked,omitzero"`
+	Assertion *Assertion `json:"assertion,omitzero"`
 }
 
 // Kind implements Body.
@@ -40,7 +44,13 @@ func (Approval) Kind() Kind { return KindApproval }
 
 // Keys implements Body.
 func (a Approval) Keys(Digest) []string {
-	return []string{KeyApprovals(a.Line), KeyApprovalsOf(a.Release)}
+	keys := []string{KeyApprovals(a.Line), KeyApprovalsOf(a.Release)}
+	if a.Assertion != nil {
+		if challenge, err := a.Challenge(); err == nil {
+			keys = append(keys, KeyAssertion(challenge))
+		}
+	}
+	return keys
 }
 
 // Subject implements Body.
@@ -64,6 +74,11 @@ func (a Approval) Validate() error {
 	c.text("reason", a.Reason, true)
 	c.oneOf("method", a.Method, MethodToken, MethodSession, MethodPasskey)
 	c.time("expires", a.Expires)
+	c.optionalTime("asked", a.Asked)
+	c.assertion(a.Assertion)
+	if (a.Assertion != nil) != (a.Method == MethodPasskey) || a.Asked.IsZero() != (a.Assertion == nil) {
+		c.failf("asked and assertion are for the method passkey, which needs both")
+	}
 	return c.err()
 }
 

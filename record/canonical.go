@@ -25,6 +25,14 @@ func DigestFromHex(h string) Digest { return Digest("sha256:" + h) }
 // Hex returns the 64 hex digits without the algorithm's name.
 func (d Digest) Hex() string { return strings.TrimPrefix(string(d), "sha256:") }
 
+// Bytes returns the 32 bytes of the digest.
+func (d Digest) Bytes() ([]byte, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	return hex.DecodeString(d.Hex())
+}
+
 // Short returns the first 12 hex digits, for people; it is never a key.
 func (d Digest) Short() string {
 	h := d.Hex()

@@ -93,7 +93,8 @@ func decisions() []record.Body {
 		},
 		record.Approval{
 			Release: release, Line: line, Record: digest("record"), Role: record.Risk, Decision: record.Approve, Parts: map[record.Part]record.Digest{record.PartData: digest("part")},
-			Reason: "read it", Method: record.MethodPasskey, Expires: noon,
+			Reason: "read it", Method: record.MethodPasskey, Expires: noon, Asked: noon,
+			Assertion: &record.Assertion{Key: "AQID", Authenticator: []byte{1}, Client: []byte{2}, Signature: []byte{3}},
 		},
 		record.Exception{Type: record.Waiver, Release: release, Line: line, Record: digest("record"), Gate: "rollback", Reason: "once", Expires: noon, ReviewBy: noon},
 		record.Comment{Release: release, Line: line, Record: digest("record"), Text: "why so few items?"},

@@ -7,8 +7,16 @@ import (
 	"time"
 )
 
-// KeyEd25519 is the type of a key that signs statements, as attest.Key does.
-const KeyEd25519 = "ed25519"
+// Types of key.
+const (
+	// KeyEd25519 signs statements, as attest.Key does.
+	KeyEd25519 = "ed25519"
+	// KeyPasskey answers challenges in a browser (WebAuthn).
+	KeyPasskey = "passkey"
+)
+
+// maxCOSE holds an RSA key of 8192 bits.
+const maxCOSE = 1200
 
 // PrincipalKey says that a key speaks for a principal: what it signs is the
 // principal's word. The newest statement under the key's ID is its state.
@@ -18,8 +26,13 @@ type PrincipalKey struct {
 	KeyID string `json:"keyId"`
 	// Type says how the key signs, and what Public holds.
 	Type string `json:"type"`
-	// Public is the public half: 32 bytes of an Ed25519 key.
-	Public  []byte `json:"public"`
+	// Public is the public half: 32 bytes of an Ed25519 key, or a passkey's
+	// COSE_Key (RFC 9052 section 7).
+	Public []byte `json:"public"`
+	// Site is the domain that a passkey belongs to, its relying party ID, and
+	// Origin where its pages are: scheme, host, and port unless it is the usual.
+	Site    string `json:"site,omitzero"`
+	Origin  string `json:"origin,omitzero"`
 	Purpose string `json:"purpose,omitzero"`
 	// Expires ends the key; the zero time is never.
 	Expires time.Time `json:"expires,omitzero"`
@@ -50,10 +63,15 @@ func (k PrincipalKey) Validate() error {
 	if !keyIDPattern.MatchString(k.KeyID) {
 		c.failf("keyId %q is not the ID of a key: letters, digits and . _ @ %% + = -", k.KeyID)
 	}
-	c.oneOf("type", k.Type, KeyEd25519)
+	c.oneOf("type", k.Type, KeyEd25519, KeyPasskey)
 	if k.Type == KeyEd25519 && len(k.Public) != ed25519.PublicKeySize {
 		c.failf("public has %d bytes, and an Ed25519 key has %d", len(k.Public), ed25519.PublicKeySize)
 	}
+	if k.Type == KeyPasskey && (len(k.Public) == 0 || len(k.Public) > maxCOSE) {
+		c.failf("public has %d bytes, and a passkey's key has 1 to %d", len(k.Public), maxCOSE)
+	}
+	c.text("site", k.Site, k.Type == KeyPasskey)
+	c.text("origin", k.Origin, k.Type == KeyPasskey)
 	c.text("purpose", k.Purpose, false)
 	c.optionalTime("expires", k.Expires)
 	c.text("reason", k.Reason, k.Withdrawn)

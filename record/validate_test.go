@@ -284,7 +284,16 @@ func faultsOfDecisions() []fault {
 		wrong("parts", func(a *record.Approval) { a.Parts = map[record.Part]record.Digest{"rest": digest("x")} }),
 		wrong("parts.data", func(a *record.Approval) { a.Parts[record.PartData] = "" }),
 		wrong("reason", func(a *record.Approval) { a.Reason = "" }),
-		wrong("method", func(a *record.Approval) { a.Method = "telephone" }),
+		wrong("method", func(a *record.Approval) { a.Method, a.Asked, a.Assertion = "telephone", time.Time{}, nil }),
+		wrong("asked and assertion are for", func(a *record.Approval) { a.Assertion = nil }),
+		wrong("asked and assertion are for", func(a *record.Approval) { a.Method = record.MethodToken }),
+		wrong("asked and assertion are for", func(a *record.Approval) { a.Asked = time.Time{} }),
+		wrong("assertion.client has 0 bytes", func(a *record.Approval) { a.Assertion.Client = nil }),
+		wrong("assertion.key", func(a *record.Approval) { a.Assertion.Key = "" }),
+		wrong("public has 0 bytes", func(k *record.PrincipalKey) {
+			k.Type, k.Public, k.Site, k.Origin = record.KeyPasskey, nil, "x.example", "https://x.example"
+		}),
+		wrong("site", func(k *record.PrincipalKey) { k.Type, k.Origin = record.KeyPasskey, "https://x.example" }),
 		wrong("expires", func(a *record.Approval) { a.Expires = time.Time{} }),
 		wrong("type", func(e *record.Exception) { e.Type = "favour" }),
 		wrong("gate", func(e *record.Exception) { e.Gate = "" }),

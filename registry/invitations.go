@@ -47,6 +47,9 @@ func (r *Registry) InviteAdministrator(ctx context.Context) (wire.Invitation, er
 // WelcomePath is where the links of invitations lead.
 const WelcomePath = "/welcome/"
 
+// WaysPath is the page on which people say how they sign in.
+const WaysPath = "/sign-in/ways"
+
 // invite states an invitation, and keeps its secret's hash before.
 func (t *tx) invite(secret, name string, life time.Duration) error {
 	p, err := t.person(name)

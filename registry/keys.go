@@ -23,6 +23,9 @@ func (r *Registry) EnrolKey(ctx context.Context, who Caller, in wire.KeyEnrolmen
 		if err := k.Validate(); err != nil {
 			return err
 		}
+		if k.Type != record.KeyEd25519 {
+			return refusef(wire.Invalid, "a passkey is enrolled in a browser, on the page %s; this is for key files", WaysPath)
+		}
 		if k.Withdrawn {
 			return refusef(wire.Invalid, "a key is not enrolled as withdrawn; withdraw it with imprimatur principal key withdraw")
 		}

@@ -183,6 +183,7 @@ func (r *Registry) SignOutEverywhere(ctx context.Context, who Caller, name strin
 // Ways are the ways in which a person can sign in.
 type Ways struct {
 	Password bool
+	Passkeys []record.Recorded[record.PrincipalKey]
 }
 
 // WaysOf returns how the caller can sign in.
@@ -191,6 +192,9 @@ func (r *Registry) WaysOf(ctx context.Context, who Caller) (Ways, error) {
 	err := r.read(ctx, who, func(t *tx) error {
 		c, err := t.credential(who.Name, record.CredentialPassword)
 		w.Password = c.Principal != "" && !c.Withdrawn
+		if err == nil {
+			w.Passkeys, err = t.passkeys(who.Name)
+		}
 		return err
 	})
 	return w, err

@@ -26,7 +26,9 @@
 // the entries with lineage.Collect, as it was when each verdict was stated,
 // evaluates the policy again with policy.Evaluate, and demands the same verdict,
 // gate for gate, from exactly the statements that the verdict names as its
-// inputs: leaving one out is seen. It holds the model's files and the
+// inputs: leaving one out is seen. An approval by passkey carries the WebAuthn
+// assertion, which is checked against the key that its approver had enrolled by
+// then, and each assertion serves one approval. It holds the model's files and the
 // environment against the release. Then it asks policy.Stands whether the
 // release may run at the time asked about.
 //
@@ -122,6 +124,7 @@ const (
 	CheckInclusion   = "inclusion"
 	CheckRelease     = "release"
 	CheckPolicy      = "policy"
+	CheckPasskeys    = "passkeys"
 	CheckVerdict     = "verdict"
 	CheckPromotion   = "promotion"
 	CheckArtifact    = "artifact"
@@ -165,6 +168,7 @@ func (v *verifier) run() {
 			return
 		}
 	}
+	v.checkPasskeys()
 	v.checkVerdicts()
 	v.checkPromotions()
 	v.checkArtifact()

@@ -51,7 +51,7 @@ func TestRule02ABundleReachesTheSameVerdict(t *testing.T) {
 	}
 	want := []string{
 		verify.CheckCheckpoint, verify.CheckSignatures, verify.CheckInclusion, verify.CheckRelease, verify.CheckPolicy,
-		verify.CheckVerdict, verify.CheckPromotion, verify.CheckArtifact, verify.CheckArtifact, verify.CheckEnvironment, verify.CheckStanding,
+		verify.CheckPasskeys, verify.CheckVerdict, verify.CheckPromotion, verify.CheckArtifact, verify.CheckArtifact, verify.CheckEnvironment, verify.CheckStanding,
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("checks %q, want %q", names, want)

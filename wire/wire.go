@@ -108,6 +108,8 @@ type Word struct {
 	Reason   string          `json:"reason"`
 	// Expires may shorten what the policy gives.
 	Expires time.Time `json:"expires,omitzero"`
+	// Assertion is the approver's passkey's, where the policy asks for one.
+	Assertion *record.Assertion `json:"assertion,omitzero"`
 }
 
 // Promoted is a promotion with the release as it now is.

@@ -9,6 +9,7 @@ import (
 	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/api"
 	"imprimatur.dev/verify"
 	"imprimatur.dev/wire"
 )
@@ -108,6 +109,13 @@ func (c *console) decide(ctx context.Context, who registry.Caller, in input) (st
 	word := wire.Word{
 		Release: in.path("id"), Record: record.Digest(in.get("record")), Role: record.RoleName(in.get("role")),
 		Decision: in.get("decision"), Reason: in.get("reason"),
+	}
+	if said := in.get("assertion"); said != "" {
+		a, err := record.ReadAssertion([]byte(said))
+		if err != nil {
+			return "", api.Refusal(wire.Invalid, "%v; approve again", err)
+		}
+		word.Assertion = a
 	}
 	if _, err := c.Registry.Approve(ctx, who, word); err != nil {
 		return "", err

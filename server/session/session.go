@@ -5,6 +5,7 @@
 //	/sign-out      ends this session, or all of one's sessions
 //	/welcome/LINK  an invitation: begins a session, once
 //	/sign-in/ways  how one signs in: a password, passkeys
+//	/passkey/…     the steps of a passkey's ceremonies, for /passkey.js
 //
 // # The cookie
 //
@@ -73,6 +74,7 @@ func (s *Sessions) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("POST /sign-out", s.signOut)
 	mux.HandleFunc("GET "+registry.WelcomePath+"{link}", s.welcomePage)
 	mux.HandleFunc("POST "+registry.WelcomePath+"{link}", s.welcome)
+	s.mountPasskeys(mux)
 	mux.Handle("GET /sign-in/ways", s.Required(s.waysPage))
 	mux.Handle("POST /sign-in/password", s.Required(s.setPassword))
 }

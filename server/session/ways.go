@@ -6,9 +6,6 @@ import (
 	"imprimatur.dev/registry"
 )
 
-// waysPath is where people say how they sign in.
-const waysPath = "/sign-in/ways"
-
 // welcomePage shows whom a link was made for. Looking at it does not use it up,
 // since programs that preview links do.
 func (s *Sessions) welcomePage(w http.ResponseWriter, r *http.Request) {
@@ -31,7 +28,7 @@ func (s *Sessions) welcome(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.begin(w, r, secret)
-	http.Redirect(w, r, waysPath, http.StatusSeeOther)
+	http.Redirect(w, r, registry.WaysPath, http.StatusSeeOther)
 }
 
 // ways is what the page of how one signs in shows.
@@ -80,5 +77,5 @@ func (s *Sessions) setPassword(w http.ResponseWriter, r *http.Request, who regis
 		return
 	}
 	s.begin(w, r, secret)
-	http.Redirect(w, r, waysPath+"?done=password", http.StatusSeeOther)
+	http.Redirect(w, r, registry.WaysPath+"?done=password", http.StatusSeeOther)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"imprimatur.dev/artifact"
+	"imprimatur.dev/attest/passkeytest"
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
 )
@@ -68,6 +69,8 @@ type Story struct {
 	Raw, Derived, BaseData record.Digest
 	// Base is the artifact of the base model.
 	Base record.Digest
+	// Passkeys are those of the approvers.
+	Passkeys map[string]*passkeytest.Passkey
 }
 
 // Digest returns a made-up digest.
@@ -76,7 +79,7 @@ func Digest(of string) record.Digest { return record.DigestOf([]byte("story: " +
 // Tell tells the story on a new ledger.
 func Tell(tb testing.TB) *Story {
 	tb.Helper()
-	s := &Story{Ledger: New(tb), Raw: Digest("raw"), Derived: Digest("derived"), BaseData: Digest("base data"), Base: Digest("base model")}
+	s := &Story{Ledger: New(tb), Raw: Digest("raw"), Derived: Digest("derived"), BaseData: Digest("base data"), Base: Digest("base model"), Passkeys: map[string]*passkeytest.Passkey{}}
 	s.people()
 	s.places()
 	s.data()
@@ -121,6 +124,10 @@ func (s *Story) people() {
 	s.Enrol("mona", record.ModelOwner)
 	s.Enrol("rita", record.Risk)
 	s.Enrol("sam", record.Security)
+	for _, who := range []string{"mona", "rita", "sam", "cody"} {
+		s.Passkeys[who] = passkeytest.New(s.tb, "ES256")
+		s.State(who, s.Passkeys[who].Key(who))
+	}
 	s.State("root", record.Principal{Name: "pipeline", Type: record.Workload, Owner: "tess", Purpose: "training", Expires: s.Now.Add(365 * Day)})
 	s.State("root", record.Role{Principal: "pipeline", Role: record.Contributor, Team: Team})
 }
@@ -240,11 +247,12 @@ func (s *Story) approve(id, who string, role record.RoleName, parts ...record.Pa
 	must(s.tb, err)
 	a := record.Approval{
 		Release: id, Line: d.Line, Record: d.Digests.Record, Role: role, Decision: record.Approve, Parts: map[record.Part]record.Digest{},
-		Reason: "read all of it", Method: record.MethodPasskey, Expires: s.Now.Add(90 * Day),
+		Reason: "read all of it", Method: record.MethodPasskey, Asked: s.Now, Expires: s.Now.Add(90 * Day),
 	}
 	for _, p := range parts {
 		a.Parts[p] = d.Digests.Parts[p]
 	}
+	s.Passkeys[who].Approve(s.tb, &a)
 	s.State(who, a)
 }
 
