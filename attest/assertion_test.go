@@ -93,8 +93,11 @@ func TestApprovalsByPasskey(t *testing.T) {
 			_, err := attest.VerifyApproval(key, b, "rita", at)
 			return err
 		},
-		"another actor":    func() error { _, err := attest.VerifyApproval(key, a, "sam", at); return err },
-		"stated too late":  func() error { _, err := attest.VerifyApproval(key, a, "rita", at.Add(record.AskedWithin+1)); return err },
+		"another actor": func() error { _, err := attest.VerifyApproval(key, a, "sam", at); return err },
+		"stated too late": func() error {
+			_, err := attest.VerifyApproval(key, a, "rita", at.Add(record.AskedWithin+1))
+			return err
+		},
 		"stated too early": func() error { _, err := attest.VerifyApproval(key, a, "rita", at.Add(-1)); return err },
 		"a withdrawn key": func() error {
 			k := key

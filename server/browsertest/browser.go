@@ -140,7 +140,9 @@ func (b *Browser) Follow(selector string) {
 // Type puts text into a field, in place of what is in it.
 func (b *Browser) Type(selector, text string) {
 	b.t.Helper()
-	b.do(chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
+	b.Wait(selector)
+	Evaluate[string](b, fmt.Sprintf("document.querySelector(%q).value = ''", selector))
+	b.do(chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
 // Press presses keys, such as "\t" and "\r", wherever the focus is.
