@@ -284,6 +284,7 @@ func faultsOfDecisions() []fault {
 		wrong("parts", func(a *record.Approval) { a.Parts = map[record.Part]record.Digest{"rest": digest("x")} }),
 		wrong("parts.data", func(a *record.Approval) { a.Parts[record.PartData] = "" }),
 		wrong("reason", func(a *record.Approval) { a.Reason = "" }),
+		wrong("text", func(c *record.Comment) { c.Text = "" }),
 		wrong("method", func(a *record.Approval) { a.Method, a.Asked, a.Assertion = "telephone", time.Time{}, nil }),
 		wrong("asked and assertion are for", func(a *record.Approval) { a.Assertion = nil }),
 		wrong("asked and assertion are for", func(a *record.Approval) { a.Method = record.MethodToken }),

@@ -24,7 +24,7 @@ func (r *Registry) EnrolKey(ctx context.Context, who Caller, in wire.KeyEnrolmen
 			return err
 		}
 		if k.Type != record.KeyEd25519 {
-			return refusef(wire.Invalid, "a passkey is enrolled in a browser, on the page %s; this is for key files", WaysPath)
+			return refusef(wire.Invalid, "this is for key files; enrol a passkey in a browser, on the page %s", WaysPath)
 		}
 		if k.Withdrawn {
 			return refusef(wire.Invalid, "a key is not enrolled as withdrawn; withdraw it with imprimatur principal key withdraw")

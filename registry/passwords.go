@@ -162,7 +162,7 @@ func passwordFault(name, password string) error {
 	p := norm.NFKC.String(password)
 	n := utf8.RuneCountInString(p)
 	if !utf8.ValidString(password) || n < MinPassword || n > MaxPassword {
-		return refusef(wire.Invalid, "a password has %d to %d characters; a few words in a row will do", MinPassword, MaxPassword)
+		return refusef(wire.Invalid, "a password has %d to %d characters; take a few words in a row", MinPassword, MaxPassword)
 	}
 	left := strings.ToLower(p)
 	for _, common := range append(tooCommon, name) {

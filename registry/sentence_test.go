@@ -17,7 +17,7 @@ import (
 
 // wayOn matches the part of a refusal that says who or what mends it: after the
 // fault, a command or an instruction.
-var wayOn = regexp.MustCompile(`[;:.,] .*(imprimatur [a-z]+ |propose |register |promote it|give |send |sign in|use a new|ask |check |name |another person|a person with|an administrator|approve (as|with)|bind it|try again|report it)`)
+var wayOn = regexp.MustCompile(`[;:.,] .*(imprimatur [a-z]+ |propose |register |promote it|give |send |sign in|use a new|ask |check |name |another person|a person with|an administrator|approve (as|with|again)|enrol |make a new one|take (another|a few)|bind it|try again|report it)`)
 
 // TestRule12EveryRefusalSaysWhatCanBeDone reads the package's own source, so that
 // a refusal which nothing provokes is held to the rule as well.
