@@ -13,6 +13,16 @@ func (c *Client) RegisterDataset(ctx context.Context, d record.Dataset) (record.
 	return do[record.Recorded[record.Dataset]](ctx, c, http.MethodPost, "/datasets", nil, d)
 }
 
+// PreviewWithdrawal returns what a withdrawal of data would hit.
+func (c *Client) PreviewWithdrawal(ctx context.Context, a record.DataApproval) (wire.Hits, error) {
+	return do[wire.Hits](ctx, c, http.MethodPost, "/withdrawals/preview", nil, a)
+}
+
+// Withdraw withdraws data, held to the hit list that was looked at.
+func (c *Client) Withdraw(ctx context.Context, w wire.Withdrawal) (record.Recorded[record.DataApproval], error) {
+	return do[record.Recorded[record.DataApproval]](ctx, c, http.MethodPost, "/withdrawals", nil, w)
+}
+
 // DecideData records a steward's approval or withdrawal of data.
 func (c *Client) DecideData(ctx context.Context, a record.DataApproval) (record.Recorded[record.DataApproval], error) {
 	return do[record.Recorded[record.DataApproval]](ctx, c, http.MethodPost, "/data-approvals", nil, a)

@@ -31,6 +31,7 @@ type Hit struct {
 	rank int
 	// index is that of the first statement that names the node, for the order.
 	index int64
+	step  int32
 }
 
 // The ranks of hits: the releases that are live come first.
@@ -39,7 +40,20 @@ const (
 	rankRelease
 	rankVersion
 	rankOther
+	ranks
 )
+
+func (n *node) rank() int {
+	switch {
+	case n.live:
+		return rankLive
+	case n.kind == NodeRelease:
+		return rankRelease
+	case n.kind == NodeVersion:
+		return rankVersion
+	}
+	return rankOther
+}
 
 // ImpactOf walks from nodes to all that was made from them, rests on them or was
 // done by them: what is live first, then the other releases, then the models,
@@ -51,65 +65,56 @@ func (g *Graph) ImpactOf(starts []NodeID, see func(team string) bool, after stri
 	if err != nil {
 		return out, err
 	}
+	var counts [len(kindWords)]int
+	var found [ranks][]int32
 	seen := make([]int8, len(g.teams)) // 1 for yes, -1 for no
-	steps, _ := g.Walk(starts, Down, Touched, Limits{})
-	// The last steps are mostly the newest, so that few need to be moved.
-	for i := len(steps) - 1; i >= 0; i-- {
-		s := steps[i]
+	visit := func(i int, s Step, n *node) {
 		if s.From < 0 {
-			continue
+			return
 		}
-		n := g.at(s.Node)
 		if seen[n.team] == 0 {
 			seen[n.team] = -1
 			if n.team == 0 || see(g.teams[n.team]) {
 				seen[n.team] = 1
 			}
 		}
-		h := g.hit(steps, i)
 		if seen[n.team] < 0 {
 			out.Others++
-			if h.rank == rankLive {
+			if n.live {
 				out.OthersLive++
 			}
-			continue
+			return
 		}
-		out.Counts[n.kind]++
-		if h.rank == rankLive {
-			out.Live++
+		counts[n.kind]++
+		found[n.rank()] = append(found[n.rank()], int32(i))
+	}
+	steps, _ := g.Walk(starts, Down, Touched, Limits{visit: visit})
+	for kind, n := range counts {
+		if n > 0 {
+			out.Counts[NodeKind(kind)] = n
 		}
-		if after == "" || g.before(from, h) {
-			out.Hits = g.keep(out.Hits, h, limit)
+	}
+	out.Live = len(found[rankLive])
+	for rank := from.rank; rank < ranks && len(out.Hits) <= limit; rank++ {
+		// The last steps are mostly the newest, so that few need to be moved.
+		for _, i := range slices.Backward(found[rank]) {
+			id := steps[i].Node
+			h := Hit{Node: id, rank: rank, index: g.stated[g.at(id).first].Index, step: i}
+			if after == "" || g.before(from, h) {
+				out.Hits = g.keep(out.Hits, h, limit)
+			}
 		}
 	}
 	if len(out.Hits) > limit {
 		out.Hits = out.Hits[:limit]
 		last := out.Hits[limit-1]
-		out.Next = fmt.Sprintf("%d.%d.%s", last.rank, last.index, unpack(g.at(last.Node).packed))
+		out.Next = fmt.Sprintf("%d.%d.%s", last.rank, last.index, unpack(g.called(last.Node).packed))
 	}
 	for i, h := range out.Hits {
-		s := steps[h.Via.To]
+		s := steps[h.step]
 		out.Hits[i].Via = Edge{steps[s.From].Node, s.Node, s.Role, g.stated[s.stated]}
 	}
 	return out, nil
-}
-
-// hit says where a step stands among the hits; Via.To is its place in the walk
-// until the page is known.
-func (g *Graph) hit(steps []Step, i int) Hit {
-	id := steps[i].Node
-	n := g.at(id)
-	h := Hit{Node: id, rank: rankOther, index: g.stated[n.first].Index, Via: Edge{To: NodeID(i)}}
-	switch n.kind {
-	case NodeVersion:
-		h.rank = rankVersion
-	case NodeRelease:
-		h.rank = rankRelease
-		if _, live := g.live[id]; live {
-			h.rank = rankLive
-		}
-	}
-	return h
 }
 
 // keep inserts a hit into a page that holds one more than its limit at most.
@@ -139,9 +144,9 @@ func (g *Graph) compare(c cursor, h Hit) int {
 		return order
 	}
 	if c.name == "" {
-		c.name = unpack(g.at(c.node).packed).String()
+		c.name = unpack(g.called(c.node).packed).String()
 	}
-	return cmp.Compare(c.name, unpack(g.at(h.Node).packed).String())
+	return cmp.Compare(c.name, unpack(g.called(h.Node).packed).String())
 }
 
 func parseCursor(text string) (cursor, error) {
@@ -152,11 +157,21 @@ func parseCursor(text string) (cursor, error) {
 	if len(parts) == 3 && parts[2] != "" {
 		rank, err1 := strconv.Atoi(parts[0])
 		index, err2 := strconv.ParseInt(parts[1], 10, 64)
-		if err1 == nil && err2 == nil {
+		if err1 == nil && err2 == nil && rank >= 0 && rank < ranks {
 			return cursor{rank: rank, index: index, name: parts[2]}, nil
 		}
 	}
 	return cursor{}, fmt.Errorf("%.40q is no cursor; give the one of the page before, or none", text)
+}
+
+// LiveFrom returns the live releases that were made from nodes or rest on them.
+func (g *Graph) LiveFrom(starts []NodeID) (out []Node) {
+	g.Walk(starts, Down, Touched, Limits{visit: func(_ int, s Step, n *node) {
+		if n.live {
+			out = append(out, g.Node(s.Node))
+		}
+	}})
+	return out
 }
 
 // Matching returns the datasets that a data approval or withdrawal speaks of.

@@ -46,6 +46,7 @@ func (g *Graph) Settle() {
 			if e.Promotion != nil {
 				if id, ok := g.find(NodeRelease, e.Promotion.Release); ok {
 					delete(g.live, id)
+					g.at(id).live = false
 				}
 			}
 		}
@@ -53,6 +54,7 @@ func (g *Graph) Settle() {
 		id, ok := g.find(NodeRelease, live)
 		for _, e := range slices.Backward(events) {
 			if ok && e.Promotion != nil && e.Promotion.Release == live {
+				g.at(id).live = true
 				g.live[id] = Live{Line: name, Environment: e.Promotion.Environment, Since: e}
 				break
 			}

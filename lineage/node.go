@@ -34,7 +34,7 @@ const (
 )
 
 // kindWords begin the text of a node's name.
-var kindWords = []string{"", "source", "dataset", "run", "model", "release", "evaluation", "commit", "principal", "vendor", "secret", "job", "events"}
+var kindWords = [...]string{"", "source", "dataset", "run", "model", "release", "evaluation", "commit", "principal", "vendor", "secret", "job", "events"}
 
 // String returns the word with which the text of such a node's name begins.
 func (k NodeKind) String() string { return kindWords[k] }
@@ -80,7 +80,7 @@ func ParseName(text string) (Name, error) {
 		return Name{AnyNode, text}, nil
 	}
 	word, key, _ := strings.Cut(text, ":")
-	kind := NodeKind(max(slices.Index(kindWords, word), 0))
+	kind := NodeKind(max(slices.Index(kindWords[:], word), 0))
 	switch {
 	case kind == AnyNode:
 	case key == "":

@@ -33,6 +33,8 @@ type Step struct {
 type Limits struct {
 	Depth, Nodes int
 	Through      func(NodeID) bool
+	// visit is called with each step in turn.
+	visit func(i int, s Step, n *node)
 }
 
 // Cut says which limit ended a walk before its end.
@@ -44,22 +46,32 @@ type Cut struct{ Depth, Nodes bool }
 func (g *Graph) Walk(starts []NodeID, way Way, roles Roles, most Limits) ([]Step, Cut) {
 	w := walker{g: g, seen: make([]uint64, g.count/64+1), most: most}
 	for _, s := range starts {
-		w.reach(edge{to: s}, -1, 0)
+		w.steps = slices.Grow(w.steps, 4*len(g.at(s).edges(way))+64)
 	}
-	next, later := g.ups, roles&Listed
-	if way == Down {
-		next, later = g.downs, 0
+	w.from = -1
+	for _, s := range starts {
+		w.reach(edge{to: s})
+	}
+	var later Roles
+	if way == Up {
+		later = roles & Listed
 	}
 	roles &^= later
 	for i := 0; i < len(w.steps) && !w.cut.Nodes; i++ {
 		s := w.steps[i]
-		if most.Through != nil && !most.Through(s.Node) {
-			continue
+		n := g.at(s.Node)
+		if most.visit != nil {
+			most.visit(i, s, n)
 		}
-		next(s.Node, roles, func(e edge) { w.reach(e, int32(i), s.Depth+1) })
+		if most.Through == nil || most.Through(s.Node) {
+			w.from, w.depth = int32(i), s.Depth+1
+			w.reachAll(n.edges(way), roles)
+			g.beside(s.Node, way, roles, w.reach)
+		}
 		if later != 0 && i == len(w.steps)-1 {
 			for first := range starts {
-				g.ups(w.steps[first].Node, later, func(e edge) { w.reach(e, int32(first), 1) })
+				w.from, w.depth = int32(first), 1
+				w.reachAll(g.at(w.steps[first].Node).up, later)
 			}
 			later = 0
 		}
@@ -73,50 +85,59 @@ type walker struct {
 	steps []Step
 	most  Limits
 	cut   Cut
+	// from and depth are of what is reached next.
+	from, depth int32
 }
 
-func (w *walker) reach(e edge, from, depth int32) {
+func (w *walker) reachAll(edges []edge, roles Roles) {
+	for _, e := range edges {
+		if roles.has(e.role) && w.seen[e.to/64]&(1<<(e.to%64)) == 0 {
+			w.reach(e)
+		}
+	}
+}
+
+func (w *walker) reach(e edge) {
 	if w.seen[e.to/64]&(1<<(e.to%64)) != 0 {
 		return
 	}
 	switch {
-	case w.most.Depth > 0 && int(depth) > w.most.Depth:
+	case w.most.Depth > 0 && int(w.depth) > w.most.Depth:
 		w.cut.Depth = true
 	case w.most.Nodes > 0 && len(w.steps) >= w.most.Nodes:
 		w.cut.Nodes = true
 	default:
 		w.seen[e.to/64] |= 1 << (e.to % 64)
-		w.steps = append(w.steps, Step{e.to, from, depth, e.role, e.stated})
+		w.steps = append(w.steps, Step{e.to, w.from, w.depth, e.role, e.stated})
 	}
 }
 
-// ups calls yield with the edges to what a node came from.
-func (g *Graph) ups(id NodeID, roles Roles, yield func(edge)) {
-	n := g.at(id)
-	for _, e := range n.up {
-		if roles.has(e.role) {
-			yield(e)
-		}
+func (n *node) edges(way Way) []edge {
+	if way == Up {
+		return n.up
 	}
-	if n.kind == NodeRun && roles.has(RoleTold) {
+	return n.down
+}
+
+// beside calls yield with the edges that no statement says by itself: between a
+// run and the data that its events say it read.
+func (g *Graph) beside(id NodeID, way Way, roles Roles, yield func(edge)) {
+	n := g.at(id)
+	switch {
+	case !roles.has(RoleTold):
+	case way == Up && n.kind == NodeRun:
 		for _, e := range g.read(id) {
 			yield(e)
 		}
+	case way == Down && n.kind == NodeDataset:
+		g.readers(id, yield)
 	}
 }
 
-// downs calls yield with the edges to what came from a node.
-func (g *Graph) downs(id NodeID, roles Roles, yield func(edge)) {
-	n := g.at(id)
-	for _, e := range n.down {
-		if roles.has(e.role) {
-			yield(e)
-		}
-	}
-	if n.kind != NodeDataset || !roles.has(RoleTold) {
-		return
-	}
-	for _, s := range n.up {
+// readers calls yield with the edges to the runs whose events read a dataset that
+// they do not name.
+func (g *Graph) readers(dataset NodeID, yield func(edge)) {
+	for _, s := range g.at(dataset).up {
 		if s.role != RoleSource {
 			continue
 		}
@@ -125,7 +146,7 @@ func (g *Graph) downs(id NodeID, roles Roles, yield func(edge)) {
 				continue
 			}
 			for _, t := range g.at(r.to).down {
-				if t.role == RoleTold && slices.ContainsFunc(g.read(t.to), func(e edge) bool { return e.to == id }) {
+				if t.role == RoleTold && slices.ContainsFunc(g.read(t.to), func(e edge) bool { return e.to == dataset }) {
 					yield(edge{t.to, r.stated, RoleRead})
 				}
 			}
@@ -152,7 +173,7 @@ func (g *Graph) read(run NodeID) (out []edge) {
 			switch {
 			case len(sets) == 0:
 				out = append(out, edge{r.to, r.stated, RoleRead})
-			case !slices.ContainsFunc(sets, func(d NodeID) bool { return g.names(run, d) }):
+			case !slices.ContainsFunc(sets, func(d NodeID) bool { return g.inputOf(run, d) }):
 				out = append(out, edge{sets[len(sets)-1], r.stated, RoleRead})
 			}
 		}
@@ -162,7 +183,7 @@ func (g *Graph) read(run NodeID) (out []edge) {
 
 // Registered returns the datasets whose source is a node, oldest first.
 func (g *Graph) Registered(source NodeID) (out []NodeID) {
-	if _, ok := record.LineageNameOf(g.at(source).packed[1:]); !ok {
+	if _, ok := record.LineageNameOf(g.called(source).packed[1:]); !ok {
 		return nil
 	}
 	var edges []edge
@@ -178,8 +199,8 @@ func (g *Graph) Registered(source NodeID) (out []NodeID) {
 	return out
 }
 
-// names reports whether a run names a dataset as its input.
-func (g *Graph) names(run, dataset NodeID) bool {
+// inputOf reports whether a run names a dataset as its input.
+func (g *Graph) inputOf(run, dataset NodeID) bool {
 	return slices.ContainsFunc(g.at(run).up, func(e edge) bool { return e.role == RoleInput && e.to == dataset })
 }
 
@@ -238,9 +259,10 @@ type Node struct {
 // Node returns what is known of a node.
 func (g *Graph) Node(id NodeID) Node {
 	n := g.at(id)
-	out := Node{Name: unpack(n.packed), Team: g.teams[n.team], Named: g.stated[n.first]}
-	if n.label != "" {
-		out.Labels = append([]string{n.label}, g.more[id]...)
+	names := g.called(id)
+	out := Node{Name: unpack(names.packed), Team: g.teams[n.team], Named: g.stated[n.first]}
+	if names.label != "" {
+		out.Labels = append([]string{names.label}, g.more[id]...)
 	}
 	if n.stated != 0 {
 		out.Stated = &g.stated[n.stated]
@@ -273,11 +295,15 @@ func (g *Graph) Edges(steps []Step, roles Roles) (out []Edge) {
 		held[s.Node] = s.Role
 	}
 	for _, s := range steps {
-		g.ups(s.Node, roles, func(e edge) {
-			if by, ok := held[e.to]; ok && (e.role != RoleListed || by == RoleListed) {
+		add := func(e edge) {
+			if by, ok := held[e.to]; ok && roles.has(e.role) && (e.role != RoleListed || by == RoleListed) {
 				out = append(out, Edge{e.to, s.Node, e.role, g.stated[e.stated]})
 			}
-		})
+		}
+		for _, e := range g.at(s.Node).up {
+			add(e)
+		}
+		g.beside(s.Node, Up, roles, add)
 	}
 	return out
 }

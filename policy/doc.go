@@ -28,6 +28,10 @@
 // ("…/versus-production"), misuse and one per misuse case ("misuse/<case>"),
 // holdout, rollback, content, "expression/<name>" and "approval/<role>".
 //
+// A tier's onWithdrawal says what a withdrawal of data does to a live release that
+// rests on it: notify (the default) states a signal, and the release stops as long
+// as lineage/datasets blocks; suspend suspends it besides, until a person lifts that.
+//
 // # Evaluations
 //
 // An entry under evaluations is a requirement:

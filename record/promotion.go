@@ -182,6 +182,10 @@ func (e Envelope) Validate() error {
 	return c.err()
 }
 
+// SignalDataWithdrawn is the type of a signal that data of a live release was
+// withdrawn.
+const SignalDataWithdrawn = "data-withdrawn"
+
 // Signal is something seen after promotion.
 type Signal struct {
 	Release  string    `json:"release"`

@@ -52,31 +52,6 @@ func (t *tx) within(a act, team string) error {
 	return t.may(a, team)
 }
 
-// DecideData records a steward's approval or withdrawal of data. A withdrawal
-// takes effect at once wherever a release rests on the data.
-func (r *Registry) DecideData(ctx context.Context, who Caller, a record.DataApproval) (record.Recorded[record.DataApproval], error) {
-	return command[record.DataApproval](ctx, r, who, func(t *tx) error {
-		if err := a.Validate(); err != nil {
-			return err
-		}
-		team := record.AllTeams
-		if a.Dataset != "" {
-			d, err := need[record.Dataset](t, record.KeyDataset(a.Dataset), "the dataset "+a.Dataset.Short(), "register it first: imprimatur dataset register")
-			if err != nil {
-				return err
-			}
-			team = d.Record.Team
-		}
-		if err := t.may(actDecideData, team); err != nil {
-			return err
-		}
-		if a.Decision == record.Allow && !a.Expires.After(t.now) {
-			return refusef(wire.Invalid, "the approval would have lapsed already; give a later date with --until")
-		}
-		return t.state(a)
-	})
-}
-
 // RecordRun records a training run. The actor is who ran it; a run is attested
 // when the actor is a workload, the pipeline's own identity. What a tracking
 // server reported of the same run gives way to it.

@@ -69,6 +69,12 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"DecideData", "approve or withdraw data", R(record.DataSteward), true, func(w registry.Caller) error {
 			return only(reg.DecideData(ctx, w, record.DataApproval{Source: "s3://other/*", Decision: record.Allow, Purposes: []string{"x"}, Expires: time.Unix(1, 0), Reason: "r"}))
 		}},
+		{"Withdraw", "approve or withdraw data", R(record.DataSteward), false, func(w registry.Caller) error {
+			return only(reg.Withdraw(ctx, w, wire.Withdrawal{Approval: record.DataApproval{Dataset: digest("data 1"), Decision: record.Withdraw, Purposes: []string{"x"}, Reason: "r"}, Seen: digest("other")}))
+		}},
+		{"PreviewWithdrawal", "approve or withdraw data", R(record.DataSteward), false, func(w registry.Caller) error {
+			return only(reg.PreviewWithdrawal(ctx, w, record.DataApproval{Dataset: digest("data 1"), Decision: record.Withdraw, Purposes: []string{"x"}, Reason: "r"}))
+		}},
 		{"RecordRun", "record training runs", R(record.Contributor), false, func(w registry.Caller) error {
 			thing := []record.Resource{{Type: record.ResourceModel, Name: "m", Digest: digest("m")}}
 			future := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)

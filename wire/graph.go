@@ -121,3 +121,36 @@ type Reached struct {
 	// Via is the edge by which it was reached first.
 	Via GraphEdge `json:"via"`
 }
+
+// Withdrawal is a withdrawal of data, with the hit list that was looked at before.
+type Withdrawal struct {
+	// Approval is the steward's word, with the decision withdraw.
+	Approval record.DataApproval `json:"approval"`
+	// Seen is the digest of that list; where it is another now, the withdrawal is
+	// refused. Empty holds it to none.
+	Seen record.Digest `json:"seen,omitzero"`
+}
+
+// Hits is what a withdrawal of data would hit.
+type Hits struct {
+	// Digest is that of the list of releases.
+	Digest record.Digest `json:"digest"`
+	// Releases are live and rest on the data for a purpose that is withdrawn.
+	Releases []Hit `json:"releases"`
+	// Others counts those of teams that the caller may not read.
+	Others int `json:"others,omitzero"`
+	// Impact is the first page of all that the data touches.
+	Impact Impact `json:"impact"`
+}
+
+// Hit is one release that a withdrawal would hit.
+type Hit struct {
+	Release string `json:"release"`
+	Model   string `json:"model"`
+	LiveIn
+	// Does is what its policy does: notify or suspend.
+	Does string `json:"does"`
+	// Stops says that it may run no longer unless an approval of another steward's
+	// stands: by suspension, or since its verdict demands approved data.
+	Stops bool `json:"stops"`
+}

@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"path/filepath"
 	"strings"
 
 	"imprimatur.dev/record"
-	"imprimatur.dev/wire"
 )
 
 // datasetCmd is the noun dataset.
@@ -186,46 +184,6 @@ func (c *datasetApproveCmd) Run(a *app) error {
 	return a.show(got, func(p *page) {
 		p.line("%s may be used for %s until %s", orElse(c.Dataset, c.Source), strings.Join(c.Purpose, ", "), day(got.Record.Expires))
 	})
-}
-
-type datasetWithdrawCmd struct {
-	Dataset string   `arg:"" optional:"" help:"team/name@version, or the digest."`
-	Source  string   `placeholder:"URI*" help:"Withdraw a source instead."`
-	Purpose []string `help:"Only these purposes; else all."`
-	Reason  string   `required:"" placeholder:"TEXT" help:"Why; it stands in the ledger."`
-}
-
-// Run implements the command.
-func (c *datasetWithdrawCmd) Run(a *app) error {
-	word := record.DataApproval{Source: c.Source, Decision: record.Withdraw, Purposes: c.Purpose, Reason: c.Reason}
-	if c.Dataset != "" {
-		var err error
-		if word.Dataset, err = a.dataset(c.Dataset); err != nil {
-			return err
-		}
-	}
-	got, err := a.client().DecideData(a.ctx, word)
-	if err != nil {
-		return err
-	}
-	out := withdrawn{Withdrawal: got}
-	if word.Dataset != "" {
-		if out.Reaches, err = a.client().Impact(a.ctx, string(word.Dataset), "", 0); err != nil {
-			return fmt.Errorf("the data is withdrawn, but what it touches could not be read: %w", err)
-		}
-	}
-	return a.show(out, func(p *page) {
-		p.line("%s is withdrawn for %s", orElse(c.Dataset, c.Source), join(c.Purpose, "all purposes"))
-		if c.Dataset != "" {
-			drawImpact(p, out.Reaches)
-		}
-	})
-}
-
-// withdrawn is what withdraw prints.
-type withdrawn struct {
-	Withdrawal record.Recorded[record.DataApproval] `json:"withdrawal"`
-	Reaches    wire.Impact                          `json:"reaches"`
 }
 
 type datasetShowCmd struct {

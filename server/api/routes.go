@@ -45,6 +45,8 @@ var routes = []route{
 	{post, "/overlaps", "CompareDatasets", "Count the items that two committed datasets have in common", signedIn, 0, create((*reg).CompareDatasets)},
 	{get, "/overlaps", "ListOverlaps", "What datasets were found to have in common", signedIn, 0, list(record.KindOverlap)},
 	{post, "/data-approvals", "DecideData", "Approve data for named purposes, or withdraw it", signedIn, 0, create((*reg).DecideData)},
+	{post, "/withdrawals/preview", "PreviewWithdrawal", "What a withdrawal of data would hit; changes nothing", signedIn, 0, create((*reg).PreviewWithdrawal)},
+	{post, "/withdrawals", "Withdraw", "Withdraw data, held to the hit list that was looked at", signedIn, 0, create((*reg).Withdraw)},
 	{get, "/data-approvals", "ListDataApprovals", "Approvals and withdrawals of data", signedIn, 0, list(record.KindDataApproval)},
 	{post, "/runs", "RecordRun", "Record a training run", signedIn, 0, create((*reg).RecordRun)},
 	{get, "/runs", "ListRuns", "Training runs", signedIn, 0, list(record.KindRun)},
