@@ -13,8 +13,8 @@ import (
 	"imprimatur.dev/wire"
 )
 
-// onBoth runs a test on SQLite and on PostgreSQL.
-func onBoth(t *testing.T, test func(h *house)) {
+// onEitherDatabase runs a test on SQLite and on PostgreSQL.
+func onEitherDatabase(t *testing.T, test func(h *house)) {
 	t.Run("SQLite", func(t *testing.T) { test(open(t)) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(openOn(t, storetest.Postgres(t).DSN)) })
 }
@@ -22,7 +22,7 @@ func onBoth(t *testing.T, test func(h *house)) {
 // The graph shows what a release was made from, marks what is not approved with
 // the reason and the first path to it, and is the same after a restart.
 func TestTheGraphOfARelease(t *testing.T) {
-	onBoth(t, func(h *house) {
+	onEitherDatabase(t, func(h *house) {
 		c := h.live("1")
 		h.sends(reads("run-1", "1", "more.csv"))
 		got := must[wire.Graph](h)(h.reg.Graph(h.ctx, ann, c.ID, registry.Asked{Way: wire.WayFrom}))
@@ -78,7 +78,7 @@ func TestTheGraphHidesWhatMayNotBeRead(t *testing.T) {
 // A withdrawal shows what it hits first, is refused when that has changed, and
 // then does what the policy says.
 func TestAWithdrawalHitsWhatItShowed(t *testing.T) {
-	onBoth(t, func(h *house) {
+	onEitherDatabase(t, func(h *house) {
 		word := record.DataApproval{Dataset: digest("data 1"), Decision: record.Withdraw, Reason: "recalled"}
 		h.evaluate(h.train("1", true), 950)
 		before := must[wire.Hits](h)(h.reg.PreviewWithdrawal(h.ctx, bob, word))
