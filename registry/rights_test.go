@@ -63,18 +63,6 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"RegisterDataset", "register datasets", R(record.Contributor, record.DataSteward), false, func(w registry.Caller) error {
 			return only(reg.RegisterDataset(ctx, w, record.Dataset{Team: "lab", Name: "d", Version: "1", Digest: digest("data 1"), Source: "s", Classification: "c", Owner: "bob"}))
 		}},
-		{"DecideData", "approve or withdraw data", R(record.DataSteward), false, func(w registry.Caller) error {
-			return only(reg.DecideData(ctx, w, record.DataApproval{Dataset: digest("data 1"), Decision: record.Allow, Purposes: []string{"x"}, Expires: time.Unix(1, 0), Reason: "r"}))
-		}},
-		{"DecideData", "approve or withdraw data", R(record.DataSteward), true, func(w registry.Caller) error {
-			return only(reg.DecideData(ctx, w, record.DataApproval{Source: "s3://other/*", Decision: record.Allow, Purposes: []string{"x"}, Expires: time.Unix(1, 0), Reason: "r"}))
-		}},
-		{"Withdraw", "approve or withdraw data", R(record.DataSteward), false, func(w registry.Caller) error {
-			return only(reg.Withdraw(ctx, w, wire.Withdrawal{Approval: record.DataApproval{Dataset: digest("data 1"), Decision: record.Withdraw, Purposes: []string{"x"}, Reason: "r"}, Seen: digest("other")}))
-		}},
-		{"PreviewWithdrawal", "approve or withdraw data", R(record.DataSteward), false, func(w registry.Caller) error {
-			return only(reg.PreviewWithdrawal(ctx, w, record.DataApproval{Dataset: digest("data 1"), Decision: record.Withdraw, Purposes: []string{"x"}, Reason: "r"}))
-		}},
 		{"RecordRun", "record training runs", R(record.Contributor), false, func(w registry.Caller) error {
 			thing := []record.Resource{{Type: record.ResourceModel, Name: "m", Digest: digest("m")}}
 			future := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -134,6 +122,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
 	}
 	out = append(out, registrationDoors(h)...)
+	out = append(out, dataDoors(h)...)
 	out = append(out, targetDoors(h)...)
 	out = append(out, lookingDoors(h, c)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
@@ -171,6 +160,25 @@ func targetDoors(h *house) []door {
 		{"TestTarget", act, roles, false, func(w registry.Caller) error { return only(reg.TestTarget(ctx, w, target, "")) }},
 		{"ReplayTarget", act, roles, false, func(w registry.Caller) error {
 			return only(reg.ReplayTarget(ctx, w, target, wire.Replay{}))
+		}},
+	}
+}
+
+// dataDoors are those of a data steward's words.
+func dataDoors(h *house) []door {
+	reg, ctx, R := h.reg, h.ctx, func(roles ...record.RoleName) []record.RoleName { return roles }
+	return []door{
+		{"DecideData", "approve or withdraw data", R(record.DataSteward), false, func(w registry.Caller) error {
+			return only(reg.DecideData(ctx, w, record.DataApproval{Dataset: digest("data 1"), Decision: record.Allow, Purposes: []string{"x"}, Expires: time.Unix(1, 0), Reason: "r"}))
+		}},
+		{"DecideData", "approve or withdraw data", R(record.DataSteward), true, func(w registry.Caller) error {
+			return only(reg.DecideData(ctx, w, record.DataApproval{Source: "s3://other/*", Decision: record.Allow, Purposes: []string{"x"}, Expires: time.Unix(1, 0), Reason: "r"}))
+		}},
+		{"Withdraw", "approve or withdraw data", R(record.DataSteward), false, func(w registry.Caller) error {
+			return only(reg.Withdraw(ctx, w, wire.Withdrawal{Approval: record.DataApproval{Dataset: digest("data 1"), Decision: record.Withdraw, Purposes: []string{"x"}, Reason: "r"}, Seen: digest("other")}))
+		}},
+		{"PreviewWithdrawal", "approve or withdraw data", R(record.DataSteward), false, func(w registry.Caller) error {
+			return only(reg.PreviewWithdrawal(ctx, w, record.DataApproval{Dataset: digest("data 1"), Decision: record.Withdraw, Purposes: []string{"x"}, Reason: "r"}))
 		}},
 	}
 }
