@@ -146,7 +146,8 @@ const maxSubject = 150
 // compose writes a mail (RFC 5322): text alone, and a header in which nothing
 // that others wrote can begin a line.
 func compose(from, to string, m Message, at time.Time) []byte {
-	subject := Shown(m.Subject)
+	// What looks encoded already would be decoded by the reader.
+	subject := strings.ReplaceAll(Shown(m.Subject), "=?", "= ?")
 	if runes := []rune(subject); len(runes) > maxSubject {
 		subject = string(runes[:maxSubject]) + "…"
 	}

@@ -71,7 +71,8 @@ var errSecret = errors.New("a secret is whsec_ and 24 to 64 bytes in base64; lea
 func secretBytes(secret string) ([]byte, error) {
 	text, ok := strings.CutPrefix(secret, secretPrefix)
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)
-	if !ok || err != nil || len(raw) < 24 || len(raw) > 64 {
+	// The decoder passes over line breaks.
+	if !ok || err != nil || strings.ContainsAny(text, "\r\n") || len(raw) < 24 || len(raw) > 64 {
 		return nil, errSecret
 	}
 	return raw, nil

@@ -20,7 +20,7 @@ trap '[ -z "$server" ] || { kill "$server"; wait "$server" || true; }; rm -rf "$
 
 (cd "$home" && CGO_ENABLED=0 go build -o "$work/imprimatur" ./cmd/imprimatur)
 mkdir "$work/runs"
-"$work/imprimatur" serve --data "$work/data" --listen 127.0.0.1:0 --models-from "$work/runs" >"$work/said" &
+"$work/imprimatur" serve --data "$work/data" --listen 127.0.0.1:0 --models-from "$work/runs" --allow-target localhost >"$work/said" &
 server=$!
 until grep -q 'export IMPRIMATUR_TOKEN=' "$work/said"; do
     kill -0 "$server" || exit 1
@@ -38,6 +38,7 @@ export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=1 GIT_PYTHON_REFRESH=quiet PYT
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=$home/interop/mlflow:.
 "$tools/bin/python" -m pytest -q --tb=short -W ignore -p no:cacheprovider -p blackbox --basetemp "$work/runs/pytest" "$@" \
     tests/tracking/test_model_registry.py \
+    tests/tracking/test_client_webhooks.py tests/store/model_registry/test_rest_store_webhooks.py tests/webhooks/test_e2e.py \
     tests/store/model_registry/test_sqlalchemy_store.py \
     tests/genai/prompts/test_prompts.py \
     tests/tracking/test_rest_tracking.py::test_create_model_version_with_{path_source,non_local_source,file_uri,validation_regex}

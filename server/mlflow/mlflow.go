@@ -71,6 +71,12 @@ var routes = []route{
 	{http.MethodPost, "/registered-models/alias", setAlias},
 	{http.MethodDelete, "/registered-models/alias", deleteAlias},
 	{http.MethodGet, "/registered-models/alias", getByAlias},
+	{http.MethodPost, "/webhooks", createWebhook},
+	{http.MethodGet, "/webhooks", listWebhooks},
+	{http.MethodGet, "/webhooks/{id}", getWebhook},
+	{http.MethodPatch, "/webhooks/{id}", updateWebhook},
+	{http.MethodDelete, "/webhooks/{id}", deleteWebhook},
+	{http.MethodPost, "/webhooks/{id}/test", testWebhook},
 }
 
 // version is what /version says: of the MLflow whose protocol this is.
@@ -125,6 +131,8 @@ type call struct {
 	reg  *registry.Registry
 	who  registry.Caller
 	team string
+	// id is the one in the path, of a webhook.
+	id   string
 	args args
 }
 
@@ -140,11 +148,12 @@ func (f *face) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (f *face) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	_, path, _ := strings.Cut(r.URL.Path, "/2.0/mlflow")
+	path, id := webhookPath(path)
 	op, ok := f.routes[r.Method+" "+path]
 	if !ok {
 		return nil, &fault{endpointNotFound, "this server answers MLflow's model registry, and not " + r.Method + " " + r.URL.Path + "; set MLFLOW_TRACKING_URI to your MLflow server"}
 	}
-	c := &call{ctx: r.Context(), reg: f.reg}
+	c := &call{ctx: r.Context(), reg: f.reg, id: id}
 	var err error
 	if c.who, err = f.reg.Authenticate(c.ctx, credential(r)); err != nil {
 		return nil, err
