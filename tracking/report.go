@@ -106,9 +106,9 @@ func withoutSecrets(address string) string {
 	return u.String()
 }
 
-// dataset adds a dataset that the run read: with the digest of its bytes, or to
-// the unread ones with the reason.
-func (c *Client) dataset(ctx context.Context, in DatasetInput, out *registry.Report) error {
+// unreadInput is a dataset as the run names it, and the address of its bytes,
+// empty where it has none.
+func unreadInput(in DatasetInput) (u record.UnreadInput, address string) {
 	d := in.Dataset
 	var source struct {
 		URI  string `json:"uri"`
@@ -116,19 +116,26 @@ func (c *Client) dataset(ctx context.Context, in DatasetInput, out *registry.Rep
 		Path string `json:"path"`
 	}
 	_ = json.Unmarshal([]byte(d.Source), &source, lenient) // a source of another form names no address
-	address := source.URI + source.URL
+	address = source.URI + source.URL
 	if address == "" && d.SourceType == "local" {
 		address = source.Path
 	}
-	u := record.UnreadInput{Name: plain(d.Name, 500), Label: plain(d.Digest, 100), Source: plain(withoutSecrets(address), 1000)}
+	u = record.UnreadInput{Name: plain(d.Name, 500), Label: plain(d.Digest, 100), Source: plain(withoutSecrets(address), 1000)}
 	if strings.TrimSpace(u.Name) == "" {
 		u.Name = "a dataset without a name"
 	}
 	if _, ok := record.LineageNameOf(u.Source); !ok {
 		u.Source = "mlflow://datasets/" + url.PathEscape(u.Name) + "/" + url.PathEscape(u.Label)
 	}
+	return u, address
+}
+
+// dataset adds a dataset that the run read: with the digest of its bytes, or to
+// the unread ones with the reason.
+func (c *Client) dataset(ctx context.Context, in DatasetInput, out *registry.Report) error {
+	u, address := unreadInput(in)
 	if address == "" {
-		u.Why = fmt.Sprintf("a source of the type %s has no address", plain(d.SourceType, 100))
+		u.Why = fmt.Sprintf("a source of the type %s has no address", plain(in.Dataset.SourceType, 100))
 		out.Run.Reported.Unread = append(out.Run.Reported.Unread, u)
 		return nil
 	}
