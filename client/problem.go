@@ -20,6 +20,9 @@ func problemOf(base string, answer *http.Response, raw []byte) error {
 	if kind == "application/problem+json" && json.Unmarshal(raw, &p.Problem) == nil && p.Code != "" {
 		return p
 	}
+	if said := mlflowProblem(answer.StatusCode, raw); said != nil {
+		return said
+	}
 	p.Problem = wire.Problem{
 		Type: "about:blank", Title: http.StatusText(answer.StatusCode), Status: answer.StatusCode, Code: wire.Unavailable,
 		Detail: fmt.Sprintf("%s answered %s, which is not an answer of Imprimatur's API; check the address, and what stands between", base, answer.Status),

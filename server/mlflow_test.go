@@ -60,11 +60,11 @@ type worker struct {
 	folder string
 }
 
-func (h *house) worker(folder string) *worker {
+func (h *house) worker(folder string, tracking ...string) *worker {
 	h.Helper()
 	program, env := python(h.TB)
 	ctx, cancel := context.WithCancel(h.ctx)
-	cmd := exec.CommandContext(ctx, program, "worker.py", folder)
+	cmd := exec.CommandContext(ctx, program, append([]string{"worker.py", folder}, tracking...)...)
 	cmd.Dir, cmd.Env = "../interop/mlflow", env
 	var said bytes.Buffer
 	cmd.Stderr = &said

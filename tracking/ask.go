@@ -158,8 +158,8 @@ func searched(token string) url.Values {
 	return q
 }
 
-// downloadURI returns where the bytes of a version in MLflow's own registry are.
-func (c *Client) downloadURI(ctx context.Context, name, version string) (string, error) {
+// DownloadURI returns where the bytes of a version in MLflow's own registry are.
+func (c *Client) DownloadURI(ctx context.Context, name, version string) (string, error) {
 	var got struct {
 		URI string `json:"artifact_uri"`
 	}

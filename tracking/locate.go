@@ -79,7 +79,7 @@ func (c *Client) locate(ctx context.Context, source string) (located, error) {
 		return c.ofRun(ctx, run, path)
 	case "models":
 		if name, version, ok := strings.Cut(rest, "/"); ok && !strings.HasPrefix(version, "/") && version != "" {
-			uri, err := c.downloadURI(ctx, name, version)
+			uri, err := c.DownloadURI(ctx, name, version)
 			if id, ok := strings.CutPrefix(uri, "models:/"); ok && err == nil {
 				return c.ofModel(ctx, id)
 			}

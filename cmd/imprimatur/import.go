@@ -14,6 +14,7 @@ import (
 
 // importCmd is the noun import.
 type importCmd struct {
+	Mlflow      importMLflowCmd      `cmd:"" help:"Register what a team's MLflow has in its own registry, with the history of its versions."`
 	Openlineage importOpenlineageCmd `cmd:"" help:"Send OpenLineage events that were kept in files, one a line."`
 }
 

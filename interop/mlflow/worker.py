@@ -1,7 +1,8 @@
 """Does with MLflow's real client what it is told, one JSON object a line on
 standard input, and answers with one a line: {"ok": ...} or {"code", "says"}.
 
-usage: worker.py FOLDER   (the tracking store and the artifacts go there)
+usage: worker.py FOLDER [URL]   (the tracking store and the artifacts go there, or
+to the tracking server at the address)
 """
 
 import json
@@ -34,6 +35,21 @@ def train(c):
     return mlflow.get_logged_model(logged.model_id).artifact_location
 
 
+def train_on(c, commit):
+    """Trains on a file and logs a model with what it read, one input without an
+    address, and returns the run and the logged model."""
+    file = pathlib.Path(sys.argv[1]) / "cells.csv"
+    ITEMS.frame.to_csv(file, index=False)
+    with mlflow.start_run(tags={"mlflow.source.git.commit": commit, "mlflow.source.git.repoURL": "https://git.example/cells"}) as run:
+        mlflow.log_input(mlflow.data.from_pandas(ITEMS.frame, source=str(file), name="cells"), context="training")
+        mlflow.log_input(mlflow.data.from_pandas(ITEMS.frame.head(10), name="frame"), context="validation")
+        mlflow.log_param("C", c)
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000)).fit(ITEMS.data, ITEMS.target)
+        mlflow.log_metric("accuracy", model.score(ITEMS.data, ITEMS.target))
+        logged = mlflow.sklearn.log_model(model, name="model", input_example=ITEMS.data.head(1))
+    return {"run": run.info.run_id, "model": f"models:/{logged.model_id}"}
+
+
 def register(source, name):
     version = mlflow.register_model(source, name)
     return {"version": version.version, "status": version.status, "source": version.source}
@@ -63,8 +79,11 @@ def load(uri):
 
 def main():
     folder = pathlib.Path(sys.argv[1])
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    mlflow.create_experiment("cells", artifact_location=(folder / "artifacts").as_uri())
+    if len(sys.argv) > 2:
+        mlflow.set_tracking_uri(sys.argv[2])
+    else:
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        mlflow.create_experiment("cells", artifact_location=(folder / "artifacts").as_uri())
     mlflow.set_experiment("cells")
     # What libraries print is not an answer.
     answers = os.fdopen(os.dup(1), "w")
