@@ -52,6 +52,8 @@ def train_on(c, commit):
 
 def register(source, name):
     version = mlflow.register_model(source, name)
+    # It waited until the bytes were read, and answers with what was before.
+    version = MlflowClient().get_model_version(name, version.version)
     return {"version": version.version, "status": version.status, "source": version.source}
 
 
