@@ -38,6 +38,8 @@ type index struct {
 	// those that were read under a key.
 	notes  map[string]*noted
 	noters map[string]map[string]bool
+	// open counts the notes that hold the whole release.
+	open int
 	// recent are the last entries of which the index was told, and count is the
 	// number of the next.
 	recent []touched

@@ -19,6 +19,9 @@ type noted struct {
 	// waits are the roles for which something waits in the release's line, and
 	// anybody says that a role that is not among them may be concerned too.
 	waits []record.RoleName
+	// open is the examined release where something waits for anybody, for as many
+	// as are kept.
+	open  *examined
 	keys  []string
 	until time.Time
 }
@@ -35,8 +38,12 @@ type Summary struct {
 	Marks    []string
 }
 
-// maxNoted bounds how many releases are remembered, about 8 KB each.
-const maxNoted = 10_000
+// maxNoted bounds how many releases are remembered, about 8 KB each, and maxOpen
+// how many of these whole, about 100 KB each.
+const (
+	maxNoted = 10_000
+	maxOpen  = 500
+)
 
 // note examines a release, or remembers what came of it.
 func (r *Registry) note(ctx context.Context, id string) (*noted, error) {
@@ -54,6 +61,9 @@ func (r *Registry) note(ctx context.Context, id string) (*noted, error) {
 			return err
 		}
 		n = c.noted()
+		if len(n.waits) > 0 {
+			n.open = c
+		}
 		n.keys = t.view.ReadSet().Keys
 		return nil
 	})
@@ -146,7 +156,15 @@ func (x *index) keep(id string, n *noted, from int64) {
 	if len(x.notes) >= maxNoted {
 		clear(x.notes)
 		clear(x.noters)
+		x.open = 0
 	}
+	x.open -= map[bool]int{true: 1}[x.notes[id] != nil && x.notes[id].open != nil]
+	if n.open != nil && x.open >= maxOpen {
+		kept := *n
+		kept.open = nil
+		n = &kept
+	}
+	x.open += map[bool]int{true: 1}[n.open != nil]
 	x.notes[id] = n
 	for _, k := range n.keys {
 		if x.noters[k] == nil {
@@ -156,31 +174,76 @@ func (x *index) keep(id string, n *noted, from int64) {
 	}
 }
 
+// drop forgets what was read under a key.
+func (x *index) drop(key string) {
+	for id := range x.noters[key] {
+		if n := x.notes[id]; n != nil && n.open != nil {
+			x.open--
+		}
+		delete(x.notes, id)
+	}
+	delete(x.noters, key)
+}
+
 // waitingFor returns what waits for a person in the line of its newest release,
-// without reading anything where nothing does.
-func (r *Registry) waitingFor(ctx context.Context, who Caller, me record.Person, newest string) (out []wire.Waiting, err error) {
+// and in the one that runs, without reading anything where nothing does.
+func (r *Registry) waitingFor(ctx context.Context, me record.Person, newest string) ([]wire.Waiting, error) {
 	n, err := r.note(ctx, newest)
 	if err != nil {
 		return nil, err
 	}
+	ids := []string{newest}
+	if n.Live != "" && n.Live != newest {
+		ids = append(ids, n.Live)
+	}
 	r.roll.mu.RLock()
 	team := teamOf(r.roll.byID[newest].Model)
 	r.roll.mu.RUnlock()
-	now := record.Millis(r.now())
-	concerned := n.concerns(me, team, now)
-	if n.Live != "" && n.Live != newest && !concerned {
-		live, err := r.note(ctx, n.Live)
-		if err != nil {
+	var out []wire.Waiting
+	for _, id := range ids {
+		if n, err = r.note(ctx, id); err != nil {
 			return nil, err
 		}
-		concerned = live.concerns(me, team, now)
+		if !n.concerns(me, team, record.Millis(r.now())) {
+			continue
+		}
+		c := n.open
+		if c == nil {
+			if c, err = r.examined(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+		t := &tx{reg: r, now: later(record.Millis(r.now()), c.Verdict.At)}
+		out = append(out, t.waitingOn(c, me)...)
+		if id == newest {
+			out = append(out, t.reviews(c, me)...)
+		}
 	}
-	if !concerned {
-		return nil, nil
-	}
-	err = r.read(ctx, who, func(t *tx) error {
-		out, err = t.waitingIn(newest, me)
+	return out, nil
+}
+
+// examined examines a release outside of a command.
+func (r *Registry) examined(ctx context.Context, id string) (c *examined, err error) {
+	err = r.read(ctx, Caller{}, func(t *tx) error {
+		c, err = t.examine(id)
 		return err
 	})
-	return out, err
+	return c, err
+}
+
+// warm looks at the newest release of every line after a start, so that nobody
+// waits for that who asks first.
+func (r *Registry) warm(ctx context.Context) {
+	for _, id := range r.roll.newest(func(string) bool { return true }) {
+		if ctx.Err() != nil {
+			return
+		}
+		n, err := r.note(ctx, id)
+		if err == nil && n.Live != "" && n.Live != id {
+			_, err = r.note(ctx, n.Live)
+		}
+		if err != nil {
+			return // whoever asks is told
+		}
+	}
 }

@@ -146,6 +146,7 @@ func (r *Registry) startIndex(ctx context.Context) error {
 		return err
 	}
 	r.working, r.cancel = context.WithCancel(context.Background())
+	r.tailing.Go(func() { r.warm(r.working) })
 	if r.replica {
 		r.tailing.Go(func() { r.tail(r.working, size) })
 	}

@@ -41,10 +41,7 @@ func (x *index) touch(keys []string) {
 		x.recent = slices.Clone(x.recent[len(x.recent)-remembered:])
 	}
 	for _, k := range keys {
-		for id := range x.noters[k] {
-			delete(x.notes, id)
-		}
-		delete(x.noters, k)
+		x.drop(k)
 		for line := range x.readers[k] {
 			old := x.lines[line]
 			x.lines[line] = &standing{id: old.id, keys: old.keys}

@@ -25,7 +25,7 @@ func (r *Registry) Waiting(ctx context.Context, who Caller) ([]wire.Waiting, err
 	}
 	out := []wire.Waiting{}
 	for _, id := range r.roll.newest(func(team string) bool { return anyRole(me, team, now) }) {
-		waiting, err := r.waitingFor(ctx, who, me, id)
+		waiting, err := r.waitingFor(ctx, me, id)
 		if err != nil {
 			return nil, err
 		}
@@ -42,23 +42,6 @@ func (r *Registry) Waiting(ctx context.Context, who Caller) ([]wire.Waiting, err
 
 func anyRole(p record.Person, team string, at time.Time) bool {
 	return slices.ContainsFunc(p.Roles, func(r record.Role) bool { return p.Holds(r.Role, team, at) })
-}
-
-// waitingIn returns what waits for a person in the line of its newest release:
-// in that one, and in the one that runs.
-func (t *tx) waitingIn(newest string, me record.Person) ([]wire.Waiting, error) {
-	c, err := t.examine(newest)
-	if err != nil {
-		return nil, err
-	}
-	out := append(t.waitingOn(c, me), t.reviews(c, me)...)
-	if c.Live == "" || c.Live == newest {
-		return out, nil
-	}
-	if c, err = t.examine(c.Live); err != nil {
-		return nil, err
-	}
-	return append(out, t.waitingOn(c, me)...), nil
 }
 
 // waitingOn returns what waits for a person in one release.

@@ -60,7 +60,7 @@ func lineageOf(in *registry.Inspection) []Node {
 		add(dataNode(in, i))
 	}
 	for _, r := range d.Runs {
-		n := Node{ID: "run:" + r.Record.Ref(), Kind: "training run", Label: r.Record.Ref(), Href: "/runs/" + r.Record.Ref(), Note: "recorded by " + r.Actor}
+		n := Node{ID: "run:" + r.Record.Ref(), Kind: "training run", Label: r.Record.Ref(), Href: runHref(r.Record.Ref()), Note: "recorded by " + r.Actor}
 		if d.People[r.Actor].Principal.Type != record.Workload {
 			n.State, n.Word = "missing", "not attested"
 		}
@@ -76,7 +76,7 @@ func lineageOf(in *registry.Inspection) []Node {
 		add(versionNode(in, v))
 	}
 	for _, h := range d.HeldOut {
-		n := Node{ID: string(h.Digest), Kind: "held-out data", Label: h.Digest.Short(), Href: "/datasets/" + string(h.Digest)}
+		n := Node{ID: string(h.Digest), Kind: "held-out data", Label: h.Digest.Short(), Href: dataHref(h.Digest)}
 		if len(h.Stated) > 0 {
 			n.Label = h.Stated[len(h.Stated)-1].Record.Ref()
 		}
@@ -84,7 +84,7 @@ func lineageOf(in *registry.Inspection) []Node {
 	}
 	for _, e := range d.Evaluations {
 		id := record.EvaluationID(e.Digest)
-		n := Node{ID: id, Kind: "evaluation", Label: string(e.Record.Category) + "/" + e.Record.Suite, Href: "/evaluations/" + id, Note: "by " + e.Actor, From: []string{string(e.Record.Dataset), string(e.Record.Artifact)}}
+		n := Node{ID: id, Kind: "evaluation", Label: string(e.Record.Category) + "/" + e.Record.Suite, Href: entryHref(e.Index), Note: "by " + e.Actor, From: []string{string(e.Record.Dataset), string(e.Record.Artifact)}}
 		if e.Record.Incomplete != "" {
 			n.State, n.Word = "invalid", "incomplete"
 		}
@@ -103,7 +103,7 @@ func lineageOf(in *registry.Inspection) []Node {
 
 func dataNode(in *registry.Inspection, i int) Node {
 	set := in.Dossier.Datasets[i].Dataset.Record
-	n := Node{ID: string(set.Digest), Kind: "dataset", Label: set.Ref(), Href: "/datasets/" + string(set.Digest)}
+	n := Node{ID: string(set.Digest), Kind: "dataset", Label: set.Ref(), Href: dataHref(set.Digest)}
 	for _, from := range set.Derived {
 		n.From = append(n.From, string(from))
 	}
@@ -120,7 +120,7 @@ func dataNode(in *registry.Inspection, i int) Node {
 }
 
 func versionNode(in *registry.Inspection, v record.Recorded[record.ModelVersion]) Node {
-	n := Node{ID: string(v.Record.Artifact), Kind: string(v.Record.Type) + " model", Label: v.Record.Ref(), Href: "/models/" + v.Record.Model + "?version=" + v.Record.Version}
+	n := Node{ID: string(v.Record.Artifact), Kind: string(v.Record.Type) + " model", Label: v.Record.Ref(), Href: versionHref(v.Record.Ref())}
 	for _, b := range v.Record.Bases {
 		n.From = append(n.From, string(b))
 	}
@@ -168,7 +168,26 @@ func draw(nodes []Node) Picture {
 	for i := range nodes {
 		nodes[i].layer = visit(i)
 	}
+	late(nodes, at)
 	return place(nodes, at)
+}
+
+// late moves what was made from nothing here next to what was made from it.
+func late(nodes []Node, at map[string]int) {
+	next := map[int]int{}
+	for _, n := range nodes {
+		for _, id := range n.From {
+			j := at[id]
+			if l, seen := next[j]; !seen || n.layer < l {
+				next[j] = n.layer
+			}
+		}
+	}
+	for j, l := range next {
+		if len(nodes[j].From) == 0 {
+			nodes[j].layer = l - 1
+		}
+	}
 }
 
 // place gives nodes their places: in each layer in the order of the middle of

@@ -152,13 +152,13 @@ func count(n int, one, many string) string {
 func summary(got *registry.Inspection) []Term {
 	b, x, use := got.Release.Record.Behaviour, got.Release.Record.Context, got.Dossier.UseCase.Record
 	return []Term{
-		{"Model", linked(b.Model+"@"+b.Version, "/models/"+b.Model)},
+		{"Model", linked(b.Model+"@"+b.Version, versionHref(b.Model+"@"+b.Version))},
 		{"Kind", text(string(b.Type))},
-		{"Use case", Cell{Text: x.UseCase, Href: "/use-cases/" + x.UseCase, Note: use.Title}},
+		{"Use case", Cell{Text: x.UseCase, Href: useCaseHref(x.UseCase), Note: use.Title}},
 		{"Purpose", Cell{Text: use.Purpose, Note: use.Context}},
 		{"Environment and tier", text(x.Environment + ", " + x.Tier)},
-		{"Answers for it", linked(x.Owner, "/people/"+x.Owner)},
-		{"Policy", Cell{Text: x.Policy.Name + " " + x.Policy.Digest.Short(), Full: string(x.Policy.Digest), Href: "/policies/" + x.Policy.Name}},
+		{"Answers for it", linked(x.Owner, principalHref(x.Owner))},
+		{"Policy", Cell{Text: x.Policy.Name + " " + x.Policy.Digest.Short(), Full: string(x.Policy.Digest), Href: policyHref(x.Policy.Digest)}},
 		{"Proposed", Cell{Time: got.Release.Time, Note: "by " + got.Release.Actor}},
 		{"Artifact", digest(b.Artifact)},
 		{"Record", digest(got.Digests.Record)},

@@ -76,7 +76,7 @@ func (c *console) releaseRows(ctx context.Context, who registry.Caller, list []r
 			state.Note = standing(s)
 		}
 		rows = append(rows, Row{[]Cell{
-			linked(l.ID, "/releases/"+l.ID), linked(l.Model+"@"+l.Version, "/models/"+l.Model), linked(l.UseCase, "/use-cases/"+l.UseCase),
+			linked(l.ID, releaseHref(l.ID)), linked(l.Model+"@"+l.Version, versionHref(l.Model+"@"+l.Version)), linked(l.UseCase, useCaseHref(l.UseCase)),
 			{Text: l.Environment, Note: "tier " + l.Tier},
 			state,
 			{Time: l.Proposed, Note: "by " + l.Proposer},
