@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"imprimatur.dev/lineage"
@@ -64,7 +65,7 @@ func (t *tx) graph(starts []lineage.NodeID, asked Asked, out *wire.Graph) error 
 		}
 		steps, cut := g.Walk(starts, way, lineage.Around, limits)
 		if cut.Depth || cut.Nodes {
-			out.Cut += cutSentence(word, cut, limits)
+			out.Cut = strings.TrimSpace(out.Cut + " " + cutSentence(word, cut, limits))
 		}
 		for _, s := range steps {
 			if s.Depth == 0 && len(out.Nodes) >= len(starts) {
@@ -102,11 +103,11 @@ func limitsOf(a Asked) (lineage.Limits, error) {
 }
 
 func cutSentence(way string, cut lineage.Cut, at lineage.Limits) string {
-	side := map[string]string{wire.WayFrom: "what it was made from", wire.WayInto: "what was made from it"}[way]
+	side := map[string]string{wire.WayFrom: "What it was made from", wire.WayInto: "What was made from it"}[way]
 	if cut.Nodes {
-		return fmt.Sprintf("There is more of %s than the %d nodes that are shown; ask for more nodes, or for a node nearer to what you look for. ", side, at.Nodes)
+		return fmt.Sprintf("%s is more than the %d nodes that are shown; ask for more nodes, or for a node nearer to what you look for.", side, at.Nodes)
 	}
-	return fmt.Sprintf("%s goes on beyond %d edges; ask for more depth. ", side, at.Depth)
+	return fmt.Sprintf("%s goes on beyond %d edges; ask for more depth.", side, at.Depth)
 }
 
 // mayRead reports whether the caller may read what a team has.

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -121,4 +122,25 @@ func TestAWithdrawalHitsWhatItShowed(t *testing.T) {
 		h.approveData(word.Dataset)
 		h.forbidden("1", "suspended")
 	})
+}
+
+// BenchmarkReopen starts on a ledger of some thousand statements, and says what
+// each of them costs to learn again.
+func BenchmarkReopen(b *testing.B) {
+	h := open(b)
+	const sets, senders = 6000, 50
+	atOnce(senders, func(s int) {
+		for i := range sets / senders {
+			name := fmt.Sprintf("set-%d-%d", s, i)
+			d := record.Dataset{Team: "lab", Name: name, Version: "1", Digest: digest(name), Source: "s3://lab/" + name, Classification: "internal", Owner: "bob", Derived: []record.Digest{digest("a"), digest("b"), digest("c")}}
+			if _, err := h.reg.RegisterDataset(h.ctx, ann, d); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	size := must[int64](b)(h.reg.Size(h.ctx))
+	for b.Loop() {
+		h.again()
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(size), "µs/statement-wall")
 }
