@@ -106,6 +106,9 @@ type Role struct {
 	Team      string    `json:"team"`
 	Revoked   bool      `json:"revoked,omitzero"`
 	Expires   time.Time `json:"expires,omitzero"`
+	// Issuer is the OpenID Connect issuer one of whose groups gave or took the
+	// role, at a sign-in; empty where an administrator did.
+	Issuer string `json:"issuer,omitzero"`
 }
 
 // Kind implements Body.
@@ -128,6 +131,7 @@ func (r Role) Validate() error {
 		c.name("team", r.Team)
 	}
 	c.optionalTime("expires", r.Expires)
+	c.text("issuer", r.Issuer, false)
 	return c.err()
 }
 

@@ -49,6 +49,7 @@ func (r *Registry) BindRole(ctx context.Context, who Caller, b record.Role) (rec
 		if err := t.may(actBind, record.AllTeams); err != nil {
 			return err
 		}
+		b.Issuer = ""
 		p, err := t.person(b.Principal)
 		if err != nil {
 			return err

@@ -52,6 +52,8 @@ type Options struct {
 	// URL is the address at which browsers reach the installation; nil is that
 	// of plain HTTP on this machine.
 	URL *url.URL
+	// Issuer is whom single sign-on is with; nil is nobody.
+	Issuer *session.Issuer
 }
 
 // New returns the handler of everything that the server answers.
@@ -74,7 +76,7 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 		send(w, "text/plain; charset=utf-8", []byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, reg, log) })
-	sessions := session.New(reg, session.Options{URL: opts.URL, Log: log})
+	sessions := session.New(reg, session.Options{URL: opts.URL, Issuer: opts.Issuer, Log: log})
 	sessions.Mount(mux)
 	console.Mount(mux, console.Options{Registry: reg, Log: log, SignedIn: sessions.Caller, Operations: v1.Operations})
 	fromHere := http.NewCrossOriginProtection()

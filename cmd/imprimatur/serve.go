@@ -13,6 +13,7 @@ import (
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server"
+	"imprimatur.dev/server/session"
 	"imprimatur.dev/server/mlflow"
 	"imprimatur.dev/store"
 )
@@ -33,6 +34,8 @@ type serveCmd struct {
 
 	trackingFlags
 	notifyFlags
+
+	SignInWith string `placeholder:"FILE" help:"The configuration of single sign-on with an OpenID Connect issuer, in YAML."`
 
 	NewAdministratorToken bool `help:"Print a new token and a new link for the first administrator, for who has lost every other way in."`
 }
@@ -81,6 +84,10 @@ func (c *serveCmd) Run(a *app) error {
 	if cfg.Notify, err = c.telling(a, at.String(), log); err != nil {
 		return err
 	}
+	issuer, err := c.issuer(a)
+	if err != nil {
+		return err
+	}
 	reg, err := openRegistry(a.ctx, cfg)
 	if err != nil {
 		return err
@@ -106,7 +113,7 @@ func (c *serveCmd) Run(a *app) error {
 	if !loopback(listener.Addr()) {
 		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
-	handler := server.New(reg, server.Options{Log: log, Team: c.MLflowTeam, URL: at})
+	handler := server.New(reg, server.Options{Log: log, Team: c.MLflowTeam, URL: at, Issuer: issuer})
 	return errors.Join(serveAll(a.ctx, listener, handler, front), reg.Close())
 }
 
@@ -132,6 +139,22 @@ func (c *serveCmd) passphrase(a *app) (string, error) {
 	}
 	raw, err := a.readFile(c.PassphraseFile, "the passphrase")
 	return strings.TrimRight(string(raw), "\r\n"), err
+}
+
+// issuer reads the configuration of single sign-on, where there is one.
+func (c *serveCmd) issuer(a *app) (*session.Issuer, error) {
+	if c.SignInWith == "" {
+		return nil, nil
+	}
+	raw, err := a.readFile(c.SignInWith, "the issuer's configuration")
+	if err != nil {
+		return nil, err
+	}
+	issuer, err := session.ReadIssuer(raw)
+	if err != nil {
+		return nil, wrongf("%s: %w", c.SignInWith, err)
+	}
+	return issuer, nil
 }
 
 // waysIn returns the administrator's token and link where they are to be shown.

@@ -5,6 +5,7 @@
 //	/sign-out      ends this session, or all of one's sessions
 //	/welcome/LINK  an invitation: begins a session, once
 //	/sign-in/ways  how one signs in: a password, passkeys
+//	/sign-in/issuer  single sign-on with an OpenID Connect issuer
 //	/passkey/…     the steps of a passkey's ceremonies, for /passkey.js
 //
 // # The cookie
@@ -50,6 +51,8 @@ type Options struct {
 	// URL is the address at which browsers reach it, without a path. It decides
 	// whether cookies are Secure.
 	URL *url.URL
+	// Issuer is whom single sign-on is with; nil is nobody.
+	Issuer *Issuer
 	// Log takes what goes wrong.
 	Log *slog.Logger
 }
@@ -60,11 +63,16 @@ type Sessions struct {
 	log    *slog.Logger
 	url    *url.URL
 	limits *limits
+	issuer *issuers
 }
 
 // New returns the sessions of a registry.
 func New(reg *registry.Registry, opts Options) *Sessions {
-	return &Sessions{reg: reg, log: opts.Log, url: opts.URL, limits: newLimits()}
+	s := &Sessions{reg: reg, log: opts.Log, url: opts.URL, limits: newLimits()}
+	if opts.Issuer != nil && opts.URL != nil {
+		s.issuer = &issuers{config: opts.Issuer, at: opts.URL, client: &http.Client{Timeout: issuerWithin}}
+	}
+	return s
 }
 
 // Mount adds the pages of this package.
@@ -75,6 +83,7 @@ func (s *Sessions) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+registry.WelcomePath+"{link}", s.welcomePage)
 	mux.HandleFunc("POST "+registry.WelcomePath+"{link}", s.welcome)
 	s.mountPasskeys(mux)
+	s.mountIssuer(mux)
 	mux.Handle("GET /sign-in/ways", s.Required(s.waysPage))
 	mux.Handle("POST /sign-in/password", s.Required(s.setPassword))
 }
@@ -159,6 +168,8 @@ func (s *Sessions) begin(w http.ResponseWriter, r *http.Request, secret string) 
 // signInForm is what the sign-in page shows.
 type signInForm struct {
 	Next, Name, Refusal string
+	// Issuer is what single sign-on is with, if anything.
+	Issuer string
 }
 
 func (s *Sessions) signInPage(w http.ResponseWriter, r *http.Request) {
@@ -167,7 +178,14 @@ func (s *Sessions) signInPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return
 	}
-	s.show(w, http.StatusOK, "sign-in.html", signInForm{Next: to})
+	s.show(w, http.StatusOK, "sign-in.html", signInForm{Next: to, Issuer: s.issuerName()})
+}
+
+func (s *Sessions) issuerName() string {
+	if s.issuer == nil {
+		return ""
+	}
+	return s.issuer.config.Name
 }
 
 // maxForm is the most bytes of a form.
@@ -178,7 +196,7 @@ func (s *Sessions) signIn(w http.ResponseWriter, r *http.Request) {
 	form := signInForm{Next: Local(r.PostFormValue("next")), Name: r.PostFormValue("name")}
 	secret, err := s.authenticate(r, form.Name)
 	if err != nil {
-		form.Refusal = s.refusal(r, err)
+		form.Refusal, form.Issuer = s.refusal(r, err), s.issuerName()
 		s.show(w, statusOf(err), "sign-in.html", form)
 		return
 	}
