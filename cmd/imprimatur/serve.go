@@ -13,8 +13,8 @@ import (
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server"
-	"imprimatur.dev/server/session"
 	"imprimatur.dev/server/mlflow"
+	"imprimatur.dev/server/session"
 	"imprimatur.dev/store"
 )
 

@@ -122,7 +122,9 @@ func (i *issuers) ready() (*oauth2.Config, *oidc.IDTokenVerifier, error) {
 	return c, i.provider.Verifier(&oidc.Config{ClientID: i.config.ClientID}), nil
 }
 
-func (i *issuers) context(ctx context.Context) context.Context { return oidc.ClientContext(ctx, i.client) }
+func (i *issuers) context(ctx context.Context) context.Context {
+	return oidc.ClientContext(ctx, i.client)
+}
 
 func (s *Sessions) mountIssuer(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+issuerPath, s.toIssuer)
