@@ -44,7 +44,7 @@ if [ ! -e "$folder/ready" ]; then
     flock 9
 fi
 if [ ! -e "$folder/ready" ]; then
-    echo "tools: installing scikit-learn, Evidently, MLflow, pytest and promptfoo into $folder; this takes some minutes and 2 GB" >&2
+    echo "tools: installing scikit-learn, Evidently, MLflow, pytest, promptfoo and axe into $folder; this takes some minutes and 2 GB" >&2
     rm -rf "$folder"
     python3 -m venv "$folder"
     "$folder/bin/pip" install -q --disable-pip-version-check --no-deps --require-hashes -r "$locks/requirements.txt" >&2 ||

@@ -195,8 +195,9 @@ func TestHostileTextStaysText(t *testing.T) {
 func (v *visited) signIn(name string) {
 	v.house.Helper()
 	v.Go(v.at.String() + "/sign-in")
+	v.Click("summary")
 	v.Type("#token", v.tokens[name])
-	v.Follow("main form button")
+	v.Follow("details button")
 }
 
 func TestAReleaseIsDecidedByKeyboardAlone(t *testing.T) {
