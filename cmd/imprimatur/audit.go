@@ -63,29 +63,7 @@ func said(e wire.Entry) string {
 	if err != nil {
 		return "cannot be read: " + err.Error()
 	}
-	switch b := body.(type) {
-	case record.Release:
-		return fmt.Sprintf("%s, proposed", record.ReleaseID(e.Digest))
-	case record.Approval:
-		return fmt.Sprintf("%s as %s: %s", b.Decision, b.Role, b.Reason)
-	case record.Exception:
-		return fmt.Sprintf("%s %s until %s: %s", b.Type, b.Gate, day(b.Expires), b.Reason)
-	case record.Review:
-		return fmt.Sprintf("%s: %s", b.Outcome, b.Reason)
-	case record.Promotion:
-		return fmt.Sprintf("%s in %s %s", b.How, b.Environment, b.Reason)
-	case record.Suspension:
-		return map[bool]string{false: "suspended: ", true: "lifted: "}[b.Lifted] + b.Reason
-	case record.Retirement:
-		return "retired: " + b.Reason
-	case record.DataApproval:
-		return fmt.Sprintf("%s for %s: %s", b.Decision, join(b.Purposes, "all purposes"), b.Reason)
-	case record.Signal:
-		return b.Type + ": " + b.Detail
-	case record.Role:
-		return map[bool]string{false: "bound", true: "taken away"}[b.Revoked]
-	}
-	return ""
+	return record.Said(body, e.Digest)
 }
 
 type auditLiveCmd struct {

@@ -20,14 +20,14 @@ func modelHref(ref string) string { return "/models/" + escape(ref) }
 // versionHref is the page of "team/name@version".
 func versionHref(ref string) string {
 	model, version, _ := strings.Cut(ref, "@")
-	return modelHref(model) + "/" + url.PathEscape(version)
+	return modelHref(model) + "?version=" + url.QueryEscape(version)
 }
 
 // datasetHref is the page of "team/name".
 func datasetHref(ref string) string { return "/datasets/" + escape(ref) }
 
 // dataHref is the page of a dataset version by its digest.
-func dataHref(d record.Digest) string { return "/data/" + url.PathEscape(string(d)) }
+func dataHref(d record.Digest) string { return "/datasets/" + url.PathEscape(string(d)) }
 
 func runHref(ref string) string { return "/runs/" + escape(ref) }
 
@@ -35,7 +35,13 @@ func useCaseHref(ref string) string { return "/use-cases/" + escape(ref) }
 
 func principalHref(name string) string { return "/principals/" + url.PathEscape(name) }
 
-func policyHref(d record.Digest) string { return "/policies/" + url.PathEscape(string(d)) }
+// policyHref is the page of one version of a policy.
+func policyHref(name string, d record.Digest) string {
+	return "/policies/" + url.PathEscape(name) + "?version=" + url.QueryEscape(string(d))
+}
+
+// evaluationHref is the page of an evaluation by the digest of its record.
+func evaluationHref(d record.Digest) string { return "/evaluations/" + record.EvaluationID(d) }
 
 func entryHref(index int64) string { return "/ledger/" + strconv.FormatInt(index, 10) }
 
@@ -63,12 +69,20 @@ func thingHref(e wire.Entry) string {
 		return versionHref(b.Ref())
 	case record.Dataset:
 		return dataHref(b.Digest)
+	case record.Evaluation:
+		return evaluationHref(e.Digest)
+	case record.Promotion:
+		return releaseHref(b.Release)
+	case record.Suspension:
+		return releaseHref(b.Release)
+	case record.Retirement:
+		return releaseHref(b.Release)
 	case record.Run:
 		return runHref(b.Ref())
 	case record.UseCase:
 		return useCaseHref(b.Ref())
 	case record.Policy:
-		return policyHref(b.Digest)
+		return policyHref(b.Name, b.Digest)
 	case record.Principal:
 		return principalHref(b.Name)
 	}

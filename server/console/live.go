@@ -123,17 +123,21 @@ func timeOf(in input, name string) (time.Time, error) {
 	return time.Time{}, api.Refusal(wire.Invalid, "%q is no date and time; give one as 2026-05-01T12:00:00, in UTC", s)
 }
 
+// fieldValue is a time in the value of a field; empty for none.
+func fieldValue(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(fieldTime)
+}
+
 func liveFilters(in input, names []string, at time.Time) []Field {
 	options := []Option{{Text: "all"}}
 	for _, n := range names {
 		options = append(options, Option{Value: n, Text: n})
 	}
-	value := ""
-	if !at.IsZero() {
-		value = at.Format(fieldTime)
-	}
 	return []Field{
-		{Kind: "date-time", Name: "at", Label: "At (UTC)", Value: value},
+		{Kind: "date-time", Name: "at", Label: "At (UTC)", Value: fieldValue(at)},
 		{Kind: "select", Name: "environment", Label: "Environment", Options: choose(in.get("environment"), options...)},
 		{Kind: "search", Name: "team", Label: "Team", Value: in.get("team")},
 	}
@@ -197,7 +201,7 @@ func nobody(l wire.LiveRelease) string {
 
 func evidence(l wire.LiveRelease) (out []Link) {
 	for _, e := range l.Evaluations {
-		out = append(out, Link{Text: string(e.Record.Category) + "/" + e.Record.Suite, Href: entryHref(e.Index)})
+		out = append(out, Link{Text: string(e.Record.Category) + "/" + e.Record.Suite, Href: evaluationHref(e.Digest)})
 	}
 	return out
 }

@@ -15,7 +15,7 @@ const perPage = 50
 
 // releases is the list of releases.
 func (c *console) releases(ctx context.Context, who registry.Caller, in input) (*Page, error) {
-	before, _ := strconv.ParseInt(in.get("before"), 10, 64) // what is no number is the first page
+	before := before(in)
 	q := registry.Query{
 		Text: in.get("q"), Model: in.get("model"), Environment: in.get("environment"), Tier: in.get("tier"),
 		Status: record.Status(in.get("status")), Before: before, Limit: perPage,
@@ -100,6 +100,12 @@ func standing(s registry.Summary) string {
 		return fmt.Sprintf("waits for %s and %d more", strings.Join(s.Blocking[:shown], ", "), len(s.Blocking)-shown)
 	}
 	return "waits for " + strings.Join(s.Blocking, ", ")
+}
+
+// before is the cursor of a page; what is no number is the first page.
+func before(in input) int64 {
+	n, _ := strconv.ParseInt(in.get("before"), 10, 64)
+	return max(n, 0)
 }
 
 // place gives a table the addresses of its other parts.

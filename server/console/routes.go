@@ -22,6 +22,9 @@ var routes = []route{
 	{get, "/live/{release}/suspend", signedIn, page((*console).suspendForm)},
 	{post, "/live/{release}/suspend", signedIn, form((*console).suspend, (*console).suspendForm)},
 	{get, "/search", signedIn, page((*console).search)},
+	{get, "/ledger", signedIn, page((*console).ledger)},
+	{get, "/ledger/{index}", signedIn, page((*console).entry)},
+	{get, "/ledger/{index}/proof", signedIn, file((*console).proof)},
 	{get, "/api/{$}", public, page((*console).operations)},
 	{get, "/assets/{name}", public, asset},
 }

@@ -1,0 +1,48 @@
+package record
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Said says in a few words what a record states beside its name, for lists and
+// timelines; empty where the name says it all. Self is the record's digest.
+func Said(body Body, self Digest) string {
+	switch b := body.(type) {
+	case Release:
+		return ReleaseID(self) + ", " + b.Behaviour.Model + "@" + b.Behaviour.Version + " proposed"
+	case Approval:
+		return fmt.Sprintf("%s as %s: %s", b.Decision, b.Role, b.Reason)
+	case Exception:
+		return strings.TrimSpace(fmt.Sprintf("%s %s", b.Type, b.Gate)) + fmt.Sprintf(" until %s: %s", b.Expires.UTC().Format(time.DateOnly), b.Reason)
+	case Review:
+		return b.Outcome + ": " + b.Reason
+	case Verdict:
+		return map[bool]string{true: "passes", false: "does not pass"}[b.Passed]
+	case Promotion:
+		return strings.TrimSpace(fmt.Sprintf("%s in %s %s", b.How, b.Environment, b.Reason))
+	case Suspension:
+		return map[bool]string{false: "suspended: ", true: "lifted: "}[b.Lifted] + b.Reason
+	case Retirement:
+		return "retired: " + b.Reason
+	case DataApproval:
+		return fmt.Sprintf("%s for %s: %s", b.Decision, cmp.Or(strings.Join(b.Purposes, ", "), "all purposes"), b.Reason)
+	case Evaluation:
+		return string(b.Category) + "/" + b.Suite + " by " + b.Tool.Name
+	case Policy:
+		return b.Reason
+	case Signal:
+		return b.Type + ": " + b.Detail
+	case Role:
+		return map[bool]string{false: "bound", true: "taken away"}[b.Revoked]
+	case Token:
+		return map[bool]string{false: "issued", true: "ended"}[b.Revoked] + " for " + b.Principal
+	case Principal:
+		return map[bool]string{false: "", true: "disabled"}[b.Disabled]
+	case PrincipalKey:
+		return map[bool]string{false: "enrolled", true: "withdrawn: "}[b.Withdrawn] + b.Reason
+	}
+	return ""
+}
