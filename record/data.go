@@ -36,7 +36,7 @@ func (d Dataset) Ref() string { return d.Team + "/" + d.Name + "@" + d.Version }
 
 // Keys implements Body.
 func (d Dataset) Keys(Digest) []string {
-	keys := []string{KeyDataset(d.Digest), KeyDatasetName(d.Team, d.Name)}
+	keys := []string{KeyDataset(d.Digest), KeyDatasetName(d.Team, d.Name), KeyOwned(d.Owner)}
 	if n, ok := LineageNameOf(d.Source); ok {
 		keys = append(keys, KeyDatasetSource(n))
 	}

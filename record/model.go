@@ -160,7 +160,7 @@ func (Model) Kind() Kind { return KindModel }
 func (m Model) Ref() string { return m.Team + "/" + m.Name }
 
 // Keys implements Body.
-func (m Model) Keys(Digest) []string { return []string{KeyModel(m.Ref())} }
+func (m Model) Keys(Digest) []string { return []string{KeyModel(m.Ref()), KeyOwned(m.Owner)} }
 
 // Subject implements Body.
 func (m Model) Subject() (string, Digest) { return "model/" + m.Ref(), "" }

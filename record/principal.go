@@ -37,6 +37,9 @@ func (Principal) Kind() Kind { return KindPrincipal }
 // Keys implements Body.
 func (p Principal) Keys(Digest) []string {
 	keys := []string{KeyPrincipal(p.Name)}
+	if p.Owner != "" {
+		keys = append(keys, KeyOwned(p.Owner))
+	}
 	for _, e := range p.Emails {
 		keys = append(keys, KeyEmail(e))
 	}
@@ -71,6 +74,10 @@ func (p Principal) Stands(t time.Time) bool {
 
 // KeyPrincipal finds a principal's statements.
 func KeyPrincipal(name string) string { return "principal/" + name }
+
+// KeyOwned finds what was stated to be a principal's: models, datasets, use cases
+// and workloads, also those that are another's by now.
+func KeyOwned(principal string) string { return "owned/" + principal }
 
 // KeyEmail finds the principals who claim, or once claimed, an e-mail address.
 // Case does not tell addresses apart: a commit by Jo@Example.org is Jo's.

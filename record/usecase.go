@@ -39,7 +39,7 @@ func (UseCase) Kind() Kind { return KindUseCase }
 func (u UseCase) Ref() string { return u.Team + "/" + u.Name }
 
 // Keys implements Body.
-func (u UseCase) Keys(Digest) []string { return []string{KeyUseCase(u.Ref())} }
+func (u UseCase) Keys(Digest) []string { return []string{KeyUseCase(u.Ref()), KeyOwned(u.Owner)} }
 
 // Subject implements Body.
 func (u UseCase) Subject() (string, Digest) { return "use-case/" + u.Ref(), "" }

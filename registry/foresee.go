@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 
+	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
 
@@ -38,4 +39,11 @@ func (r *Registry) ForeseeRollback(ctx context.Context, who Caller, live, to str
 // It changes nothing.
 func (r *Registry) ForeseeSuspend(ctx context.Context, who Caller, id string, lift bool) ([]wire.Entry, error) {
 	return r.foresee(ctx, who, func(t *tx) error { return t.suspend(id, toBeGiven, lift) })
+}
+
+// ForeseeData returns the refusal that [Registry.DecideData] would meet now, if
+// any. It changes nothing.
+func (r *Registry) ForeseeData(ctx context.Context, who Caller, a record.DataApproval) ([]wire.Entry, error) {
+	a.Reason = toBeGiven
+	return r.foresee(ctx, who, func(t *tx) error { return t.mayDecide(a) })
 }

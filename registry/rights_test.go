@@ -136,6 +136,9 @@ func lookingDoors(h *house, c wire.Case) []door {
 	reg, ctx := h.reg, h.ctx
 	return []door{
 		{"ForeseeRollback", "promote releases", []record.RoleName{record.ModelOwner}, false, func(w registry.Caller) error { return only(reg.ForeseeRollback(ctx, w, c.ID, c.ID)) }},
+		{"ForeseeData", "approve or withdraw data", []record.RoleName{record.DataSteward}, false, func(w registry.Caller) error {
+			return only(reg.ForeseeData(ctx, w, record.DataApproval{Dataset: c.Release.Record.Data.Datasets[0], Decision: record.Withdraw}))
+		}},
 		{"ForeseeSuspend", "suspend releases", []record.RoleName{record.ModelOwner, record.Risk, record.Security}, false, func(w registry.Caller) error { return only(reg.ForeseeSuspend(ctx, w, c.ID, false)) }},
 		{"Entry", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Entry(ctx, w, c.Release.Index)) }},
 	}
@@ -231,6 +234,10 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 		"Named": func(w registry.Caller) (int, error) {
 			p, err := h.reg.Named(h.ctx, w, wire.Browse{Prefix: record.KeyModel("")})
 			return len(p.Entries), err
+		},
+		"Owned": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Owned(h.ctx, w, "olga")
+			return len(l), err
 		},
 		"Entries": func(w registry.Caller) (int, error) {
 			return count(h.reg.Entries(h.ctx, w, wire.EntriesQuery{Kind: record.KindRelease}))

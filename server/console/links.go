@@ -24,7 +24,7 @@ func versionHref(ref string) string {
 }
 
 // datasetHref is the page of "team/name".
-func datasetHref(ref string) string { return "/datasets/" + escape(ref) }
+func datasetHref(ref string) string { return "/data/" + escape(ref) }
 
 // dataHref is the page of a dataset version by its digest.
 func dataHref(d record.Digest) string { return "/datasets/" + url.PathEscape(string(d)) }

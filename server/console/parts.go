@@ -97,7 +97,9 @@ type Table struct {
 	Filters []Field
 	// First and Next are the addresses of other parts of the list, or empty.
 	First, Next string
-	Empty       Empty
+	// ByName says that the list is in the order of names, else the newest first.
+	ByName bool
+	Empty  Empty
 }
 
 // Column is the head of a column.

@@ -22,6 +22,22 @@ var routes = []route{
 	{get, "/live/{release}/suspend", signedIn, page((*console).suspendForm)},
 	{post, "/live/{release}/suspend", signedIn, form((*console).suspend, (*console).suspendForm)},
 	{get, "/search", signedIn, page((*console).search)},
+	{get, "/models", signedIn, listed(models)},
+	{get, "/models/{team}/{name}", signedIn, page((*console).model)},
+	{get, "/versions", signedIn, listed(modelVersions)},
+	{get, "/datasets", signedIn, listed(datasets)},
+	{get, "/datasets/{digest}", signedIn, page((*console).data)},
+	{get, "/datasets/{digest}/decide", signedIn, page((*console).dataForm)},
+	{post, "/datasets/{digest}/decide", signedIn, form((*console).decideData, (*console).dataForm)},
+	{get, "/data/{team}/{name}", signedIn, page((*console).dataset)},
+	{get, "/runs", signedIn, listed(runs)},
+	{get, "/runs/{team}/{name}", signedIn, page((*console).run)},
+	{get, "/use-cases", signedIn, listed(useCases)},
+	{get, "/use-cases/{team}/{name}", signedIn, page((*console).useCase)},
+	{get, "/evaluations/{id}", signedIn, page((*console).evaluation)},
+	{get, "/people", signedIn, listed(people)},
+	{get, "/workloads", signedIn, listed(workloads)},
+	{get, "/principals/{name}", signedIn, page((*console).principal)},
 	{get, "/ledger", signedIn, page((*console).ledger)},
 	{get, "/ledger/{index}", signedIn, page((*console).entry)},
 	{get, "/ledger/{index}/proof", signedIn, file((*console).proof)},
@@ -33,7 +49,12 @@ var routes = []route{
 // the path is under.
 func navigation(path string) []Group {
 	groups := []Group{
-		{Label: "Decide", Links: []Link{{Text: "Home", Href: "/"}, {Text: "Inbox", Href: "/inbox"}, {Text: "Releases", Href: "/releases"}}},
+		{Label: "Decide", Links: []Link{{Text: "Home", Href: "/"}, {Text: "Inbox", Href: "/inbox"}, {Text: "Releases", Href: "/releases"}, {Text: "Live", Href: "/live"}}},
+		{Label: "Look up", Links: []Link{
+			{Text: "Models", Href: "/models"}, {Text: "Versions", Href: "/versions"}, {Text: "Data sets", Href: "/datasets"}, {Text: "Training runs", Href: "/runs"},
+			{Text: "Use cases", Href: "/use-cases"}, {Text: "People", Href: "/people"}, {Text: "Workloads", Href: "/workloads"},
+		}},
+		{Label: "Rules and record", Links: []Link{{Text: "Ledger", Href: "/ledger"}}},
 	}
 	for i := range groups {
 		for j := range groups[i].Links {

@@ -21,9 +21,11 @@ type confirmation struct {
 	Will    []string
 	May     string
 	Changes []wire.PartChange
-	Not     *wire.Problem
-	Form    Form
-	Back    Link
+	// Hits is what it reaches.
+	Hits *section
+	Not  *wire.Problem
+	Form Form
+	Back Link
 }
 
 // rollbackForm is the page before a rollback.
