@@ -172,6 +172,8 @@ type Event struct {
 	// Note is what is to be known of it, Text what they said.
 	Who  string
 	What string
+	// Href is the page of what was done.
+	Href string
 	On   string
 	Note string
 	Text string
