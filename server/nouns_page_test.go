@@ -60,10 +60,11 @@ func TestStewardSeesTheHitsBeforeWithdrawing(t *testing.T) {
 	must[wire.Promoted](t)(h.people["olga"].Promote(h.ctx, c.ID))
 	path := "/datasets/" + string(digest("data 1")) + "/decide"
 	bob, vic := h.as("bob"), h.as("vic")
-	bob.page(path+"?decision=withdraw", 200, "What it hits", "One release is live.", c.ID, "because you hold the role data-steward")
+	bob.page(path+"?decision=withdraw", 200, "What it hits", "One release is live.", c.ID, "stops", "because you hold the role data-steward")
 	vic.page(path+"?decision=withdraw", 200, "vic may not approve or withdraw data")
 	vic.send(path, url.Values{"decision": {"withdraw"}, "reason": {"mine"}}, 403, "vic may not")
 	bob.send(path, url.Values{"decision": {"withdraw"}}, 422, "reason", "What it hits")
+	bob.send(path, url.Values{"decision": {"withdraw"}, "reason": {"licence ended"}, "seen": {string(digest("another list"))}}, 409, c.ID)
 	bob.send(path, url.Values{"decision": {"withdraw"}, "reason": {"licence ended"}}, 303)
 	if d := must[wire.Decision](t)(h.people["robot"].Decide(h.ctx, "production", digest("model 1"))); d.Allowed {
 		t.Error("it may run on withdrawn data")

@@ -153,28 +153,63 @@ func (c *console) dataForm(ctx context.Context, who registry.Caller, in input) (
 			return nil, err
 		}
 	}
-	hits, err := c.impact(ctx, who, string(d.Digest))
-	if err != nil {
-		return nil, err
+	if p.Not == nil {
+		if p.Hits, err = c.hits(ctx, who, in, p, foreseen); err != nil {
+			return nil, err
+		}
 	}
-	hits.Title = "What it hits"
-	p.Hits = &hits
 	return &Page{Template: "confirm", Title: title, Lead: d.Digest.Short(), Crumbs: dataCrumbs, Body: p}, nil
 }
 
-func (c *console) decideData(ctx context.Context, who registry.Caller, in input) (string, error) {
-	a := record.DataApproval{Dataset: record.Digest(in.path("digest")), Decision: in.get("decision"), Reason: in.get("reason")}
+// hits is what a decision reaches: of a withdrawal the live releases that it
+// hits, and the form is held to the list that is shown.
+func (c *console) hits(ctx context.Context, who registry.Caller, in input, p *confirmation, a record.DataApproval) (*section, error) {
+	if a.Decision != record.Withdraw {
+		reach, err := c.impact(ctx, who, string(a.Dataset))
+		reach.Title = "What may rest on it"
+		return &reach, err
+	}
+	a.Purposes, a.Reason = purposesOf(in), "to be given"
+	got, err := c.Registry.PreviewWithdrawal(ctx, who, a)
+	if err != nil {
+		return nil, err
+	}
+	p.Form.Fields = append(p.Form.Fields, Field{Kind: "hidden", Name: "seen", Value: string(got.Digest)})
+	t := &Table{Caption: "Live releases that it hits", Columns: []Column{{Label: "Release"}, {Label: "Model"}, {Label: "Runs in"}, {Label: "Since"}, {Label: "What happens"}}, Empty: Empty{Sentence: "No live release that you may read rests on it for such a purpose."}}
+	for _, h := range got.Releases {
+		does := badge("waived", "its owners are told")
+		if h.Stops {
+			does = badge("suspended", "stops")
+		}
+		t.Rows = append(t.Rows, Row{[]Cell{{Text: h.Release, Href: releaseHref(h.Release), Code: true}, linked(h.Model, versionHref(h.Model)), text(h.Environment), when(h.Since), does}})
+	}
+	s := &section{Title: "What it hits", Text: impactSentence(got.Impact), Table: t}
+	if got.Others > 0 {
+		s.Text += fmt.Sprintf(" Of the live releases that it hits, %d are of teams that you may not read.", got.Others)
+	}
+	return s, nil
+}
+
+// purposesOf reads purposes with commas between.
+func purposesOf(in input) (out []string) {
 	for _, p := range strings.Split(in.get("purposes"), ",") {
 		if p = strings.TrimSpace(p); p != "" {
-			a.Purposes = append(a.Purposes, p)
+			out = append(out, p)
 		}
 	}
-	if a.Decision == record.Allow {
-		var err error
-		if a.Expires, err = timeOf(in, "expires"); err != nil {
-			return "", err
-		}
+	return out
+}
+
+func (c *console) decideData(ctx context.Context, who registry.Caller, in input) (string, error) {
+	a := record.DataApproval{Dataset: record.Digest(in.path("digest")), Decision: in.get("decision"), Reason: in.get("reason"), Purposes: purposesOf(in)}
+	var err error
+	if a.Decision == record.Withdraw {
+		_, err = c.Registry.Withdraw(ctx, who, wire.Withdrawal{Approval: a, Seen: record.Digest(in.get("seen"))})
+		return dataHref(a.Dataset), err
 	}
-	_, err := c.Registry.DecideData(ctx, who, a)
+	if a.Expires, err = timeOf(in, "expires"); err != nil {
+		return "", err
+	}
+	_, err = c.Registry.DecideData(ctx, who, a)
 	return dataHref(a.Dataset), err
 }
