@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
@@ -141,23 +140,10 @@ type policyShowCmd struct {
 
 // sentences is a policy said in words.
 type sentences struct {
-	Name   string        `json:"name"`
-	Digest record.Digest `json:"digest"`
-	Tiers  []tierRules   `json:"tiers"`
-	Text   string        `json:"text"`
-}
-
-type tierRules struct {
-	Tier  string     `json:"tier"`
-	Mode  string     `json:"mode"`
-	Solo  bool       `json:"solo,omitzero"`
-	Rules []gateRule `json:"rules"`
-}
-
-type gateRule struct {
-	Gate string `json:"gate"`
-	Rule string `json:"rule"`
-	Mode string `json:"mode"`
+	Name   string             `json:"name"`
+	Digest record.Digest      `json:"digest"`
+	Tiers  []policy.TierRules `json:"tiers"`
+	Text   string             `json:"text"`
 }
 
 // Run implements the command.
@@ -170,7 +156,7 @@ func (c *policyShowCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.What, err)
 	}
-	said := inSentences(loaded, string(text), a.now())
+	said := sentences{Name: loaded.Name, Digest: loaded.Digest, Tiers: loaded.Sentences(), Text: string(text)}
 	if c.Text && !a.json {
 		_, err := a.stdout.Write(text)
 		return err
@@ -196,21 +182,6 @@ func (c *policyShowCmd) text(a *app) ([]byte, error) {
 		return nil, fmt.Errorf("%s is no file and no ready policy: %w", c.What, err)
 	}
 	return nil, &failure{code: exitNo, err: fmt.Errorf("no policy is called %s: it is no file, not published here and not a ready one", c.What), hint: "imprimatur policy list, or imprimatur policy ready"}
-}
-
-// inSentences reads the rules off the gates that the policy judges on its own
-// example of each tier.
-func inSentences(p *policy.Policy, text string, now time.Time) sentences {
-	out := sentences{Name: p.Name, Digest: p.Digest, Text: text}
-	for _, t := range p.Tiers {
-		rules := tierRules{Tier: t.Name, Mode: t.Mode, Solo: t.Solo}
-		for _, g := range p.Evaluate(p.Example(t.Name, now), now).Gates {
-			rule := strings.TrimPrefix(g.Rule, fmt.Sprintf("Policy %s, tier %s: ", p.Name, t.Name))
-			rules.Rules = append(rules.Rules, gateRule{g.Name, rule, g.Mode})
-		}
-		out.Tiers = append(out.Tiers, rules)
-	}
-	return out
 }
 
 func drawSentences(p *page, s sentences) {
