@@ -53,6 +53,11 @@ func (c *Client) PublishPolicy(ctx context.Context, in wire.PolicyFile) (wire.Pu
 	return do[wire.Published](ctx, c, http.MethodPost, "/policies", nil, in)
 }
 
+// TryPolicy asks what a policy file would make of the releases that are live now.
+func (c *Client) TryPolicy(ctx context.Context, in wire.PolicyFile) (wire.Trial, error) {
+	return do[wire.Trial](ctx, c, http.MethodPost, "/policies/try", nil, in)
+}
+
 // RecordSignal records something seen after promotion.
 func (c *Client) RecordSignal(ctx context.Context, s record.Signal) (record.Recorded[record.Signal], error) {
 	return do[record.Recorded[record.Signal]](ctx, c, http.MethodPost, "/signals", nil, s)

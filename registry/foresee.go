@@ -47,3 +47,9 @@ func (r *Registry) ForeseeData(ctx context.Context, who Caller, a record.DataApp
 	a.Reason = toBeGiven
 	return r.foresee(ctx, who, func(t *tx) error { return t.mayDecide(a) })
 }
+
+// ForeseePolicy returns the refusal of a caller who may not publish policies.
+func (r *Registry) ForeseePolicy(ctx context.Context, who Caller) error {
+	_, err := r.foresee(ctx, who, func(t *tx) error { return t.may(actPolicy, record.AllTeams) })
+	return err
+}

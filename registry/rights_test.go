@@ -136,6 +136,7 @@ func lookingDoors(h *house, c wire.Case) []door {
 	reg, ctx := h.reg, h.ctx
 	return []door{
 		{"ForeseeRollback", "promote releases", []record.RoleName{record.ModelOwner}, false, func(w registry.Caller) error { return only(reg.ForeseeRollback(ctx, w, c.ID, c.ID)) }},
+		{"ForeseePolicy", "publish policies", []record.RoleName{record.Risk}, true, func(w registry.Caller) error { return reg.ForeseePolicy(ctx, w) }},
 		{"ForeseeData", "approve or withdraw data", []record.RoleName{record.DataSteward}, false, func(w registry.Caller) error {
 			return only(reg.ForeseeData(ctx, w, record.DataApproval{Dataset: c.Release.Record.Data.Datasets[0], Decision: record.Withdraw}))
 		}},
@@ -234,6 +235,10 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 		"Named": func(w registry.Caller) (int, error) {
 			p, err := h.reg.Named(h.ctx, w, wire.Browse{Prefix: record.KeyModel("")})
 			return len(p.Entries), err
+		},
+		"TryPolicy": func(w registry.Caller) (int, error) {
+			got, err := h.reg.TryPolicy(h.ctx, w, []byte(rules))
+			return len(got.Tried), err
 		},
 		"Owned": func(w registry.Caller) (int, error) {
 			l, err := h.reg.Owned(h.ctx, w, "olga")

@@ -16,6 +16,7 @@ type policyCmd struct {
 	Lint    policyLintCmd    `cmd:"" help:"Find every fault of a policy file."`
 	Test    policyTestCmd    `cmd:"" help:"Run the tests beside a policy file."`
 	Show    policyShowCmd    `cmd:"" help:"Say a policy in sentences: a file's, or a published one's."`
+	Try     policyTryCmd     `cmd:"" help:"Say what a policy file would make of the releases that are live now, before it is published."`
 	Publish policyPublishCmd `cmd:"" help:"Publish a policy: releases proposed from now on are judged by it."`
 	List    policyListCmd    `cmd:"" help:"List the published policies, newest first."`
 }
@@ -207,6 +208,44 @@ func drawSentences(p *page, s sentences) {
 		}
 		p.table(rows)
 	}
+}
+
+type policyTryCmd struct {
+	File string `arg:"" help:"The policy file; - is standard input."`
+}
+
+// Run implements the command.
+func (c *policyTryCmd) Run(a *app) error {
+	text, err := a.readFile(c.File, "the policy")
+	if err != nil {
+		return err
+	}
+	got, err := a.client().TryPolicy(a.ctx, wire.PolicyFile{Text: string(text)})
+	if err != nil {
+		return err
+	}
+	err = a.show(got, func(p *page) {
+		for _, u := range got.Unsatisfiable {
+			p.styled(bad, "✗ %s", u)
+		}
+		for _, w := range got.Warnings {
+			p.styled(warn, "! %s", w)
+		}
+		for _, t := range got.Tried {
+			p.line("%s %s %s in %s, tier %s", p.dress(tick(t.Passes)), t.Release, t.Model, t.Environment, t.Tier)
+			for _, g := range t.Gates {
+				p.line("    %s", g)
+			}
+		}
+		p.line("%d of %s would fail policy %s", got.Failing, count(len(got.Tried), "live release"), got.Policy)
+		if got.Left > 0 {
+			p.styled(warn, "! %d more were not tried: there was no time", got.Left)
+		}
+	})
+	if err != nil || got.Failing == 0 && len(got.Unsatisfiable) == 0 && got.Left == 0 {
+		return err
+	}
+	return no()
 }
 
 type policyPublishCmd struct {

@@ -22,6 +22,10 @@ func publishPolicy(r *reg, ctx context.Context, who registry.Caller, in wire.Pol
 	return r.PublishPolicy(ctx, who, []byte(in.Text), in.Reason)
 }
 
+func tryPolicy(r *reg, ctx context.Context, who registry.Caller, in wire.PolicyFile) (wire.Trial, error) {
+	return r.TryPolicy(ctx, who, []byte(in.Text))
+}
+
 func approve(r *reg, ctx context.Context, who registry.Caller, id string, in wire.Word) (wire.Case, error) {
 	if in.Release != "" && in.Release != id {
 		return wire.Case{}, Refusal(wire.Invalid, "the body speaks of the release %s, the path of %s", in.Release, id)

@@ -61,6 +61,7 @@ var routes = []route{
 	{get, "/evaluations", "ListEvaluations", "Evaluations", signedIn, 0, list(record.KindEvaluation)},
 	{get, "/evidence/{id}", "Evidence", "The raw evidence with a digest", signedIn, 0, evidence},
 	{post, "/policies", "PublishPolicy", "Publish a policy file", signedIn, 0, create(publishPolicy)},
+	{post, "/policies/try", "TryPolicy", "What a policy file would make of the releases that are live now; nothing is changed", signedIn, 0, create(tryPolicy)},
 	{get, "/policies", "ListPolicies", "Policy versions", signedIn, 0, list(record.KindPolicy)},
 	{post, "/signals", "RecordSignal", "Record something seen after promotion", signedIn, 0, create((*reg).RecordSignal)},
 	{get, "/signals", "ListSignals", "Signals", signedIn, 0, list(record.KindSignal)},

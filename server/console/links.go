@@ -35,8 +35,11 @@ func useCaseHref(ref string) string { return "/use-cases/" + escape(ref) }
 
 func principalHref(name string) string { return "/principals/" + url.PathEscape(name) }
 
-// policyHref is the page of one version of a policy.
+// policyHref is the page of one version of a policy, or of the newest.
 func policyHref(name string, d record.Digest) string {
+	if d == "" {
+		return "/policies/" + url.PathEscape(name)
+	}
 	return "/policies/" + url.PathEscape(name) + "?version=" + url.QueryEscape(string(d))
 }
 

@@ -38,6 +38,11 @@ var routes = []route{
 	{get, "/people", signedIn, listed(people)},
 	{get, "/workloads", signedIn, listed(workloads)},
 	{get, "/principals/{name}", signedIn, page((*console).principal)},
+	{get, "/policies", signedIn, listed(policies)},
+	{post, "/policies", signedIn, form((*console).publish, (*console).draft)},
+	{get, "/policies/{name}", signedIn, page((*console).policy)},
+	{get, "/policy-draft", signedIn, page((*console).draft)},
+	{post, "/policy-draft", signedIn, asked((*console).draft)},
 	{get, "/ledger", signedIn, page((*console).ledger)},
 	{get, "/ledger/{index}", signedIn, page((*console).entry)},
 	{get, "/ledger/{index}/proof", signedIn, file((*console).proof)},
@@ -54,7 +59,7 @@ func navigation(path string) []Group {
 			{Text: "Models", Href: "/models"}, {Text: "Versions", Href: "/versions"}, {Text: "Data sets", Href: "/datasets"}, {Text: "Training runs", Href: "/runs"},
 			{Text: "Use cases", Href: "/use-cases"}, {Text: "People", Href: "/people"}, {Text: "Workloads", Href: "/workloads"},
 		}},
-		{Label: "Rules and record", Links: []Link{{Text: "Ledger", Href: "/ledger"}}},
+		{Label: "Rules and record", Links: []Link{{Text: "Policies", Href: "/policies"}, {Text: "Ledger", Href: "/ledger"}}},
 	}
 	for i := range groups {
 		for j := range groups[i].Links {
