@@ -158,7 +158,7 @@ func summary(got *registry.Inspection) []Term {
 		{"Purpose", Cell{Text: use.Purpose, Note: use.Context}},
 		{"Environment and tier", text(x.Environment + ", " + x.Tier)},
 		{"Answers for it", linked(x.Owner, principalHref(x.Owner))},
-		{"Policy", Cell{Text: x.Policy.Name + " " + x.Policy.Digest.Short(), Full: string(x.Policy.Digest), Href: policyHref(x.Policy.Digest)}},
+		{"Policy", Cell{Text: x.Policy.Name + " " + x.Policy.Digest.Short(), Full: string(x.Policy.Digest), Href: policyHref(x.Policy.Name, x.Policy.Digest)}},
 		{"Proposed", Cell{Time: got.Release.Time, Note: "by " + got.Release.Actor}},
 		{"Artifact", digest(b.Artifact)},
 		{"Record", digest(got.Digests.Record)},
