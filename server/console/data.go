@@ -77,8 +77,12 @@ func (c *console) dataOf(ctx context.Context, who registry.Caller, in input) (re
 
 func dataTerms(d record.Dataset) []Term {
 	return []Term{
-		{"Digest", Cell{Text: string(d.Digest), Code: true}}, {"Source", Cell{Text: d.Source, Code: true}}, {"Classification", text(d.Classification)},
-		{"Owner", linked(d.Owner, principalHref(d.Owner))}, {"Visibility", text(d.Visibility)}, {"Licence", text(d.Licence)},
+		{"Digest", Cell{Text: string(d.Digest), Code: true}},
+		{"Source", Cell{Text: d.Source, Code: true}},
+		{"Classification", text(d.Classification)},
+		{"Owner", linked(d.Owner, principalHref(d.Owner))},
+		{"Visibility", text(d.Visibility)},
+		{"Licence", text(d.Licence)},
 	}
 }
 
@@ -88,8 +92,10 @@ func (c *console) wordsOn(ctx context.Context, who registry.Caller, d record.Dat
 	if err != nil {
 		return section{}, err
 	}
-	t := &Table{Caption: "What stewards decided, newest first", Columns: []Column{{Label: "Decision"}, {Label: "For"}, {Label: "By"}, {Label: "When"}, {Label: "Until"}, {Label: "Reason"}},
-		Empty: Empty{Sentence: "No steward has decided on it, so no release may rest on it where a policy asks for approved data.", Command: "imprimatur dataset approve " + d.Ref() + " --purpose PURPOSE --until 180d --reason TEXT"}}
+	t := &Table{
+		Caption: "What stewards decided, newest first", Columns: []Column{{Label: "Decision"}, {Label: "For"}, {Label: "By"}, {Label: "When"}, {Label: "Until"}, {Label: "Reason"}},
+		Empty: Empty{Sentence: "No steward has decided on it, so no release may rest on it where a policy asks for approved data.", Command: "imprimatur dataset approve " + d.Ref() + " --purpose PURPOSE --until 180d --reason TEXT"},
+	}
 	for _, e := range got.Entries {
 		a, ok := last[record.DataApproval]([]wire.Entry{e})
 		if !ok || !a.Matches(d) {
@@ -131,7 +137,8 @@ func (c *console) dataForm(ctx context.Context, who registry.Caller, in input) (
 	p.Form = Form{Action: dataHref(d.Digest) + "/decide", Submit: title, Fields: []Field{
 		{Kind: "hidden", Name: "decision", Value: record.Allow},
 		{Kind: "text", Name: "purposes", Label: "Purposes", Hint: "Those of the use cases, with commas between.", Value: in.get("purposes"), Required: true},
-		{Kind: "date-time", Name: "expires", Label: "Until (UTC)", Value: in.get("expires"), Required: true}, reasonField(in),
+		{Kind: "date-time", Name: "expires", Label: "Until (UTC)", Value: in.get("expires"), Required: true},
+		reasonField(in),
 	}}
 	p.Will = []string{"Releases whose use case has one of the purposes may rest on it until the date, through every model that was made from it."}
 	if withdraw {
@@ -140,7 +147,8 @@ func (c *console) dataForm(ctx context.Context, who registry.Caller, in input) (
 		p.Form.Submit, p.Form.Grave = title, true
 		p.Form.Fields = []Field{
 			{Kind: "hidden", Name: "decision", Value: record.Withdraw},
-			{Kind: "text", Name: "purposes", Label: "Purposes", Hint: "With commas between; empty withdraws it for all.", Value: in.get("purposes")}, reasonField(in),
+			{Kind: "text", Name: "purposes", Label: "Purposes", Hint: "With commas between; empty withdraws it for all.", Value: in.get("purposes")},
+			reasonField(in),
 		}
 		p.Will = []string{"The approvals of the purposes named end at once. Every live release that rests on it, where its policy asks for approved data, stops: each decision on it is no from then on."}
 	}

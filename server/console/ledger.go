@@ -100,7 +100,8 @@ func entriesTable(caption string, entries []wire.Entry) Table {
 	t := Table{Caption: caption, Columns: []Column{{Label: "Entry", Number: true}, {Label: "When"}, {Label: "Who"}, {Label: "What"}, {Label: "About"}, {Label: "Saying"}}}
 	for _, e := range entries {
 		t.Rows = append(t.Rows, Row{[]Cell{
-			{Text: strconv.FormatInt(e.Index, 10), Href: entryHref(e.Index), Number: true}, when(e.Time), linked(e.Actor, principalHref(e.Actor)),
+			{Text: strconv.FormatInt(e.Index, 10), Href: entryHref(e.Index), Number: true},
+			when(e.Time), linked(e.Actor, principalHref(e.Actor)),
 			text(e.Word), linked(aboutOf(e), thingHref(e)), text(saying(e)),
 		}})
 	}

@@ -23,8 +23,11 @@ func (c *console) model(ctx context.Context, who registry.Caller, in input) (*Pa
 		return nil, err
 	}
 	t := &thing{Facts: []Term{
-		{"Kind", text(string(m.Type))}, {"Owner", linked(m.Owner, principalHref(m.Owner))}, {"Team", text(m.Team)},
-		{"Registered by", linked(e.Actor, principalHref(e.Actor))}, {"Releases", linked("of this model", "/releases?model="+ref)},
+		{"Kind", text(string(m.Type))},
+		{"Owner", linked(m.Owner, principalHref(m.Owner))},
+		{"Team", text(m.Team)},
+		{"Registered by", linked(e.Actor, principalHref(e.Actor))},
+		{"Releases", linked("of this model", "/releases?model="+ref)},
 	}}
 	s, err := c.under(ctx, who, "Versions", record.KeyVersions(ref), []string{"Version", "Artifact", "Training run", "Registered by", "When"},
 		func(e wire.Entry, body record.Body) []Cell {
@@ -48,8 +51,11 @@ func (c *console) version(ctx context.Context, who registry.Caller, in input, re
 		return nil, err
 	}
 	t := &thing{Facts: []Term{
-		{"Kind", text(string(v.Type))}, {"Artifact", Cell{Text: string(v.Artifact), Code: true, Note: "of the manifest of its files"}},
-		{"Training run", runCell(v.Run)}, {"Registered by", linked(e.Actor, principalHref(e.Actor))}, {"When", when(e.Time)},
+		{"Kind", text(string(v.Type))},
+		{"Artifact", Cell{Text: string(v.Artifact), Code: true, Note: "of the manifest of its files"}},
+		{"Training run", runCell(v.Run)},
+		{"Registered by", linked(e.Actor, principalHref(e.Actor))},
+		{"When", when(e.Time)},
 	}}
 	if v.Source != "" {
 		t.Facts = append(t.Facts, Term{"Source", Cell{Text: v.Source, Code: true}})
@@ -104,8 +110,13 @@ func (c *console) run(ctx context.Context, who registry.Caller, in input) (*Page
 		commit.Marks = []string{"with changes that no commit has"}
 	}
 	t := &thing{Facts: []Term{
-		{"Recorded by", linked(e.Actor, principalHref(e.Actor))}, {"Began", when(r.Started)}, {"Ended", when(r.Finished)},
-		{"Commit", commit}, {"Author", text(r.Code.Author)}, {"Read", resources(r.Inputs)}, {"Made", resources(r.Outputs)},
+		{"Recorded by", linked(e.Actor, principalHref(e.Actor))},
+		{"Began", when(r.Started)},
+		{"Ended", when(r.Finished)},
+		{"Commit", commit},
+		{"Author", text(r.Code.Author)},
+		{"Read", resources(r.Inputs)},
+		{"Made", resources(r.Outputs)},
 	}}
 	if r.Initiator != "" {
 		t.Facts = append(t.Facts, Term{"Ran for", linked(r.Initiator, principalHref(r.Initiator))})
@@ -170,9 +181,14 @@ func (c *console) evaluation(ctx context.Context, who registry.Caller, in input)
 		return nil, err
 	}
 	t := &thing{Facts: []Term{
-		{"Suite", text(string(v.Category) + "/" + v.Suite)}, {"Recorded by", linked(e.Actor, principalHref(e.Actor))}, {"Ran", when(v.Ran)},
-		{"Tool", text(v.Tool.Name + " " + v.Tool.Version)}, {"Assurance", text(v.Assurance)}, {"Try", text(strconv.Itoa(v.Attempt))},
-		{"Model", Cell{Text: v.Artifact.Short(), Full: string(v.Artifact), Code: true}}, {"Data", linked(v.Dataset.Short(), dataHref(v.Dataset))},
+		{"Suite", text(string(v.Category) + "/" + v.Suite)},
+		{"Recorded by", linked(e.Actor, principalHref(e.Actor))},
+		{"Ran", when(v.Ran)},
+		{"Tool", text(v.Tool.Name + " " + v.Tool.Version)},
+		{"Assurance", text(v.Assurance)},
+		{"Try", text(strconv.Itoa(v.Attempt))},
+		{"Model", Cell{Text: v.Artifact.Short(), Full: string(v.Artifact), Code: true}},
+		{"Data", linked(v.Dataset.Short(), dataHref(v.Dataset))},
 		{"Items", text(strconv.Itoa(v.Counts.Scored) + " scored of " + strconv.Itoa(v.Counts.Evaluated))},
 	}}
 	if v.Incomplete != "" {

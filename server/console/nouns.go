@@ -105,8 +105,11 @@ var datasets = listing{
 		d, _ := body.(record.Dataset)
 		name := d.Team + "/" + d.Name
 		return []Cell{
-			linked(name, datasetHref(name)), {Text: d.Version, Href: dataHref(d.Digest), Note: d.Digest.Short()},
-			text(d.Classification), linked(d.Owner, principalHref(d.Owner)), {Text: d.Source, Code: true}, when(e.Time),
+			linked(name, datasetHref(name)),
+			{Text: d.Version, Href: dataHref(d.Digest), Note: d.Digest.Short()},
+			text(d.Classification), linked(d.Owner, principalHref(d.Owner)),
+			{Text: d.Source, Code: true},
+			when(e.Time),
 		}
 	},
 	empty: Empty{Sentence: "No data set is registered yet.", Command: "imprimatur dataset register team/name@version FILE --source URI"},
@@ -119,7 +122,8 @@ var runs = listing{
 	row: func(e wire.Entry, body record.Body, _ time.Time) []Cell {
 		r, _ := body.(record.Run)
 		return []Cell{
-			linked(r.Ref(), runHref(r.Ref())), linked(e.Actor, principalHref(e.Actor)), {Text: r.Code.Commit[:min(len(r.Code.Commit), 12)], Code: true, Full: r.Code.Commit},
+			linked(r.Ref(), runHref(r.Ref())), linked(e.Actor, principalHref(e.Actor)),
+			{Text: r.Code.Commit[:min(len(r.Code.Commit), 12)], Code: true, Full: r.Code.Commit},
 			resources(r.Inputs), resources(r.Outputs), when(r.Finished),
 		}
 	},

@@ -68,7 +68,9 @@ func (c *console) policy(ctx context.Context, who registry.Caller, in input) (*P
 	}
 	p.Text, p.Tiers = v.Text, tierTables(loaded)
 	p.Facts = []Term{
-		{"Version", Cell{Text: string(v.Digest), Code: true}}, {"Published by", linked(shown.Actor, principalHref(shown.Actor))}, {"When", Cell{Time: shown.Time, Note: v.Reason}},
+		{"Version", Cell{Text: string(v.Digest), Code: true}},
+		{"Published by", linked(shown.Actor, principalHref(shown.Actor))},
+		{"When", Cell{Time: shown.Time, Note: v.Reason}},
 		{"Ledger", linked(fmt.Sprintf("entry %d", shown.Index), entryHref(shown.Index))},
 		{"Next version", linked("draft one from this, and try it on what is live", "/policy-draft?from="+string(v.Digest))},
 	}

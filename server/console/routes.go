@@ -56,8 +56,13 @@ func navigation(path string) []Group {
 	groups := []Group{
 		{Label: "Decide", Links: []Link{{Text: "Home", Href: "/"}, {Text: "Inbox", Href: "/inbox"}, {Text: "Releases", Href: "/releases"}, {Text: "Live", Href: "/live"}}},
 		{Label: "Look up", Links: []Link{
-			{Text: "Models", Href: "/models"}, {Text: "Versions", Href: "/versions"}, {Text: "Data sets", Href: "/datasets"}, {Text: "Training runs", Href: "/runs"},
-			{Text: "Use cases", Href: "/use-cases"}, {Text: "People", Href: "/people"}, {Text: "Workloads", Href: "/workloads"},
+			{Text: "Models", Href: "/models"},
+			{Text: "Versions", Href: "/versions"},
+			{Text: "Data sets", Href: "/datasets"},
+			{Text: "Training runs", Href: "/runs"},
+			{Text: "Use cases", Href: "/use-cases"},
+			{Text: "People", Href: "/people"},
+			{Text: "Workloads", Href: "/workloads"},
 		}},
 		{Label: "Rules and record", Links: []Link{{Text: "Policies", Href: "/policies"}, {Text: "Ledger", Href: "/ledger"}}},
 	}
