@@ -32,12 +32,19 @@ type visited struct {
 
 func visit(t *testing.T, h *house) *visited {
 	t.Helper()
+	at := must[*url.URL](t)(url.Parse(servedAt(t, h)))
+	return &visited{h, browsertest.Open(t), at}
+}
+
+// servedAt serves a house once more, at an address that it knows.
+func servedAt(t *testing.T, h *house) string {
+	t.Helper()
 	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	at := must[*url.URL](t)(server.Address("", l.Addr()))
 	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: server.New(h.reg, server.Options{URL: at})}}
 	s.Start()
 	t.Cleanup(s.Close)
-	return &visited{h, browsertest.Open(t), at}
+	return at.String()
 }
 
 const phrase = "seven tall herons wade"
