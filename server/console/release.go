@@ -64,7 +64,11 @@ type GateRow struct {
 // release shows one release: all that a reviewer decides from.
 func (c *console) release(ctx context.Context, who registry.Caller, in input) (*Page, error) {
 	id := in.path("id")
-	got, err := c.Registry.InspectRelease(ctx, who, id, in.request.URL.Query().Get("since"))
+	since := in.request.URL.Query().Get("since")
+	if saw := record.Digest(in.get("record")); in.posted() && saw.Validate() == nil && record.ReleaseID(saw) != id {
+		since = record.ReleaseID(saw) // what they saw is another release: the page shows the difference
+	}
+	got, err := c.Registry.InspectRelease(ctx, who, id, since)
 	if err != nil {
 		return nil, err
 	}
