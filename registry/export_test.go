@@ -58,3 +58,10 @@ func (r *Registry) CutStore() (forget func(), err error) {
 
 // SetPatience sets how long a registration waits for its bytes.
 func (r *Registry) SetPatience(d time.Duration) { r.patience = d }
+
+// Forget makes the registry one whose memory is still being read, until the
+// function that it returns is called.
+func (r *Registry) Forget() (remember func()) {
+	r.whole = make(chan struct{})
+	return func() { close(r.whole) }
+}

@@ -1,12 +1,14 @@
 package registry_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
 	"imprimatur.dev/wire"
 )
 
@@ -92,5 +94,36 @@ func TestADecisionTouchesNoDatabase(t *testing.T) {
 	h.allowed("1")
 	if allocs := testing.AllocsPerRun(50, func() { h.decide("1") }); allocs > 400 {
 		t.Errorf("a decision allocates %.0f times", allocs)
+	}
+}
+
+// TestDecisionsDoNotWaitForTheRestOfTheMemory decides while a start still reads
+// the ledger, and refuses, with a way on, to wait for ever for the rest.
+func TestDecisionsDoNotWaitForTheRestOfTheMemory(t *testing.T) {
+	h := open(t)
+	h.live("1")
+	remember := h.reg.Forget()
+	h.allowed("1")
+	soon, cancel := context.WithTimeout(h.ctx, time.Millisecond)
+	defer cancel()
+	h.refused(h.reg.Whole(soon), wire.Unavailable, "try again")
+	remember()
+	if err := h.reg.Whole(h.ctx); err != nil {
+		t.Error(err)
+	}
+	// A start in the background comes to the same.
+	if err := h.reg.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reg := must[*registry.Registry](t)(registry.Open(h.ctx, registry.Config{Data: h.dir, Now: h.clock.now, Background: true}))
+	defer reg.Close()
+	if d := reg.Decide(h.ctx, "production", digest("model 1")); !d.Allowed {
+		t.Errorf("%+v", d)
+	}
+	if err := reg.Whole(h.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if list := must[wire.Page](t)(reg.Releases(h.ctx, rita, "", 0, 0)); len(list.Entries) != 1 {
+		t.Errorf("%d releases", len(list.Entries))
 	}
 }

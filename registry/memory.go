@@ -100,20 +100,18 @@ func (r *Registry) learn(entries []lineage.Entry) {
 // followed is how many entries are read from the ledger at once.
 const followed = 1000
 
-// remember reads the ledger from its first entry and learns all of it. It
-// returns the index of the next.
-func (r *Registry) remember(ctx context.Context) (next int64, err error) {
-	for {
+// remember reads the ledger from its first entry and learns all that it held at
+// the start.
+func (r *Registry) remember(ctx context.Context, size int64) error {
+	for next := int64(0); next < size; {
 		entries, err := r.store.Since(ctx, next, followed)
 		if err != nil {
-			return next, fmt.Errorf("reading the ledger: %w", err)
+			return fmt.Errorf("reading the ledger: %w", err)
 		}
 		r.learn(readAll(entries))
 		next += int64(len(entries))
-		if len(entries) < followed {
-			return next, nil
-		}
 	}
+	return nil
 }
 
 // readAll reads entries with all processors.

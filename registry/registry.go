@@ -36,6 +36,9 @@ type Config struct {
 	Database string
 	// Passphrase opens the server key, and encrypts a new one; it may be empty.
 	Passphrase string
+	// Background lets Open return when decisions can be made, while the rest of
+	// what is kept in memory is still read: see [Registry.Whole].
+	Background bool
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 	// Folders are those below which the server may read the bytes of versions
@@ -63,6 +66,9 @@ type Registry struct {
 	pipelines *pipelines
 	graph     graph
 	drafts    drafts
+	// whole is closed when all of these know the ledger, or fault says why not.
+	whole chan struct{}
+	fault error
 	// reader reads the bytes of what MLflow's clients register.
 	// turns are for changes of registered names.
 	turns   turns
@@ -111,7 +117,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), argons: make(chan struct{}, argonAtOnce)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
 	r.graph.g, r.drafts.at = lineage.NewGraph(), map[*byte]lineage.Entry{}
-	r.roll = newRoll()
+	r.roll, r.whole = newRoll(), make(chan struct{})
 	r.patience, r.reports, r.turns.seed = hashAtOnce, cfg.Reports, maphash.MakeSeed()
 	r.rereads.of, r.rereadPatience = map[string]*reread{}, rereadPatience
 	if r.reader, err = newReader(cfg.Folders, cfg.Hasher); err != nil {
@@ -133,26 +139,65 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.startIndex(ctx); err != nil {
+	if err := r.start(ctx, cfg.Background); err != nil {
+		if r.cancel != nil {
+			r.cancel()
+			r.tailing.Wait()
+		}
 		return nil, errors.Join(err, r.store.Close())
 	}
 	return r, nil
 }
 
-func (r *Registry) startIndex(ctx context.Context) error {
+func (r *Registry) start(ctx context.Context, background bool) error {
 	r.opened = time.Now()
-	size, err := r.remember(ctx)
+	var size int64
+	err := r.store.View(ctx, func(v *store.View) error {
+		size = v.Size()
+		return nil
+	})
 	if err := errors.Join(err, r.loadIndex(ctx)); err != nil {
 		return err
 	}
 	r.working, r.cancel = context.WithCancel(context.Background())
-	r.tailing.Go(func() { r.warm(r.working) })
 	if r.replica {
 		r.tailing.Go(func() { r.tail(r.working, size) })
 	}
-	r.resumeHashing()
-	r.outbox.start(r.working)
-	return nil
+	r.tailing.Go(func() { r.startMemory(size) })
+	if background {
+		return nil
+	}
+	return r.Whole(ctx)
+}
+
+// startMemory fills what is kept in memory, and then begins the work that looks
+// at it.
+func (r *Registry) startMemory(size int64) {
+	err := r.remember(r.working, size)
+	if err == nil {
+		r.tailing.Go(func() { r.warm(r.working) })
+		r.resumeHashing()
+		r.outbox.start(r.working)
+	}
+	r.fault = err
+	close(r.whole)
+}
+
+// Whole waits until what is kept in memory beside the decision index is there:
+// names, lists and the graph, which no command or query but [Registry.Decide],
+// [Registry.Authorize] and the log's may be asked without.
+func (r *Registry) Whole(ctx context.Context) error {
+	select {
+	case <-r.whole:
+		return r.fault
+	default:
+	}
+	select {
+	case <-r.whole:
+		return r.fault
+	case <-ctx.Done():
+		return refusef(wire.Unavailable, "the server has just started and still reads its ledger; try again in a moment")
+	}
 }
 
 // Close releases the data folder. From then on every decision is no, since

@@ -293,13 +293,13 @@ var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "WhatMa
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{
-	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Decide", "VerifierKey", "Origin",
+	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Whole", "Decide", "VerifierKey", "Origin",
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
 	"RegistrationTeam",
 	// Sessions belong to who holds their secret.
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.
-	"SetStale", "SetPatience", "Size", "Payloads", "CutStore",
+	"Forget", "SetStale", "SetPatience", "Size", "Payloads", "CutStore",
 }
 
 // holder enrols a person with one role for a team.

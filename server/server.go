@@ -29,6 +29,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,30 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 	fromHere.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, log, api.Refusal(wire.Forbidden, "a browser sent this from another site's page; send it from here, or without a browser"))
 	}))
-	return guarded(fromHere.Handler(mux), log)
+	return guarded(fromHere.Handler(whole(mux, reg, log)), log)
+}
+
+// wholeWithin is how long a request waits for a server that has just started.
+const wholeWithin = 30 * time.Second
+
+// early are the paths that need the decision index or the log alone, and so are
+// answered before the rest of what is kept in memory is there.
+var early = []string{"/healthz", "/readyz", "/log/", "/access/v1/evaluation", api.Prefix + "/decide", api.Prefix + "/authorize"}
+
+// whole lets a request in when the server remembers its ledger.
+func whole(next http.Handler, reg *registry.Registry, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.ContainsFunc(early, func(path string) bool { return strings.HasPrefix(r.URL.Path, path) }) {
+			ctx, cancel := context.WithTimeout(r.Context(), wholeWithin)
+			err := reg.Whole(ctx)
+			cancel()
+			if err != nil {
+				api.Refuse(w, r, log, err)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // baseOf returns an address without its final slash; nothing for none.

@@ -77,7 +77,7 @@ func (c *serveCmd) Run(a *app) error {
 		return wrongf("%w", err)
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
-	cfg, err := c.configure(a, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom})
+	cfg, err := c.configure(a, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom, Background: true})
 	if err != nil {
 		return err
 	}
