@@ -36,9 +36,12 @@ func BenchmarkPages(b *testing.B) {
 	paths := map[string]string{
 		"home": "/", "inbox": "/inbox", "releases": "/releases", "search": "/search?q=net-77", "filtered": "/releases?q=net-7&status=live",
 		"last": "/releases?before=3000", "release": "/releases/" + h.newest(),
+		"live": "/live", "then": "/live?at=2030-01-01", "ledger": "/ledger", "kind": "/ledger?kind=approval&actor=rita", "entry": "/ledger/1000",
+		"models": "/models", "model": "/models/lab/net-7", "version": "/models/lab/net?version=1", "data": "/datasets/" + string(digest("data 1")),
+		"person": "/principals/rita", "policy": "/policies/house",
 	}
 	browser := h.as("rita")
-	for _, name := range []string{"home", "inbox", "releases", "filtered", "last", "search", "release"} {
+	for _, name := range []string{"home", "inbox", "releases", "filtered", "last", "search", "release", "live", "then", "ledger", "kind", "entry", "models", "model", "version", "data", "person", "policy"} {
 		b.Run(name, func(b *testing.B) {
 			start := time.Now()
 			browser.see(paths[name], 200)

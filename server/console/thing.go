@@ -124,7 +124,7 @@ func (c *console) impact(ctx context.Context, who registry.Caller, name string) 
 	}
 	s.Table = &Table{Caption: "What depends on it, nearest first", Columns: []Column{{Label: "What"}, {Label: "Which"}, {Label: "Runs"}, {Label: "By"}}}
 	for _, r := range got.Reached {
-		s.Table.Rows = append(s.Table.Rows, Row{[]Cell{text(r.Word), linked(r.Name, reachedHref(r)), liveCell(r.Live), linked(r.Via.Role, entryHref(r.Via.Entry))}})
+		s.Table.Rows = append(s.Table.Rows, Row{[]Cell{text(r.Word), linked(shortDigests(r.Name), reachedHref(r)), liveCell(r.Live), linked(r.Via.Role, entryHref(r.Via.Entry))}})
 	}
 	if got.Next != "" {
 		s.Text += fmt.Sprintf(" The first %d are shown; imprimatur audit impact %s lists all.", len(got.Reached), name)
