@@ -151,7 +151,7 @@ var useCases = listing{
 		u, _ := body.(record.UseCase)
 		return []Cell{linked(u.Ref(), useCaseHref(u.Ref())), text(u.Title), text(u.Tier), linked(u.Owner, principalHref(u.Owner)), text(strings.Join(u.Environments, ", ")), when(e.Time)}
 	},
-	empty: Empty{Sentence: "No use case is registered yet.", Command: "imprimatur usecase register FILE"},
+	empty: Empty{Sentence: "No use case is registered yet.", Command: "imprimatur usecase register team/use-case --title TEXT --purpose WORD --tier high --environment production"},
 }
 
 var people = listing{
@@ -173,7 +173,7 @@ var workloads = listing{
 		p, _ := body.(record.Principal)
 		return []Cell{linked(p.Name, principalHref(p.Name)), text(p.Purpose), linked(p.Owner, principalHref(p.Owner)), stands(p, now), when(p.Expires)}
 	},
-	empty: Empty{Sentence: "No workload is enrolled yet.", Command: "imprimatur principal enrol NAME --type workload --owner PERSON --purpose TEXT --expires 90d"},
+	empty: Empty{Sentence: "No workload is enrolled yet.", Command: "imprimatur principal enrol NAME --workload --owner PERSON --purpose TEXT --expires 90d"},
 }
 
 // stands says whether an identity may be used.
