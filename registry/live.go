@@ -28,8 +28,9 @@ func (r *Registry) Live(ctx context.Context, who Caller, at time.Time) ([]wire.L
 	}
 }
 
-// linesAtOnce is how many lines one page looks at, however few are live in them.
-const linesAtOnce = 500
+// linesAtOnce is how many more lines than it shows one page looks at, however few
+// are live in them.
+const linesAtOnce = 50
 
 // LivePage pages through what was live at a time, in the order of the lines.
 func (r *Registry) LivePage(ctx context.Context, who Caller, q wire.LiveQuery) (wire.LivePage, error) {
@@ -45,7 +46,7 @@ func (r *Registry) LivePage(ctx context.Context, who Caller, q wire.LiveQuery) (
 		if q.Team != "" {
 			prefix = record.KeyLive(q.Team + "/")
 		}
-		lines, err := t.view.EachFrom(prefix, record.KeyLive(q.From), linesAtOnce)
+		lines, err := t.view.EachFrom(prefix, record.KeyLive(q.From), q.Limit+linesAtOnce)
 		if err != nil {
 			return err
 		}
@@ -69,8 +70,8 @@ func (r *Registry) LivePage(ctx context.Context, who Caller, q wire.LiveQuery) (
 				out.Releases = append(out.Releases, l)
 			}
 		}
-		if len(lines) == linesAtOnce {
-			out.Next = strings.TrimPrefix(lines[linesAtOnce-1].Key, record.KeyLive("")) + afterKey
+		if n := len(lines); n == q.Limit+linesAtOnce {
+			out.Next = strings.TrimPrefix(lines[n-1].Key, record.KeyLive("")) + afterKey
 		}
 		return nil
 	})

@@ -43,12 +43,15 @@ type slider struct {
 	Hidden             []Field
 }
 
+// livePerPage is fewer than in other lists: each row reads the words on its line.
+const livePerPage = 10
+
 func (c *console) live(ctx context.Context, who registry.Caller, in input) (*Page, error) {
 	at, err := momentOf(in)
 	if err != nil {
 		return nil, err
 	}
-	q := wire.LiveQuery{At: at, Team: in.get("team"), Environment: in.get("environment"), From: in.get("from"), Limit: perPage}
+	q := wire.LiveQuery{At: at, Team: in.get("team"), Environment: in.get("environment"), From: in.get("from"), Limit: livePerPage}
 	got, err := c.Registry.LivePage(ctx, who, q)
 	if err != nil {
 		return nil, err
