@@ -117,6 +117,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"Suspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.Suspend(ctx, w, c.ID, "", false)) }},
 		{"Retire", "retire releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Retire(ctx, w, c.ID, "")) }},
 		{"CheckRelease", "read", all, false, func(w registry.Caller) error { return only(reg.CheckRelease(ctx, w, c.ID)) }},
+		{"InspectRelease", "read", all, false, func(w registry.Caller) error { return only(reg.InspectRelease(ctx, w, c.ID, "")) }},
 		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
 		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
 		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
@@ -264,6 +265,14 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 		},
 		"List":     func(w registry.Caller) (int, error) { return count(h.reg.List(h.ctx, w, record.KindRelease, 0, 0)) },
 		"By":       func(w registry.Caller) (int, error) { return count(h.reg.By(h.ctx, w, "robot", 0, 0)) },
+		"FindReleases": func(w registry.Caller) (int, error) {
+			got, err := h.reg.FindReleases(h.ctx, w, registry.Query{})
+			return got.Total, err
+		},
+		"Summaries": func(w registry.Caller) (int, error) {
+			got, err := h.reg.Summaries(h.ctx, w, []string{c.ID})
+			return len(got), err
+		},
 		"Releases": func(w registry.Caller) (int, error) { return count(h.reg.Releases(h.ctx, w, "lab/net", 0, 0)) },
 		"Principal": func(w registry.Caller) (int, error) {
 			p, err := h.reg.Principal(h.ctx, w, "robot")
