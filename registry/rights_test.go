@@ -263,8 +263,8 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 			l, err := h.reg.LineageOf(h.ctx, w, "job:flow:train", 1)
 			return len(l.Graph), err
 		},
-		"List":     func(w registry.Caller) (int, error) { return count(h.reg.List(h.ctx, w, record.KindRelease, 0, 0)) },
-		"By":       func(w registry.Caller) (int, error) { return count(h.reg.By(h.ctx, w, "robot", 0, 0)) },
+		"List": func(w registry.Caller) (int, error) { return count(h.reg.List(h.ctx, w, record.KindRelease, 0, 0)) },
+		"By":   func(w registry.Caller) (int, error) { return count(h.reg.By(h.ctx, w, "robot", 0, 0)) },
 		"FindReleases": func(w registry.Caller) (int, error) {
 			got, err := h.reg.FindReleases(h.ctx, w, registry.Query{})
 			return got.Total, err
