@@ -211,6 +211,11 @@ func registrationDoors(h *house) []door {
 		{"MoveStage", register, contributes, false, func(w registry.Caller) error {
 			return reg.MoveStage(ctx, w, "lab", "none", 1, record.StageStaging, false)
 		}},
+		{"RegisteredVersion", "read", record.RoleNames, false, func(w registry.Caller) error {
+			_, _, err := reg.RegisteredVersion(ctx, w, "lab", "shown", 1)
+			return err
+		}},
+		{"HandOutBytes", "read", record.RoleNames, false, func(w registry.Caller) error { return reg.HandOutBytes(ctx, w, registry.PlaceOf("s3://bucket/shown")) }},
 		{"SetAlias", register, contributes, false, func(w registry.Caller) error { return reg.SetAlias(ctx, w, "lab", "none", "blue", 1) }},
 		{"DeleteAlias", register, contributes, false, func(w registry.Caller) error { return reg.DeleteAlias(ctx, w, "lab", "none", "blue") }},
 	}
@@ -305,6 +310,8 @@ var unguarded = []string{
 	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Whole", "Decide", "VerifierKey", "Origin",
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
 	"RegistrationTeam",
+	// One tells the front of a caller whom it has, the other refuses everybody.
+	"InEnvironment", "KeepBytes",
 	// Sessions belong to who holds their secret.
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.
@@ -325,6 +332,8 @@ func rightsHouse(t *testing.T) (h *house, c wire.Case, exception string) {
 	must[record.Recorded[record.Team]](t)(h.reg.CreateTeam(h.ctx, administrator, record.Team{Name: "other"}))
 	h.sends(`{"eventType":"START","eventTime":"2026-05-01T09:00:00Z","run":{"runId":"1"},"job":{"namespace":"flow","name":"train"}}`)
 	c = h.live("1")
+	h.name("shown")
+	h.number("shown", "s3://bucket/shown")
 	c2 := h.incomplete("2")
 	w := must[wire.Case](t)(h.reg.Waive(h.ctx, rita, c2.ID, "approval/security", "for the test", time.Hour))
 	return h, c, record.ExceptionID(w.Exceptions[0].Digest)

@@ -122,7 +122,7 @@ func (r *Registry) reachable(x *record.Target, secret *string) error {
 			return refusef(wire.Invalid, "this server sends no mail; start it with a mail server: imprimatur serve --smtp")
 		}
 		if *secret != "" {
-			return refusef(wire.Invalid, "mail takes no secret")
+			return refusef(wire.Invalid, "mail takes no secret; give the target none")
 		}
 		return nil
 	case x.Form == record.FormWebhook && *secret != "":
@@ -130,11 +130,11 @@ func (r *Registry) reachable(x *record.Target, secret *string) error {
 			return refusef(wire.Invalid, "%w", err)
 		}
 	case x.Form == record.FormSlack && *secret != "":
-		return refusef(wire.Invalid, "the secret of a slack target is its URL")
+		return refusef(wire.Invalid, "the secret of a slack target is its URL; give the URL alone")
 	}
 	u, err := r.outbox.guard.URL(x.URL)
 	if err != nil {
-		return refusef(wire.Invalid, "the target's URL is refused: %w", err)
+		return refusef(wire.Invalid, "the target's URL is refused: %w; give another, or start the server so that it is allowed: imprimatur serve --allow-target", err)
 	}
 	if x.Form == record.FormSlack && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "") {
 		*secret = x.URL
@@ -340,7 +340,7 @@ func (r *Registry) TestTarget(ctx context.Context, who Caller, id, event string)
 		entity, action, _ := strings.Cut(event, ".")
 		m.MLflow = &notify.MLflow{Entity: entity, Action: action, At: now, Data: notify.MLflowExample(event)}
 		if m.MLflow.Data == nil {
-			return wire.TargetTest{}, refusef(wire.Invalid, "MLflow's registry has no event %q", event)
+			return wire.TargetTest{}, refusef(wire.Invalid, "MLflow's registry has no event %q; name one that the target is told of: %s", event, strings.Join(x.Record.Events, ", "))
 		}
 	}
 	out := r.outbox.sender.Send(ctx, to, m, time.Now())
