@@ -93,20 +93,20 @@ func modelEvents(old *record.RegisteredModel, m record.RegisteredModel) []notify
 		if !m.Created.Equal(m.Updated) {
 			return nil
 		}
-		return []notify.MLflow{{Entity: entity, Action: "created", Data: map[string]any{"name": m.Name, "tags": ownTags(m.Tags), "description": m.Description}}}
+		return []notify.MLflow{{Entity: entity, Action: "created", Data: notify.Fields{{Name: "name", Value: m.Name}, {Name: "tags", Value: ownTags(m.Tags)}, {Name: "description", Value: m.Description}}}}
 	}
 	var out []notify.MLflow
 	if tag != "" {
-		out = tagEvents(tag, old.Tags, m.Tags, map[string]any{"name": m.Name})
+		out = tagEvents(tag, old.Tags, m.Tags, notify.Fields{{Name: "name", Value: m.Name}})
 	}
 	for _, a := range slices.Sorted(maps.Keys(m.Aliases)) {
 		if n, ok := old.Aliases[a]; !ok || n != m.Aliases[a] {
-			out = append(out, notify.MLflow{Entity: alias, Action: "created", Data: map[string]any{"name": m.Name, "alias": a, "version": strconv.Itoa(m.Aliases[a])}})
+			out = append(out, notify.MLflow{Entity: alias, Action: "created", Data: notify.Fields{{Name: "name", Value: m.Name}, {Name: "alias", Value: a}, {Name: "version", Value: strconv.Itoa(m.Aliases[a])}}})
 		}
 	}
 	for _, a := range slices.Sorted(maps.Keys(old.Aliases)) {
 		if _, ok := m.Aliases[a]; !ok {
-			out = append(out, notify.MLflow{Entity: alias, Action: "deleted", Data: map[string]any{"name": m.Name, "alias": a}})
+			out = append(out, notify.MLflow{Entity: alias, Action: "deleted", Data: notify.Fields{{Name: "name", Value: m.Name}, {Name: "alias", Value: a}}})
 		}
 	}
 	return out
@@ -120,35 +120,33 @@ func versionEvents(old *record.RegisteredVersion, v record.RegisteredVersion, pr
 	}
 	if old != nil && old.Life == v.Life {
 		entity := map[bool]string{false: "model_version_tag", true: "prompt_version_tag"}[prompt]
-		return tagEvents(entity, old.Tags, v.Tags, map[string]any{"name": v.Name, "version": number})
+		return tagEvents(entity, old.Tags, v.Tags, notify.Fields{{Name: "name", Value: v.Name}, {Name: "version", Value: number}})
 	}
 	if !v.Created.Equal(v.Updated) {
 		return nil
 	}
-	data := map[string]any{"name": v.Name, "version": number, "tags": ownTags(v.Tags), "description": orNull(v.Description)}
+	of := notify.Fields{{Name: "name", Value: v.Name}, {Name: "version", Value: number}}
+	said := notify.Fields{{Name: "tags", Value: ownTags(v.Tags)}, {Name: "description", Value: orNull(v.Description)}}
 	if prompt {
-		data["template"] = orNull(v.Tags[promptTextTag])
-		return []notify.MLflow{{Entity: "prompt_version", Action: "created", Data: data}}
+		of = append(of, notify.Field{Name: "template", Value: orNull(v.Tags[promptTextTag])})
+		return []notify.MLflow{{Entity: "prompt_version", Action: "created", Data: append(of, said...)}}
 	}
-	data["source"], data["run_id"] = v.Source, orNull(v.Run)
-	return []notify.MLflow{{Entity: "model_version", Action: "created", Data: data}}
+	of = append(of, notify.Field{Name: "source", Value: v.Source}, notify.Field{Name: "run_id", Value: orNull(v.Run)})
+	return []notify.MLflow{{Entity: "model_version", Action: "created", Data: append(of, said...)}}
 }
 
-func tagEvents(entity string, old, tags map[string]string, of map[string]any) (out []notify.MLflow) {
-	event := func(action, key string) map[string]any {
-		data := maps.Clone(of)
-		data["key"] = key
-		out = append(out, notify.MLflow{Entity: entity, Action: action, Data: data})
-		return data
+func tagEvents(entity string, old, tags map[string]string, of notify.Fields) (out []notify.MLflow) {
+	event := func(action string, more ...notify.Field) {
+		out = append(out, notify.MLflow{Entity: entity, Action: action, Data: slices.Concat(of, more)})
 	}
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		if was, ok := old[k]; !ok || was != tags[k] {
-			event("set", k)["value"] = tags[k]
+			event("set", notify.Field{Name: "key", Value: k}, notify.Field{Name: "value", Value: tags[k]})
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(old)) {
 		if _, ok := tags[k]; !ok {
-			event("deleted", k)
+			event("deleted", notify.Field{Name: "key", Value: k})
 		}
 	}
 	return out

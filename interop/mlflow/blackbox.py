@@ -116,6 +116,7 @@ STORE = "tests/store/model_registry/test_sqlalchemy_store.py"
 PROMPTS = "tests/genai/prompts/test_prompts.py"
 SOURCES = "tests/tracking/test_rest_tracking.py"
 DELIVERY = "tests/webhooks/test_e2e.py"
+HOOKS = "tests/store/model_registry/test_rest_store_webhooks.py"
 
 CLOCK = "replaces the clock of MLflow's own process"
 INSIDE = "reaches into MLflow's own store"
@@ -183,6 +184,10 @@ def pytest_collection_modifyitems(config, items):
             item.module.SqlAlchemyStore = rest_store()
         if file == DELIVERY:
             item.module._run_mlflow_server = server
+        if file == HOOKS:
+            from mlflow.utils.rest_utils import MlflowHostCreds
+
+            item.module.MlflowHostCreds = lambda url: MlflowHostCreds(url, token=TOKEN)
         why = DIFFERS.get(file, {}).get(item.originalname)
         if why:
             item.add_marker(pytest.mark.xfail(reason=why, strict=True))
