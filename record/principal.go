@@ -21,8 +21,10 @@ type Principal struct {
 	Name        string        `json:"name"`
 	Type        PrincipalKind `json:"type"`
 	DisplayName string        `json:"displayName,omitzero"`
-	// Emails tie a commit's author to the person.
+	// Emails tie a commit's author to the person. Notices go to the first, unless
+	// the person is Quiet.
 	Emails []string `json:"emails,omitzero"`
+	Quiet  bool     `json:"quiet,omitzero"`
 	// Owner is the human who answers for a workload.
 	Owner   string `json:"owner,omitzero"`
 	Purpose string `json:"purpose,omitzero"`

@@ -25,6 +25,9 @@ type Notify struct {
 	Guard *guard.Guard
 	// Mail takes mail; nil sends none.
 	Mail *notify.Mail
+	// Remind is how long before something lapses people are reminded by mail; nil
+	// is DefaultRemind.
+	Remind []time.Duration
 	// Log takes what goes wrong; nil is slog's default.
 	Log *slog.Logger
 }
@@ -39,6 +42,8 @@ type outbox struct {
 	guard  *guard.Guard
 	place  notify.Place
 	log    *slog.Logger
+	// before is how long before something lapses people are reminded.
+	before []time.Duration
 	// holder names this server in the leases of readers.
 	holder string
 
@@ -98,6 +103,9 @@ func newOutbox(r *Registry, cfg Notify) *outbox {
 		// The folder has one server at a time, so what a killed one held is ours.
 		o.holder = "server"
 	}
+	if o.before = cfg.Remind; o.before == nil {
+		o.before = DefaultRemind
+	}
 	o.sender = notify.NewSender(o.guard, cfg.Mail)
 	return o
 }
@@ -111,6 +119,9 @@ func (o *outbox) start(working context.Context) {
 		if !k.silent() {
 			o.begin(k)
 		}
+	}
+	if o.sender.Mails() {
+		o.going.Go(func() { o.notices(working) })
 	}
 }
 
@@ -409,13 +420,19 @@ func (r *reader) attempt(ctx context.Context, m notify.Message, d *store.Deliver
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
+	settled(&r.row, d, out)
+	return out.OK, nil
+}
+
+// settled writes what became of an attempt into the row and the delivery.
+func settled(row *store.Reader, d *store.Delivery, out notify.Outcome) {
 	now := time.Now()
 	if out.OK {
-		r.row.Sent, r.row.Last, r.row.Failures, r.row.Fault = r.row.Sent+1, now, 0, ""
-		return true, nil
+		row.Sent, row.Last, row.Failures, row.Fault = row.Sent+1, now, 0, ""
+		return
 	}
 	d.Attempts++
-	d.Fault, r.row.Fault = out.Fault, out.Fault
+	d.Fault, row.Fault = out.Fault, out.Fault
 	wait, again := notify.Backoff(d.Attempts)
 	d.Due = now.Add(max(wait, out.After))
 	if !again || !out.Again {
@@ -424,12 +441,11 @@ func (r *reader) attempt(ctx context.Context, m notify.Message, d *store.Deliver
 	switch {
 	case out.Gone:
 		// Nothing more is sent until somebody changes the target or replays.
-		r.row.Failures, r.row.Rest = r.row.Failures+1, now.AddDate(100, 0, 0)
+		row.Failures, row.Rest = row.Failures+1, now.AddDate(100, 0, 0)
 	case out.Rest:
-		r.row.Failures++
-		r.row.Rest = now.Add(max(out.After, notify.Pause(r.row.Failures)))
+		row.Failures++
+		row.Rest = now.Add(max(out.After, notify.Pause(row.Failures)))
 	}
-	return false, nil
 }
 
 // messages are what a target is told of an entry.

@@ -31,7 +31,8 @@ type principalEnrolCmd struct {
 	Name     string   `arg:"" help:"Lower case, such as ann or trainer@ci."`
 	Workload bool     `help:"It is a machine: needs --owner, --purpose and --expires."`
 	Display  string   `placeholder:"TEXT" help:"The name to show."`
-	Email    []string `help:"E-mail addresses, which tie commits to the person."`
+	Email    []string `help:"E-mail addresses, which tie commits to the person; notices go to the first."`
+	Quiet    bool     `help:"Send no notices of what waits and what lapses."`
 	Owner    string   `placeholder:"NAME" help:"The person who answers for a workload."`
 	Purpose  string   `help:"What a workload is for."`
 	Expires  moment   `placeholder:"DATE" help:"When the identity ends: 2026-12-31 or 90d."`
@@ -41,7 +42,7 @@ type principalEnrolCmd struct {
 // Run implements the command.
 func (c *principalEnrolCmd) Run(a *app) error {
 	p := record.Principal{
-		Name: c.Name, Type: record.Human, DisplayName: c.Display, Emails: c.Email,
+		Name: c.Name, Type: record.Human, DisplayName: c.Display, Emails: c.Email, Quiet: c.Quiet,
 		Owner: c.Owner, Purpose: c.Purpose, Expires: c.Expires.after(a.now()), Disabled: c.Disable,
 	}
 	if c.Workload {

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"strings"
+	"time"
 
 	"imprimatur.dev/guard"
 	"imprimatur.dev/notify"
@@ -14,6 +15,7 @@ type notifyFlags struct {
 	AllowTarget  []string `placeholder:"CIDR|HOST" help:"A network or host that targets may be in though it is not public, also in plain HTTP; may be repeated."`
 	SMTP         string   `name:"smtp" placeholder:"URL" help:"The server that takes mail: smtp://user@host:587 for STARTTLS, smtps://user@host:465 for TLS."`
 	SMTPPassword string   `name:"smtp-password-file" placeholder:"FILE" help:"Its user's password."`
+	RemindBefore []span   `placeholder:"TIME" help:"How long before something lapses people are reminded by mail, such as 30d; may be repeated (default 14d and 3d)."`
 	MailFrom     string   `placeholder:"ADDRESS" help:"Where mail comes from."`
 }
 
@@ -21,6 +23,9 @@ func (c *notifyFlags) telling(a *app, at string, log *slog.Logger) (out registry
 	out.URL, out.Log = strings.TrimRight(at, "/"), log
 	if out.Guard, err = guard.Allow(c.AllowTarget...); err != nil {
 		return out, wrongf("--allow-target: %w", err)
+	}
+	for _, d := range c.RemindBefore {
+		out.Remind = append(out.Remind, time.Duration(d))
 	}
 	if c.SMTP == "" {
 		return out, nil
