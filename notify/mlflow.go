@@ -96,8 +96,15 @@ var examples = map[string]Fields{
 	"prompt_alias.created":        {{"name", "example_prompt"}, {"alias", "example_alias"}, {"version", "1"}},
 	"prompt_alias.deleted":        {{"name", "example_prompt"}, {"alias", "example_alias"}},
 	"budget_policy.exceeded": {
-		{"budget_policy_id", "bp-abc123"}, {"budget_unit", "USD"}, {"budget_amount", 100.0}, {"current_spend", 105.5},
-		{"duration_unit", "MONTHS"}, {"duration_value", 1}, {"target_scope", "WORKSPACE"}, {"workspace", "default"}, {"window_start", 1704067200000},
+		{"budget_policy_id", "bp-abc123"},
+		{"budget_unit", "USD"},
+		{"budget_amount", 100.0},
+		{"current_spend", 105.5},
+		{"duration_unit", "MONTHS"},
+		{"duration_value", 1},
+		{"target_scope", "WORKSPACE"},
+		{"workspace", "default"},
+		{"window_start", 1704067200000},
 	},
 }
 
