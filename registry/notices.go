@@ -293,3 +293,27 @@ func (n *noticing) add(p record.Person, subject, text, release string, parts ...
 	now := time.Now()
 	n.found = append(n.found, store.Delivery{ID: id, Reader: noticesReader, Entry: -1, Message: raw, State: store.DeliveryDue, Due: now, Made: now})
 }
+
+// settled writes what became of an attempt into the row and the delivery.
+func settled(row *store.Reader, d *store.Delivery, out notify.Outcome) {
+	now := time.Now()
+	if out.OK {
+		row.Sent, row.Last, row.Failures, row.Fault = row.Sent+1, now, 0, ""
+		return
+	}
+	d.Attempts++
+	d.Fault, row.Fault = out.Fault, out.Fault
+	wait, again := notify.Backoff(d.Attempts)
+	d.Due = now.Add(max(wait, out.After))
+	if !again || !out.Again {
+		d.State = store.DeliveryDead
+	}
+	switch {
+	case out.Gone:
+		// Nothing more is sent until somebody changes the target or replays.
+		row.Failures, row.Rest = row.Failures+1, now.AddDate(100, 0, 0)
+	case out.Rest:
+		row.Failures++
+		row.Rest = now.Add(max(out.After, notify.Pause(row.Failures)))
+	}
+}

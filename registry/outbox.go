@@ -424,30 +424,6 @@ func (r *reader) attempt(ctx context.Context, m notify.Message, d *store.Deliver
 	return out.OK, nil
 }
 
-// settled writes what became of an attempt into the row and the delivery.
-func settled(row *store.Reader, d *store.Delivery, out notify.Outcome) {
-	now := time.Now()
-	if out.OK {
-		row.Sent, row.Last, row.Failures, row.Fault = row.Sent+1, now, 0, ""
-		return
-	}
-	d.Attempts++
-	d.Fault, row.Fault = out.Fault, out.Fault
-	wait, again := notify.Backoff(d.Attempts)
-	d.Due = now.Add(max(wait, out.After))
-	if !again || !out.Again {
-		d.State = store.DeliveryDead
-	}
-	switch {
-	case out.Gone:
-		// Nothing more is sent until somebody changes the target or replays.
-		row.Failures, row.Rest = row.Failures+1, now.AddDate(100, 0, 0)
-	case out.Rest:
-		row.Failures++
-		row.Rest = now.Add(max(out.After, notify.Pause(row.Failures)))
-	}
-}
-
 // messages are what a target is told of an entry.
 func (reg *Registry) messages(ctx context.Context, x record.Target, e store.Entry) ([]notify.Message, error) {
 	s, err := attest.DecodeStatement(e.Payload)
