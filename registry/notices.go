@@ -30,6 +30,9 @@ const (
 	// noticesAfter how long a statement may wait for others that come with it.
 	noticesEvery = time.Hour
 	noticesAfter = 2 * time.Second
+	// noticesShare is how many times as long as a look took nobody looks again,
+	// so that looking at a large ledger never keeps a processor busy.
+	noticesShare = 20
 	// rememberNotices is how long it is kept that a notice was sent.
 	rememberNotices = 400 * 24 * time.Hour
 )
@@ -48,11 +51,12 @@ func (o *outbox) notices(ctx context.Context) {
 	var looked time.Time
 	seen := int64(-1)
 	for ctx.Err() == nil {
+		began := time.Now()
 		err := o.notify(ctx, &looked, &seen)
 		if err != nil && ctx.Err() == nil {
 			o.log.WarnContext(ctx, "notices could not be sent; trying again", "error", err)
 		}
-		timer := time.NewTimer(noticesAfter)
+		timer := time.NewTimer(max(noticesAfter, noticesShare*time.Since(began)))
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
