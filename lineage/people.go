@@ -68,12 +68,12 @@ func PersonOf(src Source, name string) (record.Person, error) {
 	return record.Person{Principal: p.Record, Roles: currentRoles(bindings)}, err
 }
 
-// currentRoles keeps the newest binding of each role and team, in the order in
+// currentRoles keeps the newest binding of each role, team and model, in the order in
 // which they were first bound.
 func currentRoles(bindings []record.Recorded[record.Role]) []record.Role {
 	var out []record.Role
 	for _, b := range bindings {
-		i := slices.IndexFunc(out, func(r record.Role) bool { return r.Role == b.Record.Role && r.Team == b.Record.Team })
+		i := slices.IndexFunc(out, func(r record.Role) bool { return r.Role == b.Record.Role && r.Where() == b.Record.Where() })
 		if i < 0 {
 			out = append(out, b.Record)
 		} else {

@@ -70,7 +70,7 @@ func (j *judge) about(s *Seats, a *record.ApprovalFacts) bool {
 func (j *judge) weigh(s *Seats, a *record.ApprovalFacts) *word {
 	w := &word{ApprovalFacts: a}
 	x := &a.Approval.Record
-	heldUntil, holds := j.holds(w.actor(), s.Role, j.team)
+	heldUntil, holds := j.holds(w.actor(), s.Role, j.d.Release.Record.Behaviour.Model)
 	w.until = earliest(x.Expires, heldUntil)
 	if j.tier.Expires > 0 {
 		w.until = earliest(w.until, a.Approval.Time.Add(j.tier.Expires))

@@ -197,14 +197,15 @@ func earliest(a, b time.Time) time.Time {
 	return a.UTC()
 }
 
-// holds returns until when a person holds a role for a team, zero for no end.
-func (j *judge) holds(name string, role record.RoleName, team string) (until time.Time, ok bool) {
+// holds returns until when a person holds a role for a team or a model, zero for
+// no end.
+func (j *judge) holds(name string, role record.RoleName, where string) (until time.Time, ok bool) {
 	p, known := j.d.People[name]
 	if !known || !p.Principal.Stands(j.at) {
 		return time.Time{}, false
 	}
 	for _, r := range p.Roles {
-		if r.Role != role || !r.Covers(team, j.at) {
+		if r.Role != role || !r.Covers(where, j.at) {
 			continue
 		}
 		switch {

@@ -45,7 +45,7 @@ func (t *Tier) unfilled(people []record.Person, team string, at time.Time, witho
 	for _, s := range t.Approvals {
 		var able []int
 		for i, p := range people {
-			if p.Principal.Name != without && p.Principal.Type == record.Human && p.Holds(s.Role, team, at) {
+			if p.Principal.Name != without && p.Principal.Type == record.Human && p.HoldsWithin(s.Role, team, at) {
 				able = append(able, i)
 			}
 		}

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"time"
 )
 
@@ -131,17 +132,16 @@ type Person struct {
 	Roles     []Role
 }
 
-// Holds reports whether the person holds a role for the team at t.
-func (p Person) Holds(role RoleName, team string, t time.Time) bool {
-	if !p.Principal.Stands(t) {
-		return false
-	}
-	for _, r := range p.Roles {
-		if r.Role == role && r.Covers(team, t) {
-			return true
-		}
-	}
-	return false
+// Holds reports whether the person holds a role at t for a team, or for a model
+// "team/name".
+func (p Person) Holds(role RoleName, where string, t time.Time) bool {
+	return p.Principal.Stands(t) && slices.ContainsFunc(p.Roles, func(r Role) bool { return r.Role == role && r.Covers(where, t) })
+}
+
+// HoldsWithin reports whether the person holds a role at t for the team, or for
+// some model of it.
+func (p Person) HoldsWithin(role RoleName, team string, t time.Time) bool {
+	return p.Principal.Stands(t) && slices.ContainsFunc(p.Roles, func(r Role) bool { return r.Role == role && r.Within(team, t) })
 }
 
 // Status is where a release stands in its life.

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -108,13 +109,16 @@ var RoleNames = []RoleName{Viewer, Contributor, DataSteward, Evaluator, ModelOwn
 const AllTeams = "*"
 
 // Role binds a role to a principal for one team or all, or takes it away.
-// The newest statement for a principal, role and team wins.
+// The newest statement for a principal, role, team and model wins.
 type Role struct {
-	Principal string    `json:"principal"`
-	Role      RoleName  `json:"role"`
-	Team      string    `json:"team"`
-	Revoked   bool      `json:"revoked,omitzero"`
-	Expires   time.Time `json:"expires,omitzero"`
+	Principal string   `json:"principal"`
+	Role      RoleName `json:"role"`
+	Team      string   `json:"team"`
+	// Model, "team/name", narrows a binding of model-owner to one model of the
+	// team; empty for the whole team.
+	Model   string    `json:"model,omitzero"`
+	Revoked bool      `json:"revoked,omitzero"`
+	Expires time.Time `json:"expires,omitzero"`
 	// Issuer is the OpenID Connect issuer one of whose groups gave or took the
 	// role, at a sign-in; empty where an administrator did.
 	Issuer string `json:"issuer,omitzero"`
@@ -128,7 +132,7 @@ func (r Role) Keys(Digest) []string { return []string{KeyRoles(r.Principal), Key
 
 // Subject implements Body.
 func (r Role) Subject() (string, Digest) {
-	return fmt.Sprintf("role/%s/%s/%s", r.Principal, r.Role, r.Team), ""
+	return fmt.Sprintf("role/%s/%s/%s", r.Principal, r.Role, r.Where()), ""
 }
 
 // Validate implements Body.
@@ -138,6 +142,14 @@ func (r Role) Validate() error {
 	c.role("role", r.Role)
 	if r.Team != AllTeams {
 		c.name("team", r.Team)
+	}
+	if r.Model != "" {
+		if c.ref("model", r.Model); TeamOf(r.Model) != r.Team {
+			c.failf("model %q is not of the team %q", r.Model, r.Team)
+		}
+		if r.Role != ModelOwner {
+			c.failf("model is only for the role %s", ModelOwner)
+		}
 	}
 	c.optionalTime("expires", r.Expires)
 	c.text("issuer", r.Issuer, false)
@@ -152,9 +164,37 @@ func (c *checker) role(field string, r RoleName) {
 	c.oneOf(field, string(r), names...)
 }
 
-// Covers reports whether the binding gives its role for the team at t.
-func (r Role) Covers(team string, t time.Time) bool {
+// Where is what the binding is for: a team, all, or a model "team/name".
+func (r Role) Where() string { return cmp.Or(r.Model, r.Team) }
+
+// For says in words what the binding is for.
+func (r Role) For() string {
+	switch {
+	case r.Model != "":
+		return "the model " + r.Model
+	case r.Team == AllTeams:
+		return "all teams"
+	}
+	return "team " + r.Team
+}
+
+// Covers reports whether the binding gives its role at t for a team, or for a
+// model "team/name": a binding for the team covers its models, one for a model
+// that model alone.
+func (r Role) Covers(where string, t time.Time) bool {
+	return r.Within(TeamOf(where), t) && (r.Model == "" || r.Model == where)
+}
+
+// Within reports whether the binding gives its role at t for the team, or for
+// some model of it.
+func (r Role) Within(team string, t time.Time) bool {
 	return !r.Revoked && (r.Team == AllTeams || r.Team == team) && Stands(time.Time{}, r.Expires, t)
+}
+
+// TeamOf returns the team of a "team/name", or the team itself.
+func TeamOf(where string) string {
+	team, _, _ := strings.Cut(where, "/")
+	return team
 }
 
 // KeyRoles finds the role statements of a principal.

@@ -141,6 +141,7 @@ func TestRule08RolesLapse(t *testing.T) {
 			{Role: record.Risk, Team: "acme", Expires: at(10)},
 			{Role: record.Auditor, Team: record.AllTeams},
 			{Role: record.Security, Team: "acme", Revoked: true},
+			{Role: record.ModelOwner, Team: "acme", Model: "acme/net"},
 		},
 	}
 	for _, c := range []struct {
@@ -156,13 +157,22 @@ func TestRule08RolesLapse(t *testing.T) {
 		{record.Auditor, "other", 20, false},
 		{record.Security, "acme", 9, false},
 		{record.Viewer, "acme", 9, false},
+		{record.Risk, "acme/net", 9, true},
+		{record.Risk, "other/net", 9, false},
+		{record.Auditor, "other/net", 9, true},
+		{record.ModelOwner, "acme/net", 9, true},
+		{record.ModelOwner, "acme/network", 9, false},
+		{record.ModelOwner, "acme", 9, false},
 	} {
 		if got := p.Holds(c.role, c.team, at(c.hour)); got != c.want {
 			t.Errorf("%s for %s at %d: %v", c.role, c.team, c.hour, got)
 		}
 	}
+	if !p.HoldsWithin(record.ModelOwner, "acme", at(9)) || p.HoldsWithin(record.ModelOwner, "other", at(9)) {
+		t.Error("who holds a role for a model does not hold it within its team alone")
+	}
 	p.Principal.Disabled = true
-	if p.Holds(record.Risk, "acme", at(9)) {
+	if p.Holds(record.Risk, "acme", at(9)) || p.HoldsWithin(record.Risk, "acme", at(9)) {
 		t.Error("a disabled person holds a role")
 	}
 }

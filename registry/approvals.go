@@ -52,7 +52,7 @@ func (t *tx) word(in wire.Word, at time.Time) (a record.Approval, passkeyBy stri
 	if !slices.Contains(approving, in.Role) {
 		return a, "", refusef(wire.Invalid, "nobody approves in the role %q; approve as %s", in.Role, orList(approving))
 	}
-	if err := t.mayAs(act("approve as "+string(in.Role)), teamOf(rel.Record.Behaviour.Model), in.Role); err != nil {
+	if err := t.mayAs(act("approve as "+string(in.Role)), rel.Record.Behaviour.Model, in.Role); err != nil {
 		return a, "", err
 	}
 	if t.who.Type != record.Human {
@@ -73,7 +73,7 @@ func (r *Registry) Comment(ctx context.Context, who Caller, id, text string) (re
 		if err != nil {
 			return err
 		}
-		if err := t.may(actComment, teamOf(rel.Record.Behaviour.Model)); err != nil {
+		if err := t.may(actComment, rel.Record.Behaviour.Model); err != nil {
 			return err
 		}
 		return t.state(record.Comment{Release: id, Line: rel.Record.Line(), Record: rel.Digest, Text: text})

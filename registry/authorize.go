@@ -36,7 +36,7 @@ func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wir
 	}
 	rel := acts.dossier.Release.Record
 	if who.Name != ask.Workload {
-		if err := who.may(me, now, actRead, teamOf(rel.Behaviour.Model), rights[actRead]...); err != nil {
+		if err := who.may(me, now, actRead, rel.Behaviour.Model, rights[actRead]...); err != nil {
 			return wire.Answer{}, err
 		}
 	}
@@ -104,7 +104,7 @@ func (r *Registry) WhatMay(ctx context.Context, who Caller, ask wire.Ask, any st
 	for _, w := range workloads {
 		ask.Workload = w
 		acts, _ := r.acting(ctx, ask, now)
-		if acts == nil || (who.Name != w && who.may(me, now, actRead, teamOf(acts.dossier.Release.Record.Behaviour.Model), rights[actRead]...) != nil) {
+		if acts == nil || (who.Name != w && who.may(me, now, actRead, acts.dossier.Release.Record.Behaviour.Model, rights[actRead]...) != nil) {
 			continue
 		}
 		names, err := acts.whatMay(ask, any, later(now, acts.at))

@@ -15,8 +15,9 @@
 // # Rights
 //
 // [rights] is the one table of which roles may do what. Roles are bound to a
-// principal for one team or all; creating something gives nobody a right, and
-// registering is not promoting. An act that is not in the table is refused.
+// principal for one team or all, that of a model owner also for one model of a
+// team; creating something gives nobody a right, and registering is not
+// promoting. An act that is not in the table is refused.
 //
 // # Verdicts
 //

@@ -45,7 +45,7 @@ func (t *tx) exceptional(a act, id string, lasting, most time.Duration) (*examin
 	if err != nil {
 		return nil, err
 	}
-	if err := t.may(a, teamOf(rel.Record.Behaviour.Model)); err != nil {
+	if err := t.may(a, rel.Record.Behaviour.Model); err != nil {
 		return nil, err
 	}
 	if t.who.Type != record.Human {

@@ -90,7 +90,7 @@ func (r *Registry) InspectRelease(ctx context.Context, who Caller, id, since str
 			return err
 		}
 		out.Mine = t.mine(out.Seats, c)
-		out.MayComment = t.may(actComment, teamOf(c.Line)) == nil && !t.who.onlyReads()
+		out.MayComment = t.may(actComment, c.Release.Record.Behaviour.Model) == nil && !t.who.onlyReads()
 		return nil
 	})
 	return out, err
@@ -137,7 +137,7 @@ func lastApproved(siblings []Sibling, c *examined) string {
 func (t *tx) seats(c *examined) ([]Seat, error) {
 	var out []Seat
 	for _, s := range c.policy.Seating(c.dossier, t.now) {
-		people, err := t.roster(s.Role, teamOf(c.Line))
+		people, err := t.roster(s.Role, c.Release.Record.Behaviour.Model)
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func (t *tx) cannot(c *examined, p record.Person, s policy.Seating) string {
 // mine returns the roles in which the caller may speak of a release.
 func (t *tx) mine(seats []Seat, c *examined) (roles []record.RoleName) {
 	for _, s := range seats {
-		if t.who.Type == record.Human && t.mayAs(act("approve as "+string(s.Role)), teamOf(c.Line), s.Role) == nil {
+		if t.who.Type == record.Human && t.mayAs(act("approve as "+string(s.Role)), c.Release.Record.Behaviour.Model, s.Role) == nil {
 			roles = append(roles, s.Role)
 		}
 	}

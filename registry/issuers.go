@@ -102,6 +102,9 @@ func (t *tx) bindGroups(a Account) error {
 	newest := map[Grant]record.Role{}
 	var order []Grant
 	for _, b := range bindings {
+		if b.Record.Model != "" {
+			continue // groups give roles for teams
+		}
 		g := Grant{b.Record.Role, b.Record.Team}
 		if _, ok := newest[g]; !ok {
 			order = append(order, g)

@@ -102,9 +102,9 @@ func (c *examined) noted() *noted {
 }
 
 // concerns reports whether something waits for one of the roles that a person
-// holds for a team.
+// holds for a team or some model of it.
 func (n *noted) concerns(me record.Person, team string, at time.Time) bool {
-	return slices.ContainsFunc(n.waits, func(role record.RoleName) bool { return me.Holds(role, team, at) })
+	return slices.ContainsFunc(n.waits, func(role record.RoleName) bool { return me.HoldsWithin(role, team, at) })
 }
 
 // Summaries tells how releases stand, in short, by their IDs. Those that the

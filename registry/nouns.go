@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"strings"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
@@ -29,10 +28,7 @@ func (t *tx) team(name string) error {
 }
 
 // teamOf returns the team of a "team/name" reference.
-func teamOf(ref string) string {
-	team, _, _ := strings.Cut(ref, "/")
-	return team
-}
+func teamOf(ref string) string { return record.TeamOf(ref) }
 
 // SetEnvironment creates an environment or changes one.
 func (r *Registry) SetEnvironment(ctx context.Context, who Caller, e record.Environment) (record.Recorded[record.Environment], error) {
@@ -44,12 +40,13 @@ func (r *Registry) SetEnvironment(ctx context.Context, who Caller, e record.Envi
 	})
 }
 
-// within refuses unless the team exists and the caller may act in it.
-func (t *tx) within(a act, team string) error {
-	if err := t.team(team); err != nil {
+// within refuses unless the team exists and the caller may act in it, or on the
+// one model "team/name" of it.
+func (t *tx) within(a act, where string) error {
+	if err := t.team(teamOf(where)); err != nil {
 		return err
 	}
-	return t.may(a, team)
+	return t.may(a, where)
 }
 
 // RecordRun records a training run. The actor is who ran it; a run is attested
@@ -74,7 +71,7 @@ func (r *Registry) RecordRun(ctx context.Context, who Caller, run record.Run) (r
 // gets rights by registering.
 func (r *Registry) RegisterModel(ctx context.Context, who Caller, m record.Model) (record.Recorded[record.Model], error) {
 	return command[record.Model](ctx, r, who, func(t *tx) error {
-		if err := t.within(actModel, m.Team); err != nil {
+		if err := t.within(actModel, m.Ref()); err != nil {
 			return err
 		}
 		return t.state(m)
@@ -88,7 +85,7 @@ func (r *Registry) RegisterVersion(ctx context.Context, who Caller, v record.Mod
 		if err := v.Validate(); err != nil {
 			return err
 		}
-		if err := t.within(actModel, teamOf(v.Model)); err != nil {
+		if err := t.within(actModel, v.Model); err != nil {
 			return err
 		}
 		if _, err := need[record.Model](t, record.KeyModel(v.Model), "the model "+v.Model, "register it first: imprimatur model create "+v.Model); err != nil {
@@ -132,7 +129,7 @@ func (r *Registry) RecordSignal(ctx context.Context, who Caller, s record.Signal
 		if err != nil {
 			return err
 		}
-		if err := t.may(actSignal, teamOf(rel.Record.Behaviour.Model)); err != nil {
+		if err := t.may(actSignal, rel.Record.Behaviour.Model); err != nil {
 			return err
 		}
 		if line := rel.Record.Line(); s.Line != line {

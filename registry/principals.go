@@ -66,6 +66,14 @@ func (r *Registry) BindRole(ctx context.Context, who Caller, b record.Role) (rec
 				return err
 			}
 		}
+		if b.Model != "" {
+			if err := b.Validate(); err != nil {
+				return err
+			}
+			if _, err := need[record.Model](t, record.KeyModel(b.Model), "the model "+b.Model, "register it first: imprimatur model create "+b.Model); err != nil {
+				return err
+			}
+		}
 		return t.state(b)
 	})
 }
@@ -159,8 +167,8 @@ func badToken() error {
 // not enrolled.
 func (t *tx) person(name string) (record.Person, error) { return lineage.PersonOf(t, name) }
 
-// roster returns the people and workloads who hold a role for a team.
-func (t *tx) roster(role record.RoleName, team string) ([]record.Person, error) {
+// roster returns the people and workloads who hold a role for a team or a model.
+func (t *tx) roster(role record.RoleName, where string) ([]record.Person, error) {
 	bindings, err := t.Find(record.KeyRoster(role))
 	if err != nil {
 		return nil, err
@@ -178,7 +186,7 @@ func (t *tx) roster(role record.RoleName, team string) ([]record.Person, error) 
 		if err != nil {
 			return nil, err
 		}
-		if p.Holds(role, team, t.now) {
+		if p.Holds(role, where, t.now) {
 			people = append(people, p)
 		}
 	}

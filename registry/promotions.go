@@ -102,7 +102,7 @@ func (t *tx) deployable(id string) (*examined, error) {
 			return t.examine(id)
 		}
 	}
-	if err := t.may(actPromote, teamOf(rel.Record.Behaviour.Model)); err != nil {
+	if err := t.may(actPromote, rel.Record.Behaviour.Model); err != nil {
 		return nil, err
 	}
 	return t.examine(id)
@@ -196,7 +196,7 @@ func (t *tx) stoppable(a act, id string) (record.Recorded[record.Release], recor
 	if err != nil {
 		return rel, "", err
 	}
-	if err := t.may(a, teamOf(rel.Record.Behaviour.Model)); err != nil {
+	if err := t.may(a, rel.Record.Behaviour.Model); err != nil {
 		return rel, "", err
 	}
 	c, err := t.examine(id)

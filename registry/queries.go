@@ -25,7 +25,7 @@ func (r *Registry) Me(ctx context.Context, who Caller) (wire.Myself, error) {
 func (t *tx) bound(p record.Person) []record.Role {
 	roles := []record.Role{}
 	for _, r := range p.Roles {
-		if r.Covers(r.Team, t.now) {
+		if r.Covers(r.Where(), t.now) {
 			roles = append(roles, r)
 		}
 	}

@@ -76,7 +76,7 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 	if err != nil {
 		return none, err
 	}
-	if err := t.within(actPropose, teamOf(version.Record.Model)); err != nil {
+	if err := t.within(actPropose, version.Record.Model); err != nil {
 		return none, err
 	}
 	use, err := need[record.UseCase](t, record.KeyUseCase(in.UseCase), "the use case "+in.UseCase, "its owner registers it: imprimatur usecase register")
@@ -181,7 +181,7 @@ func (t *tx) named(c *examined) *examined {
 			if _, done := c.Approvers[role]; done {
 				continue
 			}
-			people, err := t.roster(role, teamOf(c.Line))
+			people, err := t.roster(role, c.Release.Record.Behaviour.Model)
 			if err != nil {
 				continue // the names are a help; the refusal stands without them
 			}
@@ -217,7 +217,7 @@ func (t *tx) readable(id string) (*examined, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.may(actRead, teamOf(rel.Record.Behaviour.Model)); err != nil {
+	if err := t.may(actRead, rel.Record.Behaviour.Model); err != nil {
 		return nil, err
 	}
 	return t.examine(id)

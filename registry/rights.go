@@ -93,34 +93,38 @@ type Caller struct {
 	Request string
 }
 
-// may refuses unless the caller holds one of the act's roles for the team and
-// the credential's scopes reach that far.
-func (t *tx) may(a act, team string) error {
-	return t.mayAs(a, team, rights[a]...)
+// may refuses unless the caller holds one of the act's roles for a team, or for
+// the one model "team/name" of it, and the credential's scopes reach that far.
+func (t *tx) may(a act, where string) error {
+	return t.mayAs(a, where, rights[a]...)
 }
 
-func (t *tx) mayAs(a act, team string, roles ...record.RoleName) error {
+func (t *tx) mayAs(a act, where string, roles ...record.RoleName) error {
 	me, err := t.person(t.who.Name)
 	if err != nil {
 		return err
 	}
-	return t.who.may(me, t.now, a, team, roles...)
+	return t.who.may(me, t.now, a, where, roles...)
 }
 
-// may is the decision itself, over what is bound to the caller at a time.
-func (c Caller) may(me record.Person, now time.Time, a act, team string, roles ...record.RoleName) error {
+// may is the decision itself, over what is bound to the caller at a time. Who
+// holds a role for one model reads the team's records: a model is not judged
+// without what it was made from.
+func (c Caller) may(me record.Person, now time.Time, a act, where string, roles ...record.RoleName) error {
 	if len(roles) == 0 {
 		return refusef(wire.Forbidden, "nobody may %s: no role has that right; this is a fault of the program, please report it", a)
 	}
 	if err := c.stands(me, now); err != nil {
 		return err
 	}
-	for _, role := range roles {
-		if me.Holds(role, team, now) && c.reaches(a, role) {
-			return nil
-		}
+	team := teamOf(where)
+	holds := func(r record.RoleName) bool {
+		return me.Holds(r, where, now) || a == actRead && me.HoldsWithin(r, team, now)
 	}
-	if slices.ContainsFunc(roles, func(r record.RoleName) bool { return me.Holds(r, team, now) }) {
+	if slices.ContainsFunc(roles, func(r record.RoleName) bool { return holds(r) && c.reaches(a, r) }) {
+		return nil
+	}
+	if slices.ContainsFunc(roles, holds) {
 		return refusef(wire.Forbidden, "the token of %s is limited to %s and may not %s; sign in with a wider one", c.Name, strings.Join(c.Scopes, ", "), a)
 	}
 	return refusef(wire.Forbidden, "%s may not %s %s: that takes the role %s; an administrator can bind it: imprimatur principal bind %s --role %s --team %s",
@@ -133,16 +137,16 @@ func (t *tx) mayAnywhere(a act) error {
 	if err != nil {
 		return err
 	}
-	team := record.AllTeams
+	where := record.AllTeams
 	for _, role := range me.Roles {
-		if slices.Contains(rights[a], role.Role) && me.Holds(role.Role, role.Team, t.now) {
+		if slices.Contains(rights[a], role.Role) && me.Holds(role.Role, role.Where(), t.now) {
 			if t.who.reaches(a, role.Role) {
 				return nil
 			}
-			team = role.Team
+			where = role.Where()
 		}
 	}
-	return t.may(a, team)
+	return t.may(a, where)
 }
 
 // stands refuses a caller who is not enrolled, is disabled, or has expired.

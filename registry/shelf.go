@@ -340,7 +340,7 @@ func last[T record.Body](t *tx, key string) (record.Recorded[T], lineage.Entry, 
 func onlyTeam(me record.Person, now time.Time, fallback string) string {
 	var teams []string
 	for _, role := range me.Roles {
-		if role.Team != record.AllTeams && role.Covers(role.Team, now) && !slices.Contains(teams, role.Team) {
+		if role.Team != record.AllTeams && role.Within(role.Team, now) && !slices.Contains(teams, role.Team) {
 			teams = append(teams, role.Team)
 		}
 	}

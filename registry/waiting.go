@@ -41,7 +41,7 @@ func (r *Registry) Waiting(ctx context.Context, who Caller) ([]wire.Waiting, err
 }
 
 func anyRole(p record.Person, team string, at time.Time) bool {
-	return slices.ContainsFunc(p.Roles, func(r record.Role) bool { return p.Holds(r.Role, team, at) })
+	return slices.ContainsFunc(p.Roles, func(r record.Role) bool { return p.HoldsWithin(r.Role, team, at) })
 }
 
 // waitingOn returns what waits for a person in one release.
@@ -49,9 +49,9 @@ func (t *tx) waitingOn(c *examined, me record.Person) (out []wire.Waiting) {
 	if c.Status != record.Proposed && c.Status != record.Live {
 		return nil
 	}
-	team, w := teamOf(c.Line), c.waiting()
+	model, w := c.Release.Record.Behaviour.Model, c.waiting()
 	if c.Verdict.Passed && c.Status == record.Proposed {
-		if role, ok := holdsOne(me, rights[actPromote], team, t.now); ok {
+		if role, ok := holdsOne(me, rights[actPromote], model, t.now); ok {
 			w.Act, w.Role, w.Since = wire.WaitsPromote, role, c.lastWord()
 			w.Why = fmt.Sprintf("Every gate passes, and %s may promote it as %s.", me.Principal.Name, role)
 			w.Do = "imprimatur release promote " + c.ID
@@ -70,7 +70,7 @@ func (t *tx) waitingOn(c *examined, me record.Person) (out []wire.Waiting) {
 			}
 			continue
 		}
-		held, ok := holdsOne(me, g.Who, team, t.now)
+		held, ok := holdsOne(me, g.Who, model, t.now)
 		if !ok {
 			continue
 		}
@@ -91,9 +91,10 @@ func (t *tx) waitingOn(c *examined, me record.Person) (out []wire.Waiting) {
 	return out
 }
 
-// holdsOne returns the first of some roles that a person holds for a team.
-func holdsOne(p record.Person, roles []record.RoleName, team string, at time.Time) (record.RoleName, bool) {
-	i := slices.IndexFunc(roles, func(r record.RoleName) bool { return p.Holds(r, team, at) })
+// holdsOne returns the first of some roles that a person holds for a team or a
+// model.
+func holdsOne(p record.Person, roles []record.RoleName, where string, at time.Time) (record.RoleName, bool) {
+	i := slices.IndexFunc(roles, func(r record.RoleName) bool { return p.Holds(r, where, at) })
 	if i < 0 {
 		return "", false
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -116,10 +117,7 @@ func drawPrincipal(p *page, w wire.Enrolled, now time.Time) {
 }
 
 func roleText(r record.Role) string {
-	s := string(r.Role) + " of team " + r.Team
-	if r.Team == record.AllTeams {
-		s = string(r.Role) + " of all teams"
-	}
+	s := string(r.Role) + " of " + r.For()
 	if !r.Expires.IsZero() {
 		s += " until " + day(r.Expires)
 	}
@@ -142,7 +140,8 @@ func (c *principalListCmd) Run(a *app) error {
 type principalBindCmd struct {
 	Name    string `arg:"" help:"The principal."`
 	Role    string `required:"" enum:"viewer,contributor,data-steward,evaluator,model-owner,risk,security,auditor,administrator" help:"One of ${enum}."`
-	Team    string `required:"" help:"The team, or '*' for all."`
+	Team    string `required:"" xor:"where" help:"The team, or '*' for all."`
+	Model   string `required:"" xor:"where" placeholder:"TEAM/NAME" help:"In place of --team: the one model that a model-owner answers for."`
 	Expires moment `placeholder:"DATE" help:"When the binding ends."`
 	Remove  bool   `help:"Take the role away."`
 }
@@ -150,7 +149,7 @@ type principalBindCmd struct {
 // Run implements the command.
 func (c *principalBindCmd) Run(a *app) error {
 	got, err := a.client().BindRole(a.ctx, record.Role{
-		Principal: c.Name, Role: record.RoleName(c.Role), Team: c.Team, Revoked: c.Remove, Expires: c.Expires.after(a.now()),
+		Principal: c.Name, Role: record.RoleName(c.Role), Team: cmp.Or(c.Team, record.TeamOf(c.Model)), Model: c.Model, Revoked: c.Remove, Expires: c.Expires.after(a.now()),
 	})
 	if err != nil {
 		return err

@@ -157,7 +157,7 @@ func (c *console) dataForm(ctx context.Context, who registry.Caller, in input) (
 		return nil, err
 	}
 	if p.Not == nil {
-		if p.May, err = c.because(ctx, who, "decide on data", record.DataSteward); err != nil {
+		if p.May, err = c.because(ctx, who, "decide on data", d.Team, record.DataSteward); err != nil {
 			return nil, err
 		}
 	}

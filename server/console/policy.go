@@ -218,7 +218,7 @@ func (c *console) offer(ctx context.Context, who registry.Caller, in input, p *d
 		p.May = problem.Detail
 		return nil
 	}
-	if p.May, err = c.because(ctx, who, "publish policies", record.Risk); err != nil {
+	if p.May, err = c.because(ctx, who, "publish policies", record.AllTeams, record.Risk); err != nil {
 		return err
 	}
 	p.Publish = &Form{Action: "/policies", Submit: "Publish " + got.Policy, Fields: []Field{{Kind: "hidden", Name: "text", Value: content}, reasonField(in)}}

@@ -35,11 +35,7 @@ func (c *console) principal(ctx context.Context, who registry.Caller, in input) 
 	}
 	roles := &Table{Caption: "Roles", Columns: []Column{{Label: "Role"}, {Label: "For"}, {Label: "Until"}}, Empty: Empty{Sentence: "No role stands, so they may do nothing.", Command: "imprimatur principal bind " + name + " --role viewer --team TEAM"}}
 	for _, r := range got.Roles {
-		team := "team " + r.Team
-		if r.Team == record.AllTeams {
-			team = "all teams"
-		}
-		roles.Rows = append(roles.Rows, Row{[]Cell{text(string(r.Role)), text(team), when(r.Expires)}})
+		roles.Rows = append(roles.Rows, Row{[]Cell{text(string(r.Role)), text(r.For()), when(r.Expires)}})
 	}
 	t.Sections = append(t.Sections, section{Title: "Roles", Table: roles})
 	for _, show := range []func(context.Context, registry.Caller, string) (section, error){c.tokens, c.keys, c.owned} {

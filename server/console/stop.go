@@ -55,7 +55,7 @@ func (c *console) rollbackForm(ctx context.Context, who registry.Caller, in inpu
 		fmt.Sprintf("Its verdict is made anew now and passes all %d gates of policy %s, tier %s; that verdict and the promotion are stated under your name, with your reason.", len(target.Verdict.Gates), target.Verdict.Policy.Name, target.Verdict.Tier),
 		fmt.Sprintf("%s stays as it is and can be promoted again while it stands.", id),
 	}
-	if p.May, err = c.because(ctx, who, "promote releases", record.ModelOwner); err != nil {
+	if p.May, err = c.because(ctx, who, "promote releases", target.Release.Record.Behaviour.Model, record.ModelOwner); err != nil {
 		return nil, err
 	}
 	if diff, err := c.Registry.DiffReleases(ctx, who, id, target.ID); err == nil {
@@ -98,7 +98,7 @@ func (c *console) suspendForm(ctx context.Context, who registry.Caller, in input
 	}
 	if p.Not != nil {
 		p.Will = nil
-	} else if p.May, err = c.because(ctx, who, "suspend releases", record.ModelOwner, record.Risk, record.Security); err != nil {
+	} else if p.May, err = c.because(ctx, who, "suspend releases", now.Release.Record.Behaviour.Model, record.ModelOwner, record.Risk, record.Security); err != nil {
 		return nil, err
 	}
 	p.Form = Form{Action: "/live/" + id + "/suspend", Submit: submit, Grave: !lift, Fields: []Field{reasonField(in)}}
@@ -156,19 +156,16 @@ func (c *console) refused(ctx context.Context, err error) (*wire.Problem, error)
 	return &problem, nil
 }
 
-// because says which of the caller's roles gives a right.
-func (c *console) because(ctx context.Context, who registry.Caller, what string, roles ...record.RoleName) (string, error) {
+// because says which of the caller's roles gives a right, for a team or
+// a model.
+func (c *console) because(ctx context.Context, who registry.Caller, what, where string, roles ...record.RoleName) (string, error) {
 	me, err := c.Registry.Me(ctx, who)
 	if err != nil {
 		return "", err
 	}
 	for _, r := range me.Roles {
-		if slices.Contains(roles, r.Role) {
-			team := "team " + r.Team
-			if r.Team == record.AllTeams {
-				team = "all teams"
-			}
-			return fmt.Sprintf("You may %s because you hold the role %s for %s.", what, r.Role, team), nil
+		if slices.Contains(roles, r.Role) && r.Covers(where, c.now()) {
+			return fmt.Sprintf("You may %s because you hold the role %s for %s.", what, r.Role, r.For()), nil
 		}
 	}
 	return fmt.Sprintf("You may %s because the environment names you as one of its workloads.", what), nil
