@@ -34,6 +34,11 @@ func (c *Client) Invite(ctx context.Context, name string) (wire.Invitation, erro
 	return do[wire.Invitation](ctx, c, http.MethodPost, "/principals/"+url.PathEscape(name)+"/invite", nil, nil)
 }
 
+// Offboard sees off a person who leaves, or says what that would do.
+func (c *Client) Offboard(ctx context.Context, name string, in wire.Offboarding) (wire.Offboarded, error) {
+	return do[wire.Offboarded](ctx, c, http.MethodPost, "/principals/"+url.PathEscape(name)+"/offboard", nil, in)
+}
+
 // BindRole binds a role to a principal, or takes it away.
 func (c *Client) BindRole(ctx context.Context, b record.Role) (record.Recorded[record.Role], error) {
 	return do[record.Recorded[record.Role]](ctx, c, http.MethodPost, "/roles", nil, b)

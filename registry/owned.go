@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 
+	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -24,23 +25,34 @@ func (r *Registry) Owned(ctx context.Context, who Caller, name string) ([]wire.E
 		if err != nil {
 			return err
 		}
-		seen := map[string]bool{}
-		for _, e := range entries {
-			key := e.Statement.Body.Keys(e.Statement.Digest())[0]
-			if seen[key] || !t.visible(e.Statement.Body) {
-				continue
-			}
-			seen[key] = true
-			// It may have another owner by now.
-			newest, _, err := t.view.Last(key)
-			if err != nil {
-				return err
-			}
-			if newest.Index == e.Index {
+		owned, err := t.stillOwned(entries)
+		for _, e := range owned {
+			if t.visible(e.Statement.Body) {
 				out = append(out, entryOf(e))
 			}
 		}
-		return nil
+		return err
 	})
 	return out, err
+}
+
+// stillOwned keeps, of what was stated to be somebody's, newest first, what has
+// no other owner by now.
+func (t *tx) stillOwned(entries []lineage.Entry) (out []lineage.Entry, err error) {
+	seen := map[string]bool{}
+	for _, e := range entries {
+		key := e.Statement.Body.Keys(e.Statement.Digest())[0]
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		newest, _, err := t.view.Last(key)
+		if err != nil {
+			return nil, err
+		}
+		if newest.Index == e.Index {
+			out = append(out, e)
+		}
+	}
+	return out, nil
 }

@@ -17,6 +17,7 @@ const (
 	actBind       act = "bind roles"
 	actToken      act = "issue tokens for others"
 	actInvite     act = "invite people"
+	actOffboard   act = "see people off"
 	actKey        act = "withdraw the keys of others"
 	actTeam       act = "create teams"
 	actPlace      act = "set up environments"
@@ -49,6 +50,7 @@ var rights = map[act][]record.RoleName{
 	actBind:       {record.Administrator},
 	actToken:      {record.Administrator},
 	actInvite:     {record.Administrator},
+	actOffboard:   {record.Administrator},
 	actKey:        {record.Administrator},
 	actTeam:       {record.Administrator},
 	actPlace:      {record.Administrator},

@@ -18,6 +18,7 @@ type principalCmd struct {
 	Show        principalShowCmd        `cmd:"" help:"Show a principal with its roles."`
 	List        principalListCmd        `cmd:"" help:"List principals."`
 	Bind        principalBindCmd        `cmd:"" help:"Bind a role to a principal, or take it away."`
+	Offboard    principalOffboardCmd    `cmd:"" help:"See off a person who leaves: hand over what they own, and end all that they may do."`
 	Token       principalTokenCmd       `cmd:"" help:"Issue an API token; its secret is shown once."`
 	Tokens      principalTokensCmd      `cmd:"" help:"List tokens."`
 	Revoke      principalRevokeCmd      `cmd:"" help:"End a token at once."`

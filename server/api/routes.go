@@ -26,6 +26,7 @@ var routes = []route{
 	{get, "/principals", "ListPrincipals", "What was stated of principals", signedIn, 0, list(record.KindPrincipal)},
 	{get, "/principals/{id}", "Principal", "A principal with its roles", signedIn, 0, on((*reg).Principal)},
 	{post, "/principals/{id}/invite", "Invite", "Make a link by which a person says, once, how they will sign in; its secret is in this answer only", signedIn, 0, on((*reg).Invite)},
+	{post, "/principals/{id}/offboard", "Offboard", "See off a person who leaves: hand over what they own, end their roles, tokens and keys, and disable them, in one step", signedIn, 0, change((*reg).Offboard)},
 	{get, "/credentials", "ListCredentials", "What was stated of how people sign in", signedIn, 0, list(record.KindCredential)},
 	{post, "/roles", "BindRole", "Bind a role to a principal, or take it away", signedIn, 0, create((*reg).BindRole)},
 	{get, "/roles", "ListRoles", "What was stated of roles", signedIn, 0, list(record.KindRole)},
