@@ -3,6 +3,7 @@ package record
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -298,6 +299,12 @@ type Environment struct {
 	Aliases    []string `json:"aliases,omitzero"`
 	Namespaces []string `json:"namespaces,omitzero"`
 	Workloads  []string `json:"workloads,omitzero"`
+}
+
+// Means reports whether an alias, or with stage a stage in any case, is among the
+// environment's aliases.
+func (e Environment) Means(name string, stage bool) bool {
+	return slices.ContainsFunc(e.Aliases, func(a string) bool { return a == name || stage && strings.EqualFold(a, name) })
 }
 
 // Kind implements Body.

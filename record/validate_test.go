@@ -338,6 +338,9 @@ func faultsOfDecisions() []fault {
 		wrong("type", func(s *record.Signal) { s.Type = "" }),
 		wrong("detail", func(s *record.Signal) { s.Detail = "" }),
 		wrong("observed", func(s *record.Signal) { s.Observed = time.Time{} }),
+		wrong("release", func(s *record.Signal) { s.Release, s.Move = "", nil }),
+		wrong("exactly one of alias and stage", func(s *record.Signal) { s.Move = &record.Move{Registry: "m", Team: "acme", Environment: "production"} }),
+		wrong("move.environment", func(s *record.Signal) { s.Move = &record.Move{Registry: "m", Team: "acme", Alias: "champion"} }),
 	}
 }
 

@@ -27,7 +27,7 @@ func (t *tx) meaning(alias string, stage bool) ([]record.Environment, error) {
 	}
 	var out []record.Environment
 	for _, e := range all {
-		if slices.ContainsFunc(e.Aliases, func(a string) bool { return a == alias || stage && strings.EqualFold(a, alias) }) {
+		if e.Means(alias, stage) {
 			out = append(out, e)
 		}
 	}

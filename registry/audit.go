@@ -146,6 +146,9 @@ func teamOfRecord(body record.Body) string {
 	case record.Envelope:
 		return teamOf(b.Line)
 	case record.Signal:
+		if b.Move != nil {
+			return b.Move.Team
+		}
 		return teamOf(b.Line)
 	default:
 		return teamOf(lineOf(body))

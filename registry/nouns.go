@@ -125,6 +125,9 @@ func (r *Registry) RegisterUseCase(ctx context.Context, who Caller, u record.Use
 // RecordSignal records something seen after promotion.
 func (r *Registry) RecordSignal(ctx context.Context, who Caller, s record.Signal) (record.Recorded[record.Signal], error) {
 	return command[record.Signal](ctx, r, who, func(t *tx) error {
+		if s.Move != nil {
+			return refusef(wire.Invalid, "a move of an alias is stated by who watches the registry, imprimatur serve --mlflow-watch; leave it out")
+		}
 		rel, err := t.release(s.Release)
 		if err != nil {
 			return err

@@ -55,9 +55,8 @@ func TestMLflowClient(t *testing.T) {
 // worker is MLflow's real client, told what to do.
 type worker struct {
 	*house
-	in     io.Writer
-	out    *bufio.Scanner
-	folder string
+	in  io.Writer
+	out *bufio.Scanner
 }
 
 func (h *house) worker(folder string, tracking ...string) *worker {
@@ -86,7 +85,7 @@ func (h *house) worker(folder string, tracking ...string) *worker {
 			h.Logf("the worker said:\n%s", said.Bytes())
 		}
 	})
-	return &worker{h, in, bufio.NewScanner(out), folder}
+	return &worker{h, in, bufio.NewScanner(out)}
 }
 
 type answer struct {

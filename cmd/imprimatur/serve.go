@@ -28,6 +28,7 @@ type serveCmd struct {
 
 	MLflowTeam string     `name:"mlflow-team" placeholder:"TEAM" help:"Whose model registry MLflow's clients find who act for several teams and name none."`
 	MLflow     frontFlags `embed:"" prefix:"mlflow-"`
+	Watch      watchFlags `embed:"" prefix:"mlflow-"`
 	ModelsFrom []string   `name:"models-from" placeholder:"DIR" help:"A folder below which the server reads the bytes of models that MLflow's clients register; may be repeated."`
 
 	URL string `name:"url" placeholder:"URL" help:"The address at which browsers reach it, such as https://models.example; cookies and passkeys belong to it (default: this machine, in plain HTTP)."`
@@ -93,13 +94,13 @@ func (c *serveCmd) Run(a *app) error {
 		return err
 	}
 	out := serving{URL: "http://" + listener.Addr().String(), Data: c.Data, Origin: reg.Origin(), Key: reg.VerifierKey()}
-	front, err := c.MLflow.open(a, reg, mlflow.Options{Team: c.MLflowTeam, Log: log, URL: at.String()})
+	beside, err := c.mlflowSide(a, reg, mlflow.Options{Team: c.MLflowTeam, Log: log, URL: at.String()})
 	if err != nil {
 		return errors.Join(err, reg.Close())
 	}
-	if front != nil {
-		defer front.Close()
-		out.MLflow = "http://" + front.Addr().String()
+	if beside.front != nil {
+		defer beside.front.Close()
+		out.MLflow = "http://" + beside.front.Addr().String()
 	}
 	if out.Token, out.Link, err = c.waysIn(a.ctx, reg); err != nil {
 		return errors.Join(err, reg.Close())
@@ -114,7 +115,7 @@ func (c *serveCmd) Run(a *app) error {
 		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
 	handler := server.New(reg, server.Options{Log: log, Team: c.MLflowTeam, URL: at, Issuer: issuer})
-	return errors.Join(serveAll(a.ctx, listener, handler, front), reg.Close())
+	return errors.Join(beside.serveAll(a.ctx, listener, handler), reg.Close())
 }
 
 // openRegistry opens an installation, and turns what a person must do something

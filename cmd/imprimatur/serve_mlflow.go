@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server"
 	"imprimatur.dev/server/mlflow"
+	"imprimatur.dev/tracking"
 )
 
 // frontFlags are how serve stands in front of a team's MLflow.
@@ -22,13 +26,40 @@ type frontFlags struct {
 	UpstreamCredentials string `placeholder:"FILE" help:"What it wants to see, USER:PASSWORD or a token; or IMPRIMATUR_MLFLOW_CREDENTIALS. Without, it sees what callers send, but no token of this server."`
 }
 
+// watchFlags are how serve watches an MLflow that keeps its own registry.
+type watchFlags struct {
+	Watch      string        `placeholder:"URL" help:"An MLflow that keeps its own model registry: its aliases and stages that mean an environment are compared with what may run there. Credentials as its clients have them: MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."`
+	WatchAs    string        `placeholder:"WORKLOAD" help:"Who states what is seen: a workload that is a contributor of --mlflow-team."`
+	WatchEvery time.Duration `default:"30s" placeholder:"TIME" help:"How often (default 30s)."`
+	Restore    bool          `help:"Also move back what means a version without a standing release."`
+}
+
+// open returns what watches, nil where there is nothing to watch.
+func (c *watchFlags) open(a *app, reg *registry.Registry, team string, log *slog.Logger) (*tracking.Watch, error) {
+	if c.Watch == "" {
+		return nil, nil
+	}
+	if c.WatchAs == "" || team == "" || c.WatchEvery < time.Second {
+		return nil, &failure{
+			code: exitWrong, err: errors.New("--mlflow-watch needs --mlflow-watch-as and --mlflow-team, and at least a second between its rounds"),
+			hint: "enrol a workload, imprimatur principal enrol WORKLOAD --workload, and bind it as contributor of the team",
+		}
+	}
+	client, err := tracking.New(tracking.Config{URL: c.Watch, Env: a.env})
+	if err != nil {
+		return nil, &failure{code: exitWrong, err: fmt.Errorf("--mlflow-watch: %w", err)}
+	}
+	who := registry.Caller{Name: c.WatchAs, Type: record.Workload}
+	return &tracking.Watch{Client: client, Registry: reg, Who: who, Team: team, Restore: c.Restore, Log: log}, nil
+}
+
 // front is a listener in front of a team's MLflow, with its handler.
 type front struct {
 	net.Listener
 	handler http.Handler
 }
 
-// open listens in front of the upstream; nil is no upstream.
+// open listens in front of the upstream, nil where there is none.
 func (c *frontFlags) open(a *app, reg *registry.Registry, opts mlflow.Options) (*front, error) {
 	if c.Upstream == "" {
 		return nil, nil
@@ -52,14 +83,36 @@ func (c *frontFlags) open(a *app, reg *registry.Registry, opts mlflow.Options) (
 	return &front{l, handler}, nil
 }
 
-// serveAll serves the installation, and the front where there is one, until ctx
-// ends or one of them fails.
-func serveAll(ctx context.Context, l net.Listener, handler http.Handler, before *front) error {
-	if before == nil {
-		return server.ServeOn(ctx, l, handler)
+// mlflowSide is what serve does for a team's MLflow beside the protocol.
+type mlflowSide struct {
+	front *front
+	watch *tracking.Watch
+	every time.Duration
+}
+
+// mlflowSide opens it.
+func (c *serveCmd) mlflowSide(a *app, reg *registry.Registry, opts mlflow.Options) (mlflowSide, error) {
+	front, err := c.MLflow.open(a, reg, opts)
+	if err != nil {
+		return mlflowSide{}, err
 	}
+	watch, err := c.Watch.open(a, reg, c.MLflowTeam, opts.Log)
+	return mlflowSide{front, watch, c.Watch.WatchEvery}, err
+}
+
+// serveAll serves the installation and what stands beside it, until ctx ends or
+// one of them fails.
+func (s mlflowSide) serveAll(ctx context.Context, l net.Listener, handler http.Handler) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return server.ServeOn(ctx, l, handler) })
-	all.Go(func() error { return server.ServeOn(ctx, before, before.handler) })
-	return errors.Join(all.Wait())
+	if s.front != nil {
+		all.Go(func() error { return server.ServeOn(ctx, s.front, s.front.handler) })
+	}
+	if s.watch != nil {
+		all.Go(func() error {
+			s.watch.Run(ctx, s.every)
+			return nil
+		})
+	}
+	return all.Wait()
 }

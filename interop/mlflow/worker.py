@@ -26,6 +26,14 @@ def as_registry(uri):
     mlflow.set_registry_uri(uri)
 
 
+def as_user(uri, token):
+    """Where everything is, and who asks: what MLFLOW_TRACKING_URI and
+    MLFLOW_TRACKING_TOKEN are for."""
+    os.environ["MLFLOW_TRACKING_TOKEN"] = token
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("cells")
+
+
 def train(c):
     """Trains and logs a model, and returns where its bytes are."""
     with mlflow.start_run():
@@ -50,6 +58,15 @@ def train_on(c, commit):
     return {"run": run.info.run_id, "model": f"models:/{logged.model_id}"}
 
 
+def log_and_register(c, name):
+    """As a training script does it in one call."""
+    with mlflow.start_run() as run:
+        model = LogisticRegression(C=c, max_iter=3000).fit(ITEMS.data, ITEMS.target)
+        mlflow.sklearn.log_model(model, name="model", registered_model_name=name)
+    (version,) = MlflowClient().search_model_versions(f"name = '{name}' AND run_id = '{run.info.run_id}'")
+    return {"version": version.version, "run": run.info.run_id}
+
+
 def register(source, name):
     version = mlflow.register_model(source, name)
     # It waited until the bytes were read, and answers with what was before.
@@ -59,6 +76,14 @@ def register(source, name):
 
 def alias(name, alias, version):
     MlflowClient().set_registered_model_alias(name, alias, version)
+
+
+def aliases(name):
+    return MlflowClient().get_registered_model(name).aliases
+
+
+def stage_of(name, version):
+    return MlflowClient().get_model_version(name, version).current_stage
 
 
 def unalias(name, alias):
