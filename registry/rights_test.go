@@ -97,6 +97,16 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"WithdrawKey", "withdraw the keys of others", R(record.Administrator), true, func(w registry.Caller) error {
 			return only(reg.WithdrawKey(ctx, w, key, ""))
 		}},
+		{"ReportMove", "record signals", R(record.Contributor, record.Evaluator, record.Security), false, func(w registry.Caller) error {
+			return reg.ReportMove(ctx, w, record.Signal{Type: record.SignalMoved, Detail: "no release", Move: &record.Move{Registry: "m", Team: "lab", Model: "n", Alias: "a", Environment: "production"}})
+		}},
+		{"MayMoveBack", "record signals", R(record.Contributor, record.Evaluator, record.Security), false, func(w registry.Caller) error {
+			return reg.MayMoveBack(ctx, w, record.Move{Registry: "m", Team: "lab", Model: "n", Alias: "a"})
+		}},
+		{"Moves", "read", record.RoleNames, false, func(w registry.Caller) error {
+			_, err := reg.Moves(ctx, w, "lab", "m")
+			return err
+		}},
 		{"RecordSignal", "record signals", R(record.Contributor, record.Evaluator, record.Security), false, func(w registry.Caller) error {
 			return only(reg.RecordSignal(ctx, w, record.Signal{Release: c.ID, Line: c.Line}))
 		}},

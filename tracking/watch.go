@@ -85,7 +85,7 @@ func (w *Watch) Round(ctx context.Context) error {
 	// What nobody holds any more is in order again.
 	for _, gone := range said {
 		if gone.Record.Type == record.SignalMoved {
-			faults = append(faults, w.state(ctx, record.SignalSettled, *gone.Record.Move, "it was taken away"))
+			faults = append(faults, w.state(ctx, record.SignalSettled, *gone.Record.Move, "it was taken away", wire.Decision{}))
 		}
 	}
 	return errors.Join(faults...)
@@ -126,37 +126,35 @@ func (w *Watch) held(ctx context.Context) ([]record.Move, error) {
 // judge decides about one, and states what changed since it was last judged.
 func (w *Watch) judge(ctx context.Context, m record.Move, known record.Digest, open bool) error {
 	held := m
-	var reasons []string
+	var d wire.Decision
 	artifact := known
 	if artifact == "" {
 		var err error
 		switch artifact, err = w.bytes(ctx, m.Model, m.Version); {
 		case errors.Is(err, registry.ErrUnread) || Gone(err):
-			reasons = []string{"its bytes cannot be read, so no release can name them: " + plain(err.Error(), 500)}
+			d.Reasons = []string{"its bytes cannot be read, so no release can name them: " + plain(err.Error(), 500)}
 		case err != nil:
 			return err
 		}
 	}
 	if artifact != "" {
 		w.seen[held] = artifact
-		d := w.Registry.Decide(ctx, m.Environment, artifact)
-		if d.Allowed {
+		if d = w.Registry.Decide(ctx, m.Environment, artifact); d.Allowed {
 			if open {
-				return w.state(ctx, record.SignalSettled, m, "it means what may run there: "+d.Release)
+				return w.state(ctx, record.SignalSettled, m, "it means what may run there", d)
 			}
 			return nil
 		}
-		reasons = d.Reasons
 	}
 	m.Artifact = artifact
 	detail := fmt.Sprintf("it points to version %d, which may not run there. MLflow does not say who moved it.", m.Version)
-	for _, r := range reasons {
+	for _, r := range d.Reasons {
 		detail += " " + r
 	}
-	if err := w.state(ctx, record.SignalMoved, m, detail); err != nil || !w.Restore {
+	if err := w.state(ctx, record.SignalMoved, m, detail, d); err != nil || !w.Restore {
 		return err
 	}
-	return w.back(ctx, m)
+	return w.back(ctx, m, d)
 }
 
 // bytes reads the bytes of a version in MLflow's own registry.
@@ -173,10 +171,11 @@ func (w *Watch) bytes(ctx context.Context, model string, version int) (record.Di
 	return record.Digest(found.Manifest.Digest()), nil
 }
 
-// state states a signal.
-func (w *Watch) state(ctx context.Context, typ string, m record.Move, detail string) error {
+// state states a signal, and with it the release that the decision is about,
+// where there is one.
+func (w *Watch) state(ctx context.Context, typ string, m record.Move, detail string, about wire.Decision) error {
 	what := m.What()
-	err := w.Registry.ReportMove(ctx, w.Who, record.Signal{Type: typ, Move: &m, Detail: plain(fmt.Sprintf("%s at %s means %s: %s", what, m.Registry, m.Environment, detail), 2000)})
+	err := w.Registry.ReportMove(ctx, w.Who, record.Signal{Release: about.Release, Line: about.Line, Type: typ, Move: &m, Detail: plain(fmt.Sprintf("%s at %s means %s: %s", what, m.Registry, m.Environment, detail), 2000)})
 	if err != nil {
 		return fmt.Errorf("%s at %s: %w", what, m.Registry, err)
 	}
@@ -185,7 +184,7 @@ func (w *Watch) state(ctx context.Context, typ string, m record.Move, detail str
 
 // back moves an alias back, unless it was moved again meanwhile, or too often. It
 // acts first and tells then: a move that is told of has happened.
-func (w *Watch) back(ctx context.Context, m record.Move) error {
+func (w *Watch) back(ctx context.Context, m record.Move, d wire.Decision) error {
 	err := w.Registry.MayMoveBack(ctx, w.Who, m)
 	if registry.CodeOf(err) == wire.Refused && err != nil {
 		w.Log.WarnContext(ctx, "an alias is not moved back", "reason", err)
@@ -198,9 +197,9 @@ func (w *Watch) back(ctx context.Context, m record.Move) error {
 		if err := w.Client.Archive(ctx, m.Model, m.Version); err != nil {
 			return err
 		}
-		return w.state(ctx, record.SignalBack, m, fmt.Sprintf("version %d was archived", m.Version))
+		return w.state(ctx, record.SignalBack, m, fmt.Sprintf("version %d was archived", m.Version), d)
 	}
-	if m.To, err = w.mayRun(ctx, m); err != nil {
+	if m.To, d, err = w.mayRun(ctx, m, d); err != nil {
 		return err
 	}
 	now, err := w.Client.RegisteredModel(ctx, m.Model)
@@ -214,21 +213,21 @@ func (w *Watch) back(ctx context.Context, m record.Move) error {
 		if err := w.Client.DeleteAlias(ctx, m.Model, m.Alias); err != nil {
 			return err
 		}
-		return w.state(ctx, record.SignalBack, m, "it was taken away, since no version of the model may run there")
+		return w.state(ctx, record.SignalBack, m, "it was taken away, since no version of the model may run there", d)
 	}
 	if err := w.Client.SetAlias(ctx, m.Model, m.Alias, m.To); err != nil {
 		return err
 	}
-	return w.state(ctx, record.SignalBack, m, "it was moved back to version "+strconv.Itoa(m.To))
+	return w.state(ctx, record.SignalBack, m, "it was moved back to version "+strconv.Itoa(m.To), d)
 }
 
 // mayRun returns the newest version of a model that may run where an alias means,
-// or 0.
-func (w *Watch) mayRun(ctx context.Context, m record.Move) (int, error) {
+// with its decision, or 0 and the one that is known.
+func (w *Watch) mayRun(ctx context.Context, m record.Move, known wire.Decision) (int, wire.Decision, error) {
 	var numbers []int
 	for v, err := range w.Client.ModelVersions(ctx) {
 		if err != nil {
-			return 0, err
+			return 0, known, err
 		}
 		if v.Name == m.Model && v.Number() != m.Version {
 			numbers = append(numbers, v.Number())
@@ -239,13 +238,13 @@ func (w *Watch) mayRun(ctx context.Context, m record.Move) (int, error) {
 		artifact, err := w.bytes(ctx, m.Model, n)
 		if err != nil {
 			if ctx.Err() != nil {
-				return 0, ctx.Err()
+				return 0, known, ctx.Err()
 			}
 			continue // what cannot be read may not run
 		}
-		if w.Registry.Decide(ctx, m.Environment, artifact).Allowed {
-			return n, nil
+		if d := w.Registry.Decide(ctx, m.Environment, artifact); d.Allowed {
+			return n, d, nil
 		}
 	}
-	return 0, nil
+	return 0, known, nil
 }
