@@ -335,6 +335,7 @@ func faultsOfDecisions() []fault {
 		wrong("ceilings.psi", func(e *record.Envelope) { e.Ceilings["psi"] = math.NaN() }),
 		wrong("releases", func(e *record.Envelope) { e.Releases = 0 }),
 		wrong("ends", func(e *record.Envelope) { e.Ends = time.Time{} }),
+		wrong("text", func(c *record.Comment) { c.Text = "" }),
 		wrong("type", func(s *record.Signal) { s.Type = "" }),
 		wrong("detail", func(s *record.Signal) { s.Detail = "" }),
 		wrong("observed", func(s *record.Signal) { s.Observed = time.Time{} }),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,8 @@ func (c *serveCmd) Run(a *app) error {
 		return wrongf("%w", err)
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
+	// What stands behind the front is where the models are.
+	c.MLflowTracking = cmp.Or(c.MLflowTracking, c.MLflow.Upstream)
 	cfg, err := c.configure(a, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom, Background: true})
 	if err != nil {
 		return err
