@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"notify":     {"record", "guard"},
 	"registry":   belowRegistry,
 	"gateway":    append([]string{"registry"}, belowRegistry...),
-	"tracking":   {"record", "artifact", "registry"},
+	"tracking":   {"record", "artifact", "wire", "registry"},
 	"server":     append([]string{"registry", "tracking"}, belowRegistry...),
 	"client":     {"record", "policy", "wire"},
 	"demo":       append([]string{"client", "server", "gateway", "tracking", "registry"}, belowRegistry...),

@@ -97,16 +97,6 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"WithdrawKey", "withdraw the keys of others", R(record.Administrator), true, func(w registry.Caller) error {
 			return only(reg.WithdrawKey(ctx, w, key, ""))
 		}},
-		{"ReportMove", "record signals", R(record.Contributor, record.Evaluator, record.Security), false, func(w registry.Caller) error {
-			return reg.ReportMove(ctx, w, record.Signal{Type: record.SignalMoved, Detail: "no release", Move: &record.Move{Registry: "m", Team: "lab", Model: "n", Alias: "a", Environment: "production"}})
-		}},
-		{"MayMoveBack", "record signals", R(record.Contributor, record.Evaluator, record.Security), false, func(w registry.Caller) error {
-			return reg.MayMoveBack(ctx, w, record.Move{Registry: "m", Team: "lab", Model: "n", Alias: "a"})
-		}},
-		{"Moves", "read", record.RoleNames, false, func(w registry.Caller) error {
-			_, err := reg.Moves(ctx, w, "lab", "m")
-			return err
-		}},
 		{"RecordSignal", "record signals", R(record.Contributor, record.Evaluator, record.Security), false, func(w registry.Caller) error {
 			return only(reg.RecordSignal(ctx, w, record.Signal{Release: c.ID, Line: c.Line}))
 		}},
@@ -137,6 +127,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 	}
 	out = append(out, registrationDoors(h)...)
 	out = append(out, dataDoors(h)...)
+	out = append(out, moveDoors(h)...)
 	out = append(out, targetDoors(h)...)
 	out = append(out, lookingDoors(h, c)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
@@ -178,6 +169,23 @@ func targetDoors(h *house) []door {
 		{"TestTarget", act, roles, false, func(w registry.Caller) error { return only(reg.TestTarget(ctx, w, target, "")) }},
 		{"ReplayTarget", act, roles, false, func(w registry.Caller) error {
 			return only(reg.ReplayTarget(ctx, w, target, wire.Replay{}))
+		}},
+	}
+}
+
+// moveDoors are those of what is said of aliases elsewhere.
+func moveDoors(h *house) []door {
+	reg, ctx, signals := h.reg, h.ctx, []record.RoleName{record.Contributor, record.Evaluator, record.Security}
+	return []door{
+		{"ReportMove", "record signals", signals, false, func(w registry.Caller) error {
+			return reg.ReportMove(ctx, w, record.Signal{Type: record.SignalMoved, Detail: "no release", Move: &record.Move{Registry: "m", Team: "lab", Model: "n", Alias: "a", Environment: "production"}})
+		}},
+		{"MayMoveBack", "record signals", signals, false, func(w registry.Caller) error {
+			return reg.MayMoveBack(ctx, w, record.Move{Registry: "m", Team: "lab", Model: "n", Alias: "a"})
+		}},
+		{"Moves", "read", record.RoleNames, false, func(w registry.Caller) error {
+			_, err := reg.Moves(ctx, w, "lab", "m")
+			return err
 		}},
 	}
 }
@@ -316,15 +324,15 @@ var teamless = []string{"Principal", "Evidence"}
 // apart are those that ask for no one team, or for a person rather than a role;
 // evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go and
 // authorize_test.go test them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "WhatMay", "Targets"}
+var apart = []string{"HandOutBytes", "KeepEvidence", "EnrolKey", "Waiting", "Authorize", "WhatMay", "Targets"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{
 	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Whole", "Decide", "VerifierKey", "Origin",
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
 	"RegistrationTeam",
-	// One tells the front of a caller whom it has, the other refuses everybody.
-	"InEnvironment", "KeepBytes",
+	// The server asks these of itself, about no caller or about the one that it has.
+	"InEnvironment", "KeepBytes", "Meant", "ReadBytes",
 	// Sessions belong to who holds their secret.
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.

@@ -236,11 +236,11 @@ func (w *Watch) mayRun(ctx context.Context, m record.Move, known wire.Decision) 
 	slices.SortFunc(numbers, func(a, b int) int { return cmp.Compare(b, a) })
 	for _, n := range numbers[:min(len(numbers), newest)] {
 		artifact, err := w.bytes(ctx, m.Model, n)
-		if err != nil {
-			if ctx.Err() != nil {
-				return 0, known, ctx.Err()
-			}
+		if errors.Is(err, registry.ErrUnread) || Gone(err) {
 			continue // what cannot be read may not run
+		}
+		if err != nil {
+			return 0, known, err
 		}
 		if d := w.Registry.Decide(ctx, m.Environment, artifact); d.Allowed {
 			return n, d, nil
