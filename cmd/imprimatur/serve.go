@@ -118,7 +118,7 @@ func (c *serveCmd) Run(a *app) error {
 		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
 	handler := server.New(reg, server.Options{Log: log, Team: c.MLflowTeam, URL: at, Issuer: issuer})
-	return errors.Join(beside.serveAll(a.ctx, listener, handler), reg.Close())
+	return errors.Join(beside.serveAll(a.ctx, reg, listener, handler), reg.Close())
 }
 
 // openRegistry opens an installation, and turns what a person must do something

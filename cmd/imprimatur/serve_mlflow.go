@@ -101,15 +101,24 @@ func (c *serveCmd) mlflowSide(a *app, reg *registry.Registry, opts mlflow.Option
 }
 
 // serveAll serves the installation and what stands beside it, until ctx ends or
-// one of them fails.
-func (s mlflowSide) serveAll(ctx context.Context, l net.Listener, handler http.Handler) error {
+// one of them fails. What stands beside it looks at names, and so begins when
+// the registry remembers them; until then its listener lets clients wait.
+func (s mlflowSide) serveAll(ctx context.Context, reg *registry.Registry, l net.Listener, handler http.Handler) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return server.ServeOn(ctx, l, handler) })
+	beside := func(serve func() error) {
+		all.Go(func() error {
+			if err := reg.Whole(ctx); err != nil {
+				return err
+			}
+			return serve()
+		})
+	}
 	if s.front != nil {
-		all.Go(func() error { return server.ServeOn(ctx, s.front, s.front.handler) })
+		beside(func() error { return server.ServeOn(ctx, s.front, s.front.handler) })
 	}
 	if s.watch != nil {
-		all.Go(func() error {
+		beside(func() error {
 			s.watch.Run(ctx, s.every)
 			return nil
 		})
