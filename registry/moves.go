@@ -70,7 +70,7 @@ func (r *Registry) Moves(ctx context.Context, who Caller, team, registry string)
 // it, and however often.
 func (r *Registry) ReportMove(ctx context.Context, who Caller, s record.Signal) error {
 	if s.Move == nil {
-		return refusef(wire.Invalid, "the signal names no alias and no stage")
+		return refusef(wire.Invalid, "the signal names no alias and no stage; give one of them")
 	}
 	_, err := command[record.Signal](ctx, r, who, func(t *tx) error {
 		if err := t.may(actSignal, s.Move.Team); err != nil {
@@ -111,7 +111,7 @@ func (r *Registry) MayMoveBack(ctx context.Context, who Caller, m record.Move) e
 			}
 		}
 		if times >= mostBack {
-			return refusef(wire.Refused, "%s was moved back %d times within %s and is left as it is for now; see who moves it: %s", m.What(), times, "the hour", m.Registry)
+			return refusef(wire.Refused, "%s was moved back %d times within %s and is left as it is for now; ask at %s who moves it", m.What(), times, "the hour", m.Registry)
 		}
 		return nil
 	})

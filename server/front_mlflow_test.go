@@ -1,18 +1,13 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,60 +20,11 @@ import (
 	"imprimatur.dev/wire"
 )
 
-// mlflowServer starts MLflow's own server, and returns its address and what ends
-// it.
-func mlflowServer(t *testing.T) (string, func()) {
-	t.Helper()
-	program, env := python(t)
-	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
-	address := l.Addr().String()
-	_, port, _ := net.SplitHostPort(address)
-	l.Close()
-	folder := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), program, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port, "--workers", "1",
-		"--backend-store-uri", "sqlite:///"+filepath.Join(folder, "mlflow.db"), "--artifacts-destination", filepath.Join(folder, "artifacts"))
-	var said bytes.Buffer
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = env, &said, &said, folder
-	// It has children.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := false
-	end := func() {
-		if ended {
-			return
-		}
-		ended = true
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait() // it was killed
-		if t.Failed() {
-			t.Logf("MLflow's server said:\n%s", said.Bytes())
-		}
-	}
-	t.Cleanup(end)
-	deadline, tick := time.After(2*time.Minute), time.NewTicker(50*time.Millisecond)
-	defer tick.Stop()
-	for {
-		if answer, err := http.Get("http://" + address + "/health"); err == nil {
-			answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return "http://" + address, end
-			}
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("MLflow's server did not start:\n%s", said.Bytes())
-		case <-tick.C:
-		}
-	}
-}
-
 // A team's MLflow stays what it is, with its registry taken over, and then with
 // its own registry watched.
 func TestMLflowServer(t *testing.T) {
 	t.Parallel()
-	upstream, end := mlflowServer(t)
+	upstream, _, end := mlflowServer(t)
 	reads := must[*tracking.Client](t)(tracking.New(tracking.Config{URL: upstream, FirstWait: time.Millisecond}))
 	h := openWith(t, registry.Config{Data: t.TempDir(), Hasher: reads.Hash})
 	h.settle()

@@ -20,8 +20,8 @@ import (
 )
 
 // mlflowServer starts MLflow's own server, which keeps all in a folder, and
-// returns its address and where the artifacts are.
-func mlflowServer(t testing.TB) (url, artifacts string) {
+// returns its address, where the artifacts are, and what ends it early.
+func mlflowServer(t testing.TB) (url, artifacts string, end func()) {
 	t.Helper()
 	program, env := python(t)
 	listener := must[net.Listener](t)(new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0"))
@@ -45,9 +45,12 @@ func mlflowServer(t testing.TB) (url, artifacts string) {
 		_ = cmd.Wait() // it is ended below
 		close(ended)
 	}()
-	t.Cleanup(func() {
+	end = func() {
 		_ = cmd.Cancel() // it may have ended
 		<-ended
+	}
+	t.Cleanup(func() {
+		end()
 		if t.Failed() {
 			t.Logf("MLflow's server said:\n%s", said.Bytes())
 		}
@@ -56,7 +59,7 @@ func mlflowServer(t testing.TB) (url, artifacts string) {
 	for deadline := time.Now().Add(5 * time.Minute); ; {
 		if answer, err := http.Get(url + "/health"); err == nil {
 			answer.Body.Close()
-			return url, artifacts
+			return url, artifacts, end
 		}
 		select {
 		case <-ended:
@@ -75,7 +78,7 @@ func mlflowServer(t testing.TB) (url, artifacts string) {
 // the way; and what is overwritten after that is promoted no more.
 func TestMLflowTrackingServer(t *testing.T) {
 	t.Parallel()
-	at, artifacts := mlflowServer(t)
+	at, artifacts, _ := mlflowServer(t)
 	folder := t.TempDir()
 	c := must[*tracking.Client](t)(tracking.New(tracking.Config{URL: at, Folders: []string{folder}}))
 	h := openWith(t, registry.Config{Data: t.TempDir(), Hasher: c.Hash, Reports: c.Report})
