@@ -33,6 +33,11 @@ func (c *Client) RecordRun(ctx context.Context, r record.Run) (record.Recorded[r
 	return do[record.Recorded[record.Run]](ctx, c, http.MethodPost, "/runs", nil, r)
 }
 
+// ReportRun has the server record a run as the team's MLflow reports it.
+func (c *Client) ReportRun(ctx context.Context, r wire.NamedRun) (wire.ReportedRun, error) {
+	return do[wire.ReportedRun](ctx, c, http.MethodPost, "/runs/reported", nil, r)
+}
+
 // RegisterModel registers a model's name, or changes what is said of it.
 func (c *Client) RegisterModel(ctx context.Context, m record.Model) (record.Recorded[record.Model], error) {
 	return do[record.Recorded[record.Model]](ctx, c, http.MethodPost, "/models", nil, m)

@@ -76,8 +76,8 @@ func (r Run) Keys(Digest) []string {
 	return keys
 }
 
-// Subject implements Body. A run is about its first output; one that was never
-// valid may have none.
+// Subject implements Body. A run is about its first output; a reported one may
+// have none.
 func (r Run) Subject() (string, Digest) {
 	if len(r.Outputs) == 0 {
 		return "run/" + r.Ref(), ""
@@ -103,7 +103,7 @@ func (r Run) Validate() error {
 		c.principal("initiator", r.Initiator)
 	}
 	c.resources("inputs", r.Inputs, !reported)
-	c.resources("outputs", r.Outputs, true)
+	c.resources("outputs", r.Outputs, !reported)
 	c.time("started", r.Started)
 	c.time("finished", r.Finished)
 	if r.Finished.Before(r.Started) {

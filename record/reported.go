@@ -6,7 +6,7 @@ import "fmt"
 // claim: nobody signed it where the run ran, its tags can be edited later, and
 // its user is whoever the client said. So the actor of the statement is the
 // principal on whose behalf the server asked, such a run is never attested, and
-// it may lack a commit and inputs.
+// it may lack a commit, inputs, and, where nothing was registered from it, outputs.
 type Reported struct {
 	// By is the kind of server, such as "mlflow".
 	By string `json:"by"`
@@ -22,6 +22,12 @@ type Reported struct {
 	Tags    map[string]string `json:"tags,omitzero"`
 	// Unread are the inputs whose bytes nobody here has read.
 	Unread []UnreadInput `json:"unread,omitzero"`
+}
+
+// Ended reports whether nothing more is to be said of a run: it had ended when it
+// was reported, or the pipeline stated it itself, so that there is no report.
+func (r *Reported) Ended() bool {
+	return r == nil || r.Status != "RUNNING" && r.Status != "SCHEDULED"
 }
 
 // UnreadInput is a dataset that a run read, and of which there is no digest.

@@ -370,11 +370,11 @@ func TestValidateReportsEverything(t *testing.T) {
 	}
 }
 
-// reported changes a run that a tracking server reports, without commit and
-// inputs.
+// reported changes a run that a tracking server reports, without commit, inputs
+// and outputs.
 func reported(change func(*record.Reported)) func(*record.Run) {
 	return func(r *record.Run) {
-		r.Code, r.Inputs = record.Code{}, nil
+		r.Code, r.Inputs, r.Outputs = record.Code{}, nil, nil
 		r.Reported = &record.Reported{
 			By: "mlflow", Raw: digest("raw"), Unread: []record.UnreadInput{{Name: "cases", Label: "2981c147", Source: "s3://acme/cases", Why: "no"}},
 		}

@@ -271,7 +271,8 @@ func (t *tx) stateVersion(v *record.RegisteredVersion, h Hashed) error {
 		return nil
 	}
 	if h.Report != nil {
-		body.Run, v.Message, err = t.report(v, body, h.Report)
+		made := []record.Resource{{Type: record.ResourceModel, Name: body.Ref(), Digest: body.Artifact}}
+		body.Run, v.Message, err = t.report(v.Team, made, h.Report)
 		var invalid *record.InvalidError
 		if errors.As(err, &invalid) {
 			v.Artifact, v.Model = "", ""

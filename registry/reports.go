@@ -14,14 +14,14 @@ import (
 )
 
 // Reporter reads the run that a registered version names from its tracking
-// server. An error that wraps [ErrNoRun] says that the run is not there; any
+// server; of one that no version names, the version has only the team and the run. An error that wraps [ErrNoRun] says that the run is not there; any
 // other is a sentence, and the registration fails with it.
 type Reporter func(ctx context.Context, v record.RegisteredVersion) (Report, error)
 
 // Report is what a tracking server says of a run.
 type Report struct {
-	// Run has neither team nor outputs, which the registration gives it. Where it
-	// has no Finished time it still runs.
+	// Run has neither team nor outputs, which the registration gives it; one that
+	// no version names has none. Where it has no Finished time it still runs.
 	Run record.Run
 	// Datasets are those that it read and whose bytes were hashed, each with name,
 	// digest, source and labels.
@@ -48,31 +48,77 @@ func (r *Registry) readVersion(ctx context.Context, v record.RegisteredVersion) 
 	if err != nil {
 		return found, err
 	}
-	// Bytes that a statement names are durable before it is.
-	raw, _, err := r.blobs.Put(ctx, bytes.NewReader(report.Raw))
-	if err != nil {
-		return found, err
-	}
-	report.Run.Reported.Raw = record.Digest(raw)
 	found.Report = &report
-	return found, nil
+	return found, r.keepAnswer(ctx, &report)
 }
 
-// report states the run that a version's bytes come from, as it was reported,
-// with the datasets that nobody has registered, and returns its "team/id". What
+// keepAnswer keeps a tracking server's answer: bytes that a statement names are
+// durable before it is.
+func (r *Registry) keepAnswer(ctx context.Context, report *Report) error {
+	raw, _, err := r.blobs.Put(ctx, bytes.NewReader(report.Raw))
+	report.Run.Reported.Raw = record.Digest(raw)
+	return err
+}
+
+// ReportRun has the tracking server asked for a run that no registered version
+// need name, and records what it says on behalf of the caller, without outputs
+// where no version came of it. A run that its pipeline recorded, or that had
+// ended when it was reported, is known and not asked for again.
+func (r *Registry) ReportRun(ctx context.Context, who Caller, in wire.NamedRun) (wire.ReportedRun, error) {
+	ref := in.Team + "/" + in.Run
+	known := false
+	err := r.read(ctx, who, func(t *tx) error {
+		if err := t.within(actRun, in.Team); err != nil {
+			return err
+		}
+		stated, err := lineage.All[record.Run](t, record.KeyRun(ref))
+		known = slices.ContainsFunc(stated, func(s record.Recorded[record.Run]) bool { return s.Record.Reported.Ended() })
+		return err
+	})
+	if err != nil || known {
+		return wire.ReportedRun{Run: ref, Known: known}, err
+	}
+	if r.reports == nil {
+		return wire.ReportedRun{}, refusef(wire.Refused, "this server reads no MLflow, and records no run that it has not read there; its operator can name one: imprimatur serve --mlflow-tracking URL")
+	}
+	report, err := r.reports(ctx, record.RegisteredVersion{Team: in.Team, Run: in.Run})
+	switch {
+	case errors.Is(err, ErrNoRun):
+		return wire.ReportedRun{}, refusef(wire.Unknown, "the run %s is not recorded: %v; the server looks in the MLflow that imprimatur serve --mlflow-tracking names", ref, err)
+	case err != nil:
+		return wire.ReportedRun{}, refusef(wire.Invalid, "%w", fmt.Errorf("the run %s is not recorded: %w", ref, err))
+	}
+	if err := r.keepAnswer(ctx, &report); err != nil {
+		return wire.ReportedRun{}, err
+	}
+	got, err := command[record.Run](ctx, r, who, func(t *tx) error {
+		if err := t.within(actRun, in.Team); err != nil {
+			return err
+		}
+		_, _, err := t.report(in.Team, nil, &report)
+		return err
+	})
+	if err != nil {
+		return wire.ReportedRun{}, err
+	}
+	return wire.ReportedRun{Run: ref, Unread: len(got.Record.Reported.Unread)}, nil
+}
+
+// report states a run as it was reported, with the version whose bytes come from
+// it, if there is one, and the datasets that nobody has registered, and returns
+// its "team/id". What
 // the pipeline itself stated of the run stands before any report. The answer is
 // empty, with a note, where the caller may not record runs.
-func (t *tx) report(v *record.RegisteredVersion, body record.ModelVersion, report *Report) (ref, note string, err error) {
+func (t *tx) report(team string, made []record.Resource, report *Report) (ref, note string, err error) {
 	run := report.Run
-	run.Team = v.Team
-	run.Outputs = []record.Resource{{Type: record.ResourceModel, Name: body.Ref(), Digest: body.Artifact}}
+	run.Team, run.Outputs = team, slices.Concat([]record.Resource{}, made)
 	if run.Finished.IsZero() || run.Finished.After(t.now) {
 		run.Finished = t.now
 	}
 	if run.Started.IsZero() || run.Started.After(run.Finished) {
 		run.Started = run.Finished
 	}
-	if err := t.may(actRun, v.Team); err != nil {
+	if err := t.may(actRun, team); err != nil {
 		return "", cut(fmt.Sprintf("the run %s is not recorded: %v", run.Ref(), err)), nil
 	}
 	stated, err := lineage.All[record.Run](t, record.KeyRun(run.Ref()))
@@ -81,7 +127,7 @@ func (t *tx) report(v *record.RegisteredVersion, body record.ModelVersion, repor
 	}
 	for _, old := range stated {
 		if old.Record.Reported == nil {
-			if made(old.Record, body.Artifact) {
+			if len(joined(old.Record.Outputs, made)) == len(old.Record.Outputs) {
 				return run.Ref(), "", nil
 			}
 			return "", cut(fmt.Sprintf("the run %s, as its pipeline recorded it, did not make these bytes", run.Ref())), nil
@@ -91,7 +137,7 @@ func (t *tx) report(v *record.RegisteredVersion, body record.ModelVersion, repor
 	if err := run.Validate(); err != nil {
 		return "", "", fmt.Errorf("what %s reports of the run %s cannot be recorded: %w", run.Reported.By, run.ID, err)
 	}
-	sets, err := t.reportedData(v.Team, report.Datasets)
+	sets, err := t.reportedData(team, report.Datasets)
 	if err != nil {
 		return "", "", err
 	}
@@ -101,10 +147,6 @@ func (t *tx) report(v *record.RegisteredVersion, body record.ModelVersion, repor
 		}
 	}
 	return run.Ref(), "", t.state(run)
-}
-
-func made(r record.Run, artifact record.Digest) bool {
-	return slices.ContainsFunc(r.Outputs, func(o record.Resource) bool { return o.Digest == artifact })
 }
 
 func joined(old, more []record.Resource) []record.Resource {

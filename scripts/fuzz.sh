@@ -4,6 +4,10 @@
 # A fuzz step that fuzzes nothing stays green for years, so this one compares
 # the targets that go lists with those that stand in the sources, and wants to
 # see each target's engine report progress.
+#
+# Each run of a target costs the engine a pass over the coverage counters of all
+# that the test binary links, which for a package above the store takes far
+# longer than the target. Minimising what is interesting would eat all the time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,7 +43,7 @@ failed=0
 for target in "${targets[@]}"; do
     read -r package name <<<"$target"
     echo "=== $name ($package, $fuzztime)"
-    if ! go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzztime" -fuzzminimizetime 1s "$package" 2>&1 | tee "$log"; then
+    if ! go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzztime" -fuzzminimizetime 1x "$package" 2>&1 | tee "$log"; then
         failed=$((failed + 1))
     elif ! grep -q '^fuzz: elapsed' "$log"; then
         echo "fuzz: $name ended without having fuzzed." >&2

@@ -40,6 +40,9 @@ type Config struct {
 	// DataHosts are the hosts from which datasets may be read by http and https,
 	// as "host" or "host:port".
 	DataHosts []string
+	// Buckets are the places in S3 from which models and datasets may be read, as
+	// "s3://bucket" or "s3://bucket/prefix"; none is no S3 at all.
+	Buckets []string
 	// Folders are those below which datasets may be read on this machine.
 	Folders []string
 	// Transport is what speaks HTTP; nil is the standard one.
@@ -56,6 +59,7 @@ type Client struct {
 	signIn  func(*http.Request)
 	http    *http.Client
 	s3      *minio.Core
+	buckets []bucket
 	folders []string
 }
 
@@ -80,6 +84,9 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	if c.s3, err = openS3(cfg); err != nil {
+		return nil, err
+	}
+	if c.buckets, err = openBuckets(cfg.Buckets); err != nil {
 		return nil, err
 	}
 	c.folders, err = realFolders(cfg.Folders)

@@ -37,7 +37,8 @@
 // No redirect leads to another host, so that credentials stay where they belong.
 // Nothing that a run or a client names makes the server call a host that its
 // operator did not name: the tracking server, the S3 endpoint, and the hosts
-// from which datasets may be read.
+// from which datasets may be read. Of S3 nothing is read but the buckets and
+// prefixes that the operator names.
 //
 // # What a run becomes
 //

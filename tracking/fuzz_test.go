@@ -14,6 +14,7 @@ import (
 func FuzzRun(f *testing.F) {
 	f.Add(`{"run": {"info": {"run_id": "r1", "start_time": 1767225600000, "end_time": "1767225601000", "user_id": "u"}, "data": {"params": [{"key": "C", "value": 1}], "metrics": [{"key": "m", "value": "NaN"}], "tags": [{"key": "mlflow.source.git.commit", "value": "0123456789abcdef0123456789abcdef01234567"}]}}}`)
 	f.Add(`{"run": {"info": {"run_id": "\u202e", "start_time": -1}, "data": {"params": [{"key": "\u0000", "value": null}]}, "inputs": {"dataset_inputs": [{"dataset": {"name": "", "source": "{\"uri\": \"s3://u:p@b/k?x=1\"}"}}]}}}`)
+	f.Add(`{"run": {"inputs": {"dataset_inputs": [{"dataset": {"source": "{\"uri\": \"s3://u:p@b/%zz\"}"}}]}}}`)
 	f.Fuzz(func(t *testing.T, raw string) {
 		run, err := ParseRun([]byte(raw))
 		if err != nil {
@@ -40,7 +41,7 @@ func FuzzRun(f *testing.F) {
 			t.Errorf("%v", err)
 		}
 		for _, u := range r.Reported.Unread {
-			if strings.Contains(u.Source, "u:p@") {
+			if strings.Contains(u.Source, "://u:p@") {
 				t.Errorf("a secret stays in %s", u.Source)
 			}
 		}

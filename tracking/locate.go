@@ -148,12 +148,16 @@ func (c *Client) list(ctx context.Context, uri string) ([]artifact.Remote, error
 		}
 		return c.proxied(ctx, path)
 	case "s3", "s3a", "s3n":
-		if key := strings.Trim(u.Path, "/"); key != "" {
+		key := strings.Trim(u.Path, "/")
+		if key != "" {
 			if err := checkPath(key); err != nil {
 				return nil, err
 			}
 		}
-		return c.objects(ctx, u.Host, u.Path)
+		if err := c.allowed(u.Host, key); err != nil {
+			return nil, err
+		}
+		return c.objects(ctx, u.Host, key)
 	}
 	return nil, fmt.Errorf("%w: addresses with %s: are not read", registry.ErrUnread, plain(u.Scheme, 40))
 }

@@ -205,6 +205,78 @@ func TestARunBecomesLineage(t *testing.T) {
 	}
 }
 
+// A fine-tune that logged its base model as an input is traced through it, to
+// what the base was trained on; and a base whose bytes nobody registered is a gap.
+func TestAFineTuneIsTracedThroughItsBase(t *testing.T) {
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, "corpus.csv"), []byte("a,b\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l := open(t, func(c *tracking.Config) { c.Folders = []string{data} })
+	for _, id := range []string{"base", "tuned", "stray", "other"} {
+		l.put(id, map[string]string{"model.json": id})
+		l.answer["logged-models/m-"+id] = model("m-"+id, id, "mlflow-artifacts:/"+id, "r-"+id)
+	}
+	l.answer["runs/get?run_id=r-base"] = run("r-base", "", fmt.Sprintf(`, "inputs": {"dataset_inputs": [{"dataset": {"name": "corpus", "source_type": "local", "source": "{\"uri\": \"%s/corpus.csv\"}"}}]}`, data))
+	reads := func(id, base string) {
+		l.answer["runs/get?run_id=r-"+id] = run("r-"+id, "", fmt.Sprintf(`, "inputs": {"model_inputs": [{"model_id": "m-%s"}]}, "outputs": {"model_outputs": [{"model_id": "m-%s"}]}`, base, id))
+	}
+	reads("tuned", "base")
+	reads("other", "stray")
+	base, tuned, other := l.register("models:/m-base", ""), l.register("models:/m-tuned", ""), l.register("models:/m-other", "")
+	c := must[wire.Case](t)(l.reg.ProposeRelease(t.Context(), ann, wire.Proposal{Version: tuned.Model, UseCase: "lab/triage", Environment: "production", Incomplete: true}))
+	got := c.Release.Record.Data
+	want := record.ReleaseData{Runs: []string{"lab/r-tuned", "lab/r-base"}, Datasets: []record.Digest{single("a,b\n")}, Bases: []record.Digest{base.Artifact}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the release is made from (-want +got):\n%s", diff)
+	}
+	if g := l.gates(tuned)["lineage/datasets"]; g.Result == record.Pass || !strings.Contains(g.Reason, "corpus@") {
+		t.Errorf("the base's data: got %s %q", g.Result, g.Reason)
+	}
+	if _, err := l.reg.ProposeRelease(t.Context(), ann, wire.Proposal{Version: other.Model, UseCase: "lab/triage", Environment: "production"}); err == nil || !strings.Contains(err.Error(), "the model sha256:") {
+		t.Errorf("a base that nobody registered: got %v", err)
+	}
+}
+
+// A run of which no version is registered is reported without outputs, and asked
+// for again only while it runs; a version that comes later is its output.
+func TestARunWithoutAVersionIsReported(t *testing.T) {
+	l := open(t)
+	ctx, at := t.Context(), "/api/2.0/mlflow/runs/get"
+	in := wire.NamedRun{Team: "lab", Run: "r1"}
+	ask := func(want wire.ReportedRun, calls, outputs int) {
+		t.Helper()
+		if got := must[wire.ReportedRun](t)(l.reg.ReportRun(ctx, ann, in)); got != want || l.called(at) != calls {
+			t.Errorf("got %+v after %d requests, want %+v after %d", got, l.called(at), want, calls)
+		}
+		if runs := stated[record.Run](l, record.KindRun); len(runs[0].Record.Outputs) != outputs || runs[0].Actor != "ann" || runs[0].Record.Reported == nil {
+			t.Errorf("the run is %+v", runs[0])
+		}
+	}
+	l.answer["runs/get?run_id=r1"] = `{"run": {"info": {"run_id": "r1", "status": "RUNNING"}, "inputs": {"dataset_inputs": [{"dataset": {"name": "frame", "source_type": "code"}}]}}}`
+	ask(wire.ReportedRun{Run: "lab/r1", Unread: 1}, 1, 0)
+	l.answer["runs/get?run_id=r1"] = run("r1", "", "")
+	ask(wire.ReportedRun{Run: "lab/r1"}, 2, 0)
+	ask(wire.ReportedRun{Run: "lab/r1", Known: true}, 2, 0)
+	l.put("m", map[string]string{"model.json": "{}"})
+	l.register("mlflow-artifacts:/m", "r1")
+	ask(wire.ReportedRun{Run: "lab/r1", Known: true}, 3, 1)
+	for id, says := range map[string]string{"r2": "the run lab/r2 is not recorded: the tracking server has no such run", "r3": "it tells of r4"} {
+		l.answer["runs/get?run_id=r3"] = run("r4", "", "")
+		if _, err := l.reg.ReportRun(ctx, ann, wire.NamedRun{Team: "lab", Run: id}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: got %v, want %q", id, err, says)
+		}
+	}
+	if err := l.reg.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.reg = must[*registry.Registry](t)(registry.Open(ctx, registry.Config{Data: l.data}))
+	t.Cleanup(func() { l.reg.Close() })
+	if _, err := l.reg.ReportRun(ctx, ann, wire.NamedRun{Team: "lab", Run: "r2"}); registry.CodeOf(err) != wire.Refused || !strings.Contains(err.Error(), "imprimatur serve --mlflow-tracking") {
+		t.Errorf("without a tracking server: got %v", err)
+	}
+}
+
 // gates proposes a release of a version, whatever it lacks.
 func (l *lab) gates(v record.RegisteredVersion) map[string]record.Gate {
 	l.Helper()

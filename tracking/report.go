@@ -21,14 +21,14 @@ const (
 	maxInputs = 200
 )
 
-// Report is a [registry.Reporter]: it reads a version's run.
+// Report is a [registry.Reporter]: it reads a version's run, or one without.
 func (c *Client) Report(ctx context.Context, v record.RegisteredVersion) (registry.Report, error) {
 	run, err := c.Run(ctx, v.Run)
 	if Gone(err) {
 		return registry.Report{}, fmt.Errorf("%w: %w", registry.ErrNoRun, err)
 	}
 	if err != nil {
-		return registry.Report{}, fmt.Errorf("the run that the version names could not be read: %w; register the version again when that is mended", err)
+		return registry.Report{}, fmt.Errorf("the run could not be read: %w; register the version, or import the run, again when that is mended", err)
 	}
 	out := registry.Report{Run: recordOf(run), Raw: run.Raw}
 	inputs := run.Inputs.Datasets
@@ -96,9 +96,13 @@ func moment(ms Text) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
-// withoutSecrets takes who signs in, and what signs an address, out of it.
+// withoutSecrets takes who signs in, and what signs an address, out of it. What
+// looks like an address and cannot be read is not told.
 func withoutSecrets(address string) string {
 	u, err := url.Parse(address)
+	if err != nil && strings.Contains(address, "://") {
+		return ""
+	}
 	if err != nil || u.Host == "" {
 		return address
 	}

@@ -44,6 +44,34 @@ func openS3(cfg Config) (*minio.Core, error) {
 	})
 }
 
+// bucket is a place in S3 from which may be read: all keys below prefix, or all
+// where it is empty.
+type bucket struct{ name, prefix string }
+
+func openBuckets(places []string) ([]bucket, error) {
+	var out []bucket
+	for _, p := range places {
+		u, err := url.Parse(p)
+		if err != nil || u.Scheme != "s3" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return nil, fmt.Errorf("%q, from which may be read, is not of the form s3://BUCKET or s3://BUCKET/PREFIX", p)
+		}
+		out = append(out, bucket{u.Host, strings.Trim(u.Path, "/")})
+	}
+	return out, nil
+}
+
+// allowed refuses a key that the operator has not let be read: the server's
+// credentials may reach more than whoever registers should.
+func (c *Client) allowed(name, key string) error {
+	for _, b := range c.buckets {
+		if b.name == name && (b.prefix == "" || key == b.prefix || strings.HasPrefix(key, b.prefix+"/")) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the server does not read %s, which its operator can allow: imprimatur serve --s3-from s3://%s",
+		plain("s3://"+strings.Trim(name+"/"+key, "/"), 300), plain(name, 100))
+}
+
 // objects lists the model at a key: the object itself, or all below it.
 func (c *Client) objects(ctx context.Context, bucket, key string) ([]artifact.Remote, error) {
 	var files []artifact.Remote

@@ -52,6 +52,7 @@ func (s *store) put(t *testing.T, key, content string) {
 }
 
 func (s *store) use(c *tracking.Config) {
+	c.Buckets = []string{"s3://models", "s3://nobucket/x"}
 	c.Transport = s.at.Client().Transport
 	c.Env = func(name string) string {
 		return map[string]string{
@@ -94,6 +95,43 @@ func TestBytesInS3(t *testing.T) {
 	o.before.Store(&refuse)
 	if _, err := s.hash(t.Context(), "s3://models/net/1", o.use); err == nil || !strings.Contains(err.Error(), "the object store answered 403 Forbidden, AccessDenied") {
 		t.Errorf("refused: got %v", err)
+	}
+}
+
+// The server's credentials reach no place that its operator has not named, and
+// nothing is asked of the store about the others.
+func TestOnlyNamedBucketsAreRead(t *testing.T) {
+	s, o := serve(t), objects(t)
+	for _, key := range []string{"net/1/a", "network/a", "other"} {
+		o.put(t, key, "x")
+	}
+	var asked atomic.Int32
+	count := func(http.ResponseWriter, *http.Request) bool {
+		asked.Add(1)
+		return false
+	}
+	o.before.Store(&count)
+	none := func(c *tracking.Config) { c.Buckets = nil }
+	some := func(c *tracking.Config) { c.Buckets = []string{"s3://models/net/"} }
+	for source, allow := range map[string]func(*tracking.Config){
+		"s3://models/net/1": none, "s3://models/network": some, "s3://models/other": some, "s3://models": some, "s3a://elsewhere/net/1": some, "s3://models/net%2f..%2fother": some,
+	} {
+		if _, err := s.hash(t.Context(), source, o.use, allow); err == nil || !strings.Contains(err.Error(), "which its operator can allow: imprimatur serve --s3-from s3://") && !strings.Contains(err.Error(), "is not a path") {
+			t.Errorf("%s: got %v", source, err)
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the store was asked %d times", n)
+	}
+	for _, source := range []string{"s3://models/net", "s3://models/net/1", "s3://models/net/1/a"} {
+		if got := must[registry.Hashed](t)(s.hash(t.Context(), source, o.use, some)); len(got.Manifest.Files) != 1 {
+			t.Errorf("%s: got %v", source, got.Manifest.Files)
+		}
+	}
+	for _, place := range []string{"models", "s3:///net", "https://models/net", "s3://key@models"} {
+		if _, err := tracking.New(tracking.Config{URL: s.url, Buckets: []string{place}}); err == nil || !strings.Contains(err.Error(), "s3://BUCKET/PREFIX") {
+			t.Errorf("%s: got %v", place, err)
+		}
 	}
 }
 

@@ -223,6 +223,20 @@ type PolicyFile struct {
 	Reason string `json:"reason"`
 }
 
+// NamedRun names a run of the team's MLflow.
+type NamedRun struct {
+	Team string `json:"team"`
+	Run  string `json:"run"`
+}
+
+// ReportedRun is what became of a run that was asked for: Known says that it was
+// recorded before, Unread how many of its inputs nobody here could read.
+type ReportedRun struct {
+	Run    string `json:"run"`
+	Known  bool   `json:"known,omitzero"`
+	Unread int    `json:"unread,omitzero"`
+}
+
 // Stop is the reason given with a suspension, its lifting, or a retirement.
 type Stop struct {
 	Reason string `json:"reason"`

@@ -24,8 +24,8 @@ type importMLflowCmd struct {
 
 // Help implements kong.HelpProvider.
 func (c *importMLflowCmd) Help() string {
-	return `Every registered model and version becomes one here, in the order of the numbers. The server reads their bytes and their runs
-where it was started with --mlflow-tracking for the same MLflow. A second run registers nothing twice, and one that was cut off is
+	return `Every registered model and version becomes one here, in the order of the numbers, and then every run. The server reads the bytes and
+the runs where it was started with --mlflow-tracking for the same MLflow. A second run registers nothing twice, and one that was cut off is
 gone on with. Aliases and stages become tags: here they may be promotions, which nobody asks for by an import.
 
   imprimatur import mlflow http://mlflow.example:5000 --team lab`
@@ -48,14 +48,21 @@ type importedMLflow struct {
 	Versions    int    `json:"versions"`
 	// Registered are the versions that were registered now, Known those that were
 	// here before, and Refused those that were not taken.
-	Registered int      `json:"registered"`
-	Known      int      `json:"known"`
-	Refused    []string `json:"refused,omitzero"`
+	Registered int `json:"registered"`
+	Known      int `json:"known"`
+	// Reported are the runs that were recorded now, as they are reported, besides
+	// those that came with their versions; RunsKnown are those that were here
+	// before, and RunsLeft those that were not taken.
+	Reported  int      `json:"reported"`
+	RunsKnown int      `json:"runsKnown"`
+	RunsLeft  int      `json:"runsLeft"`
+	Refused   []string `json:"refused,omitzero"`
 	// Lost says what has no place here.
 	Lost []string `json:"lost,omitzero"`
 }
 
-// theirs is all that an MLflow has.
+// theirs is what an MLflow's registry has, and whether the runs that its versions
+// name are there. Of the other runs nothing is kept.
 type theirs struct {
 	models   []tracking.RegisteredModel
 	versions map[string][]tracking.ModelVersion
@@ -80,6 +87,9 @@ func (c *importMLflowCmd) Run(a *app) error {
 	if err := c.register(a, from, has, known, &out); err != nil {
 		return err
 	}
+	if err := c.runs(a, from, has, &out); err != nil {
+		return err
+	}
 	c.lost(has, &out)
 	if err := a.show(out, out.draw); err != nil {
 		return err
@@ -98,24 +108,10 @@ func elsewhere(err error) error {
 	return &failure{code: exitUndecided, err: err, hint: "run the same command again: what was imported is not imported twice"}
 }
 
-// read lists everything before anything is registered.
+// read lists all that is registered there before anything is registered here.
 func (c *importMLflowCmd) read(a *app, from *tracking.Client, out *importedMLflow) (*theirs, error) {
 	has := &theirs{versions: map[string][]tracking.ModelVersion{}, runs: map[string]bool{}}
-	experiments, err := collect(from.Experiments(a.ctx))
-	if err != nil {
-		return nil, err
-	}
-	report, end := a.progress("reading experiments")
-	defer end()
-	for i, e := range experiments {
-		report(int64(i), int64(len(experiments)))
-		for run, err := range from.Runs(a.ctx, e.ID) {
-			if err != nil {
-				return nil, err
-			}
-			has.runs[run.Info.ID] = true
-		}
-	}
+	var err error
 	if has.models, err = collect(from.RegisteredModels(a.ctx)); err != nil {
 		return nil, err
 	}
@@ -124,12 +120,15 @@ func (c *importMLflowCmd) read(a *app, from *tracking.Client, out *importedMLflo
 			return nil, err
 		}
 		has.versions[v.Name] = append(has.versions[v.Name], v)
+		if v.Run != "" {
+			has.runs[v.Run] = false
+		}
 		out.Versions++
 	}
 	for _, versions := range has.versions {
 		slices.SortFunc(versions, func(a, b tracking.ModelVersion) int { return cmp.Compare(a.Number(), b.Number()) })
 	}
-	out.Experiments, out.Runs, out.Models = len(experiments), len(has.runs), len(has.models)
+	out.Models = len(has.models)
 	return has, nil
 }
 
@@ -288,11 +287,10 @@ func (c *importMLflowCmd) lost(has *theirs, out *importedMLflow) {
 			if v.Run != "" && !has.runs[v.Run] {
 				out.Lost = append(out.Lost, fmt.Sprintf("%s, version %s: its run %s is not there any more", m.Name, v.Version, v.Run))
 			}
-			delete(has.runs, v.Run)
 		}
 	}
-	if n := len(has.runs); n > 0 {
-		out.Lost = append(out.Lost, fmt.Sprintf("%s of %d: no registered version names them, so nothing here is made from them", count(n, "run"), out.Runs))
+	if out.Runs > 0 {
+		out.Lost = append(out.Lost, "of each metric the last value is here; how it went before stays in MLflow")
 	}
 	if out.Versions > 0 {
 		out.Lost = append(out.Lost, "when versions were registered there is kept as the tag "+createdTag+"; here they are registered now")
@@ -302,6 +300,7 @@ func (c *importMLflowCmd) lost(has *theirs, out *importedMLflow) {
 func (m importedMLflow) draw(p *page) {
 	p.line("%s: %s, %s, %s, %s", m.From, count(m.Experiments, "experiment"), count(m.Runs, "run"), count(m.Models, "model"), count(m.Versions, "version"))
 	p.line("%s registered, %s here before", count(m.Registered, "version"), strconv.Itoa(m.Known))
+	p.line("%s reported, %d here before, %d not taken", count(m.Reported, "run"), m.RunsKnown, m.RunsLeft)
 	for _, part := range []struct {
 		title string
 		lines []string

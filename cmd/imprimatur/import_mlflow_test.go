@@ -12,18 +12,23 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
 
 	"imprimatur.dev/client"
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server"
+	"imprimatur.dev/tracking"
 )
 
 // history is what an MLflow made by hand has: two names, of which one has a
 // version that was deleted, and a run that nothing came of.
 var history = map[string]string{
 	"experiments/search":       `{"experiments": [{"experiment_id": "1", "name": "cells"}]}`,
-	"runs/search":              `{"runs": [{"info": {"run_id": "r1"}}, {"info": {"run_id": "r2"}}]}`,
+	"runs/search":              `{"runs": [{"info": {"run_id": "r1"}}, {"info": {"run_id": "r2"}, "outputs": {"model_outputs": [{"model_id": "m-1"}]}}, {"info": {"run_id": "r3"}}, {"info": {"run_id": "-r"}}]}`,
+	"runs/get?run_id=r2":       `{"run": {"info": {"run_id": "r2", "status": "FAILED"}, "data": {"params": [{"key": "C", "value": "2"}]}, "inputs": {"dataset_inputs": [{"dataset": {"name": "frame", "source_type": "code", "source": "{}"}}]}}}`,
+	"runs/get?run_id=r1":       `{"run": {"info": {"run_id": "r1", "status": "FINISHED"}}}`,
+	"runs/get?run_id=-r":       `{"run": {"info": {"run_id": "-r", "status": "FINISHED"}}}`,
 	"registered-models/search": `{"registered_models": [{"name": "net", "description": "sorts", "tags": [{"key": "k", "value": "v"}], "aliases": [{"alias": "champion", "version": 3}], "creation_timestamp": 1}, {"name": "other"}]}`,
 	"model-versions/search": `{"model_versions": [
 		{"name": "net", "version": "3", "source": "models:/net/1", "current_stage": "Production", "run_id": "gone"},
@@ -38,6 +43,9 @@ func TestImportMLflow(t *testing.T) {
 	var down atomic.Bool
 	theirs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		op := strings.TrimPrefix(r.URL.Path, "/api/2.0/mlflow/")
+		if op == "runs/get" {
+			op += "?" + r.URL.RawQuery
+		}
 		if history[op] == "" || down.Load() && op == "model-versions/get-download-uri" {
 			w.WriteHeader(http.StatusNotFound)
 			return
@@ -45,7 +53,12 @@ func TestImportMLflow(t *testing.T) {
 		fmt.Fprint(w, history[op])
 	}))
 	defer theirs.Close()
-	reg, err := registry.Open(t.Context(), registry.Config{Data: t.TempDir()})
+	reads, err := tracking.New(tracking.Config{URL: theirs.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	reg, err := registry.Open(t.Context(), registry.Config{Data: t.TempDir(), Reports: reads.Report})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +100,8 @@ func TestImportMLflow(t *testing.T) {
 	down.Store(false)
 	var got importedMLflow
 	for i, want := range []importedMLflow{
-		{Experiments: 1, Runs: 2, Models: 2, Versions: 3, Registered: 1, Known: 1},
-		{Experiments: 1, Runs: 2, Models: 2, Versions: 3, Registered: 0, Known: 2},
+		{Registered: 1, Known: 1, Reported: 2, RunsKnown: 0},
+		{Registered: 0, Known: 2, Reported: 0, RunsKnown: 2},
 	} {
 		code, out, errs := command("--json", theirs.URL)
 		if code != exitNo {
@@ -98,16 +111,23 @@ func TestImportMLflow(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &got); err != nil {
 			t.Fatal(err)
 		}
-		if got.Experiments != want.Experiments || got.Runs != want.Runs || got.Models != want.Models || got.Versions != want.Versions || got.Registered != want.Registered || got.Known != want.Known || len(got.Refused) != 1 {
-			t.Errorf("import %d: %+v, want %+v and one refused", i+1, got, want)
+		want.From, want.Experiments, want.Runs, want.Models, want.Versions, want.RunsLeft = theirs.URL, 1, 4, 2, 3, 2
+		want.Refused, want.Lost = got.Refused, got.Lost
+		if diff := cmp.Diff(want, got); diff != "" || len(got.Refused) != 3 {
+			t.Errorf("import %d (-want +got) and %q, want three refused:\n%s", i+1, got.Refused, diff)
 		}
 	}
 	for _, says := range []string{
 		"net: the alias champion of version 3 is kept as the tag mlflow.alias.champion", "net, version 3: the stage Production", "net, version 3: its run gone is not there any more",
-		"1 run of 2: no registered version names them",
+		"1 logged model: no version is registered of them", "of each metric the last value is here",
 	} {
 		if !strings.Contains(strings.Join(got.Lost, "\n"), says) {
 			t.Errorf("it does not say %q among what is lost: %q", says, got.Lost)
+		}
+	}
+	for _, says := range []string{"the run lab/r3 is not recorded: the tracking server has no such run", "id \"-r\""} {
+		if !strings.Contains(strings.Join(got.Refused, "\n"), says) {
+			t.Errorf("it does not say %q among what is refused: %q", says, got.Refused)
 		}
 	}
 	m, err := reg.RegisteredModel(t.Context(), registry.Caller{Name: registry.FirstAdministrator, Type: record.Human, Method: record.MethodToken}, "lab", "net")

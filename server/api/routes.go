@@ -50,6 +50,7 @@ var routes = []route{
 	{post, "/withdrawals", "Withdraw", "Withdraw data, held to the hit list that was looked at", signedIn, 0, create((*reg).Withdraw)},
 	{get, "/data-approvals", "ListDataApprovals", "Approvals and withdrawals of data", signedIn, 0, list(record.KindDataApproval)},
 	{post, "/runs", "RecordRun", "Record a training run", signedIn, 0, create((*reg).RecordRun)},
+	{post, "/runs/reported", "ReportRun", "Record a run as the team's MLflow reports it, which this server asks", signedIn, 0, create((*reg).ReportRun)},
 	{get, "/runs", "ListRuns", "Training runs", signedIn, 0, list(record.KindRun)},
 	{post, "/models", "RegisterModel", "Register a model, or change what is said of it", signedIn, 0, create((*reg).RegisterModel)},
 	{get, "/models", "ListModels", "What was stated of models", signedIn, 0, list(record.KindModel)},
