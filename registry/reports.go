@@ -104,11 +104,10 @@ func (r *Registry) ReportRun(ctx context.Context, who Caller, in wire.NamedRun) 
 	return wire.ReportedRun{Run: ref, Unread: len(got.Record.Reported.Unread)}, nil
 }
 
-// report states a run as it was reported, with the version whose bytes come from
-// it, if there is one, and the datasets that nobody has registered, and returns
-// its "team/id". What
-// the pipeline itself stated of the run stands before any report. The answer is
-// empty, with a note, where the caller may not record runs.
+// report states a run as it was reported, with the version that was made, where
+// there is one, and the datasets that nobody has registered, and returns its
+// "team/id". What the pipeline itself stated of the run stands before any report.
+// The answer is empty, with a note, where the caller may not record runs.
 func (t *tx) report(team string, made []record.Resource, report *Report) (ref, note string, err error) {
 	run := report.Run
 	run.Team, run.Outputs = team, slices.Concat([]record.Resource{}, made)

@@ -5,9 +5,9 @@
 # the targets that go lists with those that stand in the sources, and wants to
 # see each target's engine report progress.
 #
-# Each run of a target costs the engine a pass over the coverage counters of all
-# that the test binary links, which for a package above the store takes far
-# longer than the target. Minimising what is interesting would eat all the time.
+# The engine handles the coverage counters of all that a test binary links, which
+# for a package above the store are 300 KB and take far longer than the target.
+# Minimising what is interesting would eat all the time, so it is tried once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
