@@ -82,6 +82,9 @@ func TestOffboardingHandsOverAndEndsEverythingAtOnce(t *testing.T) {
 		t.Error("her session goes on")
 	}
 	h.forbidden("1")
+	if p := must[wire.Enrolled](t)(h.reg.Principal(h.ctx, administrator, "olga")); !p.Principal.Record.Disabled || len(p.Roles) != 0 {
+		t.Errorf("she is not disabled: %+v", p)
+	}
 	if got := must[[]wire.Entry](t)(h.reg.Owned(h.ctx, administrator, "olga")); len(got) != 0 {
 		t.Errorf("she owns still %+v", got)
 	}
