@@ -44,7 +44,8 @@ func TestSignatureIsThatOfStandardWebhooks(t *testing.T) {
 }
 
 func TestSecretsAreThoseOfStandardWebhooks(t *testing.T) {
-	if err := CheckSecret(NewSecret()); err != nil || NewSecret() == NewSecret() {
+	one, other := NewSecret(), NewSecret()
+	if err := CheckSecret(one); err != nil || one == other {
 		t.Errorf("a new secret: %v", err)
 	}
 	short, long := base64.StdEncoding.EncodeToString(make([]byte, 23)), base64.StdEncoding.EncodeToString(make([]byte, 65))

@@ -58,8 +58,10 @@ func TestASummaryFollowsWhatItRestsOn(t *testing.T) {
 	stands := func() bool {
 		return must[map[string]registry.Summary](t)(h.reg.Summaries(h.ctx, olga, []string{c.ID}))[c.ID].Stands
 	}
-	if !stands() || !stands() {
-		t.Fatal("a live release does not stand")
+	for range 2 { // once from the ledger, once from memory
+		if !stands() {
+			t.Fatal("a live release does not stand")
+		}
 	}
 	must[record.Recorded[record.DataApproval]](t)(h.reg.DecideData(h.ctx, bob, record.DataApproval{Dataset: digest("data 1"), Decision: record.Withdraw, Reason: "no consent"}))
 	if stands() {
