@@ -39,6 +39,7 @@ import (
 	"imprimatur.dev/server/console"
 	"imprimatur.dev/server/mlflow"
 	"imprimatur.dev/server/openlineage"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/server/session"
 	"imprimatur.dev/server/tiles"
 	"imprimatur.dev/wire"
@@ -63,8 +64,19 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 	if log == nil {
 		log = slog.Default()
 	}
+	mux := faces(reg, opts, log)
+	fromHere := http.NewCrossOriginProtection()
+	fromHere.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.Refuse(w, r, log, api.Refusal(wire.Forbidden, "a browser sent this from another site's page; send it from here, or without a browser"))
+	}))
+	return guarded(fromHere.Handler(whole(mux, reg, log)), log)
+}
+
+// faces returns all that is mounted. Who gets in where is held by a test that
+// walks every route of it.
+func faces(reg *registry.Registry, opts Options, log *slog.Logger) *router.Mux {
 	v1 := api.New(reg, log)
-	mux := http.NewServeMux()
+	mux := router.New()
 	mux.Handle(api.Prefix+"/", v1)
 	mux.Handle(tiles.Prefix, tiles.New(reg, log))
 	openlineage.Mount(mux, reg, log)
@@ -80,11 +92,7 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 	sessions := session.New(reg, session.Options{URL: opts.URL, Issuer: opts.Issuer, Log: log})
 	sessions.Mount(mux)
 	console.Mount(mux, console.Options{Registry: reg, Log: log, SignedIn: sessions.Caller, Operations: v1.Operations})
-	fromHere := http.NewCrossOriginProtection()
-	fromHere.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		api.Refuse(w, r, log, api.Refusal(wire.Forbidden, "a browser sent this from another site's page; send it from here, or without a browser"))
-	}))
-	return guarded(fromHere.Handler(whole(mux, reg, log)), log)
+	return mux
 }
 
 // wholeWithin is how long a request waits for a server that has just started.

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
 
@@ -59,12 +60,12 @@ type face struct {
 	reg  *registry.Registry
 	log  *slog.Logger
 	huma huma.API
-	mux  *http.ServeMux
+	mux  *router.Mux
 }
 
 // API is the mounted API with its document.
 type API struct {
-	http.Handler
+	*router.Mux
 	// OpenAPI is the OpenAPI 3.1 document, as indented JSON.
 	OpenAPI []byte
 	// Operations are the rows of the table, for people.
@@ -79,9 +80,9 @@ type Operation struct{ Method, Path, Name, Summary, Access string }
 func New(reg *registry.Registry, log *slog.Logger) *API { return build(reg, log, routes) }
 
 func build(reg *registry.Registry, log *slog.Logger, rows []route) *API {
-	f := &face{reg: reg, log: log, mux: http.NewServeMux()}
+	f := &face{reg: reg, log: log, mux: router.New()}
 	f.huma = humago.NewWithPrefix(f.mux, Prefix, configuration())
-	api := &API{Handler: f.mux}
+	api := &API{Mux: f.mux}
 	for _, row := range rows {
 		if row.access != public && row.access != signedIn {
 			panic(fmt.Sprintf("api: the route %s %s does not say who gets in", row.method, row.path))
@@ -89,7 +90,7 @@ func build(reg *registry.Registry, log *slog.Logger, rows []route) *API {
 		row.handler(f, f.operation(row))
 		api.Operations = append(api.Operations, Operation{row.method, Prefix + row.path, row.name, row.summary, row.access.String()})
 	}
-	f.mux.HandleFunc("/", f.elsewhere)
+	f.mux.HandleFunc(Prefix+"/", f.elsewhere)
 	api.OpenAPI = document(f.huma.OpenAPI())
 	return api
 }
@@ -157,7 +158,7 @@ func (f *face) elsewhere(w http.ResponseWriter, r *http.Request) {
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		probe := r.Clone(r.Context())
 		probe.Method = method
-		if _, pattern := f.mux.Handler(probe); pattern != "/" {
+		if _, pattern := f.mux.Handler(probe); pattern != Prefix+"/" {
 			allowed = append(allowed, method)
 		}
 	}

@@ -47,6 +47,7 @@ import (
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server/api"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
 
@@ -65,7 +66,7 @@ type face struct {
 
 // Mount adds the paths to a server whose address is url, without a final slash;
 // an empty one is that by which a request came.
-func Mount(mux *http.ServeMux, reg *registry.Registry, url string, log *slog.Logger) {
+func Mount(mux *router.Mux, reg *registry.Registry, url string, log *slog.Logger) {
 	f := &face{reg, log, url}
 	mux.HandleFunc("POST /access/v1/evaluation", f.signedIn(f.evaluation))
 	mux.HandleFunc("POST /access/v1/evaluations", f.signedIn(f.evaluations))

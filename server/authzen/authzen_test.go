@@ -17,6 +17,7 @@ import (
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server/authzen"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
 
@@ -81,7 +82,7 @@ func open(t testing.TB) *point {
 		{Resource: "*", Actions: []string{"write"}, Condition: `has(about.subject.role) && about.subject.role == "admin" && about.resource.status == "archived"`},
 	})
 	p.token = must[wire.IssuedToken](t)(reg.IssueToken(ctx, as("vera"), wire.TokenRequest{Principal: "vera", Scopes: []string{record.ScopeRead}, Seconds: 3600})).Secret
-	mux := http.NewServeMux()
+	mux := router.New()
 	authzen.Mount(mux, reg, "", slog.New(slog.DiscardHandler))
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)

@@ -12,6 +12,7 @@ import (
 
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server/api"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
 
@@ -53,9 +54,9 @@ type console struct {
 
 // Mount adds the console to a server's routes. It panics when the table of
 // routes is faulty, which no input can bring about.
-func Mount(mux *http.ServeMux, opts Options) { mount(mux, opts, routes) }
+func Mount(mux *router.Mux, opts Options) { mount(mux, opts, routes) }
 
-func mount(mux *http.ServeMux, opts Options, rows []route) {
+func mount(mux *router.Mux, opts Options, rows []route) {
 	c := &console{Options: opts, now: time.Now}
 	for _, row := range rows {
 		if row.access != public && row.access != signedIn {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/router"
 )
 
 // What anybody may see. All else needs somebody who is signed in.
@@ -37,11 +38,11 @@ func TestARouteWithoutAccessRefuses(t *testing.T) {
 			t.Error("a route that does not say who gets in was mounted")
 		}
 	}()
-	mount(http.NewServeMux(), Options{}, []route{{method: "GET", path: "/x", answer: page((*console).home)}})
+	mount(router.New(), Options{}, []route{{method: "GET", path: "/x", answer: page((*console).home)}})
 }
 
 func TestNobodyIsSentToSignIn(t *testing.T) {
-	mux := http.NewServeMux()
+	mux := router.New()
 	Mount(mux, Options{SignedIn: func(*http.Request) (registry.Caller, bool) { return registry.Caller{}, false }})
 	for _, row := range routes {
 		if row.access == public {

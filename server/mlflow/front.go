@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/router"
 )
 
 // Front is a handler that stands in front of a team's MLflow. See the package
 // comment.
 type Front struct {
 	*face
-	registered *http.ServeMux
+	registered *router.Mux
 	upstream   *url.URL
 	// signsIn is the Authorization that the upstream gets, or empty.
 	signsIn string
@@ -51,7 +52,7 @@ func NewFront(reg *registry.Registry, opts FrontOptions) (http.Handler, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		return nil, fmt.Errorf("%q is not the address of an MLflow server; give one such as http://mlflow:5000, without credentials and without a path (what --static-prefix adds is kept in the paths of requests)", opts.Upstream)
 	}
-	f := &Front{face: newFace(reg, opts.Options), registered: http.NewServeMux(), upstream: u, patience: opts.Patience}
+	f := &Front{face: newFace(reg, opts.Options), registered: router.New(), upstream: u, patience: opts.Patience}
 	if f.patience == 0 {
 		f.patience = 5 * time.Minute
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
 
@@ -83,7 +84,7 @@ var routes = []route{
 const version = "3.17.2"
 
 // Mount answers the protocol on a mux.
-func Mount(mux *http.ServeMux, reg *registry.Registry, opts Options) {
+func Mount(mux *router.Mux, reg *registry.Registry, opts Options) {
 	newFace(reg, opts).mount(mux)
 }
 
@@ -98,10 +99,13 @@ func newFace(reg *registry.Registry, opts Options) *face {
 	return f
 }
 
-func (f *face) mount(mux *http.ServeMux) {
+func (f *face) mount(mux *router.Mux) {
 	for _, prefix := range []string{"", "/t/{team}"} {
 		for _, api := range []string{"/api", "/ajax-api"} {
 			mux.Handle(prefix+api+"/2.0/mlflow/", f)
+			for _, r := range routes {
+				mux.Handle(r.method+" "+prefix+api+"/2.0/mlflow"+r.path, f)
+			}
 			mux.HandleFunc("GET "+prefix+api+"/3.0/mlflow/server-info", serverInfo)
 		}
 		mux.HandleFunc("GET "+prefix+"/version", text(version))

@@ -37,6 +37,7 @@ import (
 	"imprimatur.dev/lineage/openlineage"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server/api"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
 
@@ -58,7 +59,7 @@ type face struct {
 }
 
 // Mount adds the paths to a server.
-func Mount(mux *http.ServeMux, reg *registry.Registry, log *slog.Logger) {
+func Mount(mux *router.Mux, reg *registry.Registry, log *slog.Logger) {
 	f := &face{reg, log}
 	mux.HandleFunc("POST "+Prefix, f.signedIn(f.event))
 	mux.HandleFunc("POST "+Prefix+"/batch", f.signedIn(f.batch))

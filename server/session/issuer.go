@@ -20,6 +20,7 @@ import (
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
 
@@ -126,7 +127,7 @@ func (i *issuers) context(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, i.client)
 }
 
-func (s *Sessions) mountIssuer(mux *http.ServeMux) {
+func (s *Sessions) mountIssuer(mux *router.Mux) {
 	mux.HandleFunc("GET "+issuerPath, s.toIssuer)
 	mux.HandleFunc("GET "+callbackPath, s.fromIssuer)
 }

@@ -10,6 +10,7 @@ import (
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
 
@@ -61,7 +62,7 @@ func read[T any](body []byte) (T, error) {
 	return v, nil
 }
 
-func (s *Sessions) mountPasskeys(mux *http.ServeMux) {
+func (s *Sessions) mountPasskeys(mux *router.Mux) {
 	mux.HandleFunc("GET /passkey.js", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, files, "pages/passkey.js")
 	})

@@ -38,6 +38,7 @@ import (
 	"strings"
 
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
 
@@ -76,7 +77,7 @@ func New(reg *registry.Registry, opts Options) *Sessions {
 }
 
 // Mount adds the pages of this package.
-func (s *Sessions) Mount(mux *http.ServeMux) {
+func (s *Sessions) Mount(mux *router.Mux) {
 	mux.HandleFunc("GET /sign-in", s.signInPage)
 	mux.HandleFunc("POST /sign-in", s.signIn)
 	mux.HandleFunc("POST /sign-out", s.signOut)

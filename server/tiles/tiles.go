@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/router"
 	"imprimatur.dev/store"
 	"imprimatur.dev/wire"
 )
@@ -31,8 +32,8 @@ const (
 )
 
 // New returns the handler of everything under [Prefix].
-func New(reg *registry.Registry, log *slog.Logger) http.Handler {
-	mux := http.NewServeMux()
+func New(reg *registry.Registry, log *slog.Logger) *router.Mux {
+	mux := router.New()
 	mux.HandleFunc("GET /log/checkpoint", func(w http.ResponseWriter, r *http.Request) {
 		note, err := reg.Checkpoint(r.Context())
 		answer(w, r, log, note, err, "text/plain; charset=utf-8", keptNever)
