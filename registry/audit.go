@@ -127,6 +127,10 @@ func teamOfRecord(body record.Body) string {
 		return b.Team
 	case record.ModelVersion:
 		return teamOf(b.Model)
+	case record.RegisteredModel:
+		return b.Team
+	case record.RegisteredVersion:
+		return b.Team
 	case record.UseCase:
 		return b.Team
 	case record.Evaluation:

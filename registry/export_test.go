@@ -65,3 +65,6 @@ func (r *Registry) Forget() (remember func()) {
 	r.whole = make(chan struct{})
 	return func() { close(r.whole) }
 }
+
+// TeamOfRecord returns whose readers see a record; empty is everybody.
+func TeamOfRecord(body record.Body) string { return teamOfRecord(body) }

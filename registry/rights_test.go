@@ -481,6 +481,26 @@ func TestListsShowTheOwnTeamAlone(t *testing.T) {
 	}
 }
 
+// TestWhatHasATeamIsShownToItAlone makes a record of each kind that names a team,
+// so that a new kind is not everybody's by being forgotten.
+func TestWhatHasATeamIsShownToItAlone(t *testing.T) {
+	named := 0
+	for _, kind := range record.Kinds() {
+		body, err := record.Replay(kind, []byte(`{"team":"lab"}`))
+		if err != nil || !reflect.Indirect(reflect.ValueOf(body)).FieldByName("Team").IsValid() {
+			continue // of no team, or of one by another record
+		}
+		named++
+		everybodys := kind == record.KindRole || kind == record.KindTarget // a target is judged by who may set it up
+		if got := registry.TeamOfRecord(body); (got == "lab") == everybodys {
+			t.Errorf("a %s of the team lab is shown to readers of %q", kind, got)
+		}
+	}
+	if named < 8 {
+		t.Errorf("only %d kinds of record name a team", named)
+	}
+}
+
 func TestAMissingRowRefuses(t *testing.T) {
 	h, c, exception := rightsHouse(t)
 	who := h.holder(record.Viewer, record.AllTeams, record.Principal{Name: "everything"})

@@ -126,6 +126,7 @@ var bodies = map[string]string{
 	"POST /live/{release}/rollback":             `to=RELEASE&reason=x`,
 	"POST /live/{release}/suspend":              `reason=x`,
 	"POST /datasets/{digest}/decide":            `decision=allow&purposes=x&expires=2100-01-01T00:00&reason=x`,
+	"POST /policy-draft":                        `text=POLICY`,
 	"POST /policies":                            `text=POLICY&reason=x`,
 }
 
@@ -136,13 +137,25 @@ const (
 
 // foreseen are the answers to a viewer and to a stranger that are no refusal of a right.
 var foreseen = map[string][]int{
+	// A key has no name until it is enrolled, so there is none to refuse.
+	"POST /api/v1/principal-keys/{id}/withdraw": {404},
+	// Evidence is bytes with a digest until somebody records it.
+	"PUT /api/v1/evidence/{id}": {200},
 	// These are about the caller themselves, whoever that is.
-	"POST /api/v1/principal-keys": {422}, "PUT /api/v1/evidence/{id}": {422}, "POST /sign-in/password": {422},
+	"POST /api/v1/principal-keys": {422}, "POST /sign-in/password": {422},
 	"POST /passkey/enrol/begin": {200}, "POST /passkey/enrol": {422}, "POST /passkey/ask": {422},
+	// The workload acts under no release: who asks for all learns that, and nobody else.
+	"POST /api/v1/authorize": {403}, "POST /access/v1/evaluation": {403}, "POST /access/v1/evaluations": {403},
+	// Where a team's affairs are told is for those who say it.
+	"GET /api/v1/targets": {403}, "GET MLFLOW/2.0/mlflow/webhooks": {403},
 }
 
+// toldAll are the routes whose answer names a release to whoever knows the digest
+// of its bytes: a place that is about to run them need not be its team's.
+var toldAll = []string{"GET /api/v1/decide"}
+
 // walked is a route with who gets in, and what it is asked with.
-type walked struct{ class, method, path, body string }
+type walked struct{ class, named, method, path, body string }
 
 var mlflowAt = []string{"/t/{team}/ajax-api/", "/t/{team}/api/", "/ajax-api/", "/api/"}
 
@@ -162,7 +175,8 @@ func tableOf(t *testing.T) map[string]walked {
 			for _, place := range places {
 				at := strings.Replace(row, "MLFLOW/", place, 1)
 				pattern, query, _ := strings.Cut(at, "?")
-				w := walked{class: class, body: bodies[pattern], path: pattern, method: "GET"}
+				named, _, _ := strings.Cut(row, "?")
+				w := walked{class: class, named: named, body: bodies[pattern], path: pattern, method: "GET"}
 				if place != "" {
 					w.body = mlflowBody
 				}
@@ -196,13 +210,17 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 		h.Fatal(got.Status)
 	}
 	hook := must[wire.KeptTarget](h)(h.admin.AddTarget(h.ctx, wire.TargetRequest{Team: "lab", Name: "hook", Form: record.FormMLflow, URL: "https://hook.example.invalid/", Events: []string{"model_version.created"}}))
-	token := must[wire.Page](h)(h.admin.List(h.ctx, record.KindToken, 0, 0)).Entries[0].Record
-	_ = token
+	token := must[wire.IssuedToken](h)(h.admin.IssueToken(h.ctx, wire.TokenRequest{Principal: "sam", Scopes: []string{record.ScopeRead}, Seconds: 60})).Token.Record.ID
+	h.train("2")
+	waived := proposal("2")
+	waived.Incomplete = true
+	second := must[wire.Case](h)(h.people["ann"].ProposeRelease(h.ctx, waived))
+	second = must[wire.Case](h)(h.people["rita"].Waive(h.ctx, second.ID, wire.ExceptionRequest{Gate: "approval/security", Reason: "for the test", Seconds: 60}))
 	evidence := string(record.DigestOf(evidenceOf(digest("model 1"))))
 	evaluation := must[wire.Page](h)(h.admin.List(h.ctx, record.KindEvaluation, 0, 0)).Entries[0]
 	ids := map[string]string{
-		"/principals/": "robot", "/tokens/": "0123456789abcdef", "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID,
-		"/exceptions/": "x-000000000000", "/targets/": hook.Target.Record.ID, "/webhooks/": hook.Target.Record.ID, "/evaluations/": record.EvaluationID(evaluation.Digest),
+		"/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID,
+		"/exceptions/": record.ExceptionID(second.Exceptions[0].Digest), "/targets/": hook.Target.Record.ID, "/webhooks/": hook.Target.Record.ID, "/evaluations/": record.EvaluationID(evaluation.Digest),
 	}
 	names := map[string]string{"/models/": "net", "/data/": "data-1", "/runs/": "run-1", "/use-cases/": "triage", "/principals/": "robot", "/policies/": "house", "/assets/": "console.css"}
 	places := strings.NewReplacer("{team}", "lab", "{link}", "0", "{release}", c.ID, "{index}", strconv.FormatInt(c.Release.Index, 10), "{digest}", string(digest("data 1")), "{$}", "",
@@ -261,6 +279,7 @@ func (w walker) walk(row walked, path, body string) answered {
 // and as somebody with every role in other teams.
 func TestEveryRouteLetsInWhomItShould(t *testing.T) {
 	h := settle(t)
+	h.url = servedAt(t, h) // as it is reached by browsers, for passkeys
 	fill, table := h.filler(), tableOf(t)
 	h.enrol(record.Principal{Name: "otto", Type: record.Human})
 	for _, team := range []string{"other", "third"} {
@@ -286,7 +305,7 @@ func TestEveryRouteLetsInWhomItShould(t *testing.T) {
 		for _, w := range walkers {
 			path, body := fill(row, w.name)
 			got := w.walk(row, path, body)
-			if why := wrong(w.name, pattern, row.class, got); why != "" {
+			if why := wrong(w.name, row.named, row.class, got); why != "" {
 				t.Errorf("%s by %q: %s: %d %s %.300s", pattern, w.name, why, got.status, got.to, got.text)
 			}
 			if now := must[wire.LogStatus](t)(h.reg.LogStatus(h.ctx)).Size; now != size {
@@ -316,17 +335,19 @@ func wrong(who, pattern, class string, got answered) string {
 		}
 		return "nobody gets in"
 	case class == "read" && who == "vic":
-		if got.status < 300 || got.status == http.StatusNotFound {
+		if got.status < 300 || got.status == http.StatusNotFound || slices.Contains(foreseen[pattern], got.status) {
 			return ""
 		}
 		return "a viewer may not read"
 	case class == "read":
 		for _, theirs := range []string{"lab/net", "lab/triage", "lab/run-1", "lab/data-1", "s3://"} {
-			if got.status < 300 && strings.Contains(got.text, theirs) {
+			if got.status < 300 && !slices.Contains(toldAll, pattern) && strings.Contains(got.text, theirs) {
 				return "somebody else is shown " + theirs
 			}
 		}
 		return ""
+	case strings.Contains(got.text, "does not act for exactly one team"):
+		return "" // MLflow's paths without a team mean the caller's own
 	case refused || slices.Contains(foreseen[pattern], got.status):
 		return ""
 	}

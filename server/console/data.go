@@ -132,7 +132,7 @@ func (c *console) dataForm(ctx context.Context, who registry.Caller, in input) (
 	}
 	withdraw := in.get("decision") == record.Withdraw
 	p := &confirmation{Facts: [][]Term{dataTerms(d)}, Back: Link{Text: "Back to " + d.Ref(), Href: dataHref(d.Digest)}}
-	foreseen := record.DataApproval{Dataset: d.Digest, Decision: record.Allow, Purposes: []string{"any"}, Expires: c.now().AddDate(0, 6, 0)}
+	foreseen := record.DataApproval{Dataset: d.Digest, Decision: record.Allow, Purposes: []string{"any"}, Expires: record.Millis(c.now().AddDate(0, 6, 0))}
 	title := "Approve " + d.Ref()
 	p.Form = Form{Action: dataHref(d.Digest) + "/decide", Submit: title, Fields: []Field{
 		{Kind: "hidden", Name: "decision", Value: record.Allow},
