@@ -54,7 +54,7 @@ const (
 		GET /ledger/{index}, GET /ledger/{index}/proof`
 	// actRoutes change something, or show what only who may change it may see.
 	actRoutes = `
-		POST /api/v1/principals, POST /api/v1/principals/{id}/invite, POST /api/v1/roles, POST /api/v1/tokens
+		POST /api/v1/principals, POST /api/v1/principals/{id}/invite, POST /api/v1/principals/{id}/offboard, POST /api/v1/roles, POST /api/v1/tokens
 		DELETE /api/v1/tokens/{id}, POST /api/v1/principal-keys, POST /api/v1/principal-keys/{id}/withdraw, POST /api/v1/teams
 		POST /api/v1/environments, POST /api/v1/datasets, POST /api/v1/overlaps, POST /api/v1/data-approvals
 		POST /api/v1/withdrawals/preview, POST /api/v1/withdrawals, POST /api/v1/runs, POST /api/v1/models, POST /api/v1/versions
