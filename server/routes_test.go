@@ -83,6 +83,7 @@ const (
 // MLflow's operations all take what they know of one.
 var bodies = map[string]string{
 	"POST /api/v1/principals":                   `{"name":"mallory","type":"human"}`,
+	"POST /api/v1/principals/{id}/offboard":     `{"to":"ann"}`,
 	"POST /api/v1/roles":                        `{"principal":"WHO","role":"administrator","team":"*"}`,
 	"POST /api/v1/tokens":                       `{"principal":"ann","scopes":["write"],"seconds":60}`,
 	"POST /api/v1/principal-keys/{id}/withdraw": `{"reason":"x"}`,
