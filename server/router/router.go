@@ -1,5 +1,7 @@
 // Package router is the mux of the server's faces: that of net/http, which also
-// tells what was mounted, so that a test can walk every route there is.
+// tells what was mounted, so that a test can walk every route there is. Of a
+// mux within another it tells the routes of the inner one. Who gets in at a route
+// is the face's own affair.
 package router
 
 import (
