@@ -57,7 +57,7 @@ const (
 		POST /api/v1/principals, POST /api/v1/principals/{id}/invite, POST /api/v1/principals/{id}/offboard, POST /api/v1/roles, POST /api/v1/tokens
 		DELETE /api/v1/tokens/{id}, POST /api/v1/principal-keys, POST /api/v1/principal-keys/{id}/withdraw, POST /api/v1/teams
 		POST /api/v1/environments, POST /api/v1/datasets, POST /api/v1/overlaps, POST /api/v1/data-approvals
-		POST /api/v1/withdrawals/preview, POST /api/v1/withdrawals, POST /api/v1/runs, POST /api/v1/models, POST /api/v1/versions
+		POST /api/v1/withdrawals/preview, POST /api/v1/withdrawals, POST /api/v1/runs, POST /api/v1/runs/reported, POST /api/v1/models, POST /api/v1/versions
 		POST /api/v1/use-cases, PUT /api/v1/evidence/{id}, POST /api/v1/evaluations, POST /api/v1/policies, POST /api/v1/signals
 		POST /api/v1/releases, POST /api/v1/releases/{id}/approvals, POST /api/v1/releases/{id}/comments
 		POST /api/v1/releases/{id}/promote, POST /api/v1/releases/{id}/rollback, POST /api/v1/releases/{id}/suspend
@@ -95,6 +95,7 @@ var bodies = map[string]string{
 	"POST /api/v1/withdrawals/preview":          `{"dataset":"DATA","decision":"withdraw","reason":"x"}`,
 	"POST /api/v1/withdrawals":                  `{"approval":{"dataset":"DATA","decision":"withdraw","reason":"x"},"seen":"MORE"}`,
 	"POST /api/v1/runs":                         `{"team":"lab","id":"r","code":{"repository":"r","commit":"abababababababababababababababababababab"},"inputs":[{"type":"dataset","name":"d","digest":"DATA"}],"outputs":[{"type":"model","name":"m","digest":"MORE"}],"started":"2026-01-01T00:00:00Z","finished":"2026-01-01T00:00:00Z"}`,
+	"POST /api/v1/runs/reported":                `{"team":"lab","run":"r"}`,
 	"POST /api/v1/models":                       `{"team":"lab","name":"m","type":"trained","owner":"olga"}`,
 	"POST /api/v1/versions":                     `{"model":"lab/net","version":"9","type":"trained","artifact":"MORE","files":[{"path":"m","sha256":"HEX","size":1}]}`,
 	"POST /api/v1/use-cases":                    `{"team":"lab","name":"u","title":"U","purpose":"u","owner":"olga","tier":"high","environments":["production"]}`,
