@@ -21,7 +21,7 @@ func (r *Registry) Live(ctx context.Context, who Caller, at time.Time) ([]wire.L
 		if err != nil {
 			return nil, err
 		}
-		out, at, from = append(out, p.Releases...), p.At, p.Next
+		out, from = append(out, p.Releases...), p.Next
 		if from == "" {
 			return out, nil
 		}
@@ -62,7 +62,7 @@ func (r *Registry) LivePage(ctx context.Context, who Caller, q wire.LiveQuery) (
 			if q.Environment != "" && !strings.HasSuffix(line, "/"+q.Environment) || !t.mayRead(teamOf(line)) {
 				continue
 			}
-			l, ok, err := t.liveAt(line, out.At)
+			l, ok, err := t.liveAt(line, q.At)
 			if err != nil {
 				return err
 			}
@@ -115,6 +115,9 @@ func (t *tx) liveAt(line string, at time.Time) (wire.LiveRelease, bool, error) {
 	history, err := lineage.History(t, line)
 	if err != nil {
 		return none, false, err
+	}
+	if at.IsZero() {
+		at = t.now // not before what the line was just found to hold
 	}
 	_, live := record.StatusAt(history, "", at)
 	if live == "" {

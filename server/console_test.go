@@ -99,7 +99,7 @@ func TestReviewersDecideOnOnePage(t *testing.T) {
 	raw := string(must[[]byte](t)(io.ReadAll(answer.Body)))
 	answer.Body.Close()
 	if answer.StatusCode != http.StatusConflict || !strings.Contains(raw, "look again at what you approve") || !strings.Contains(raw, "narrow enough") {
-		t.Errorf("an approval of another record was answered with %s", answer.Status)
+		t.Errorf("an approval of another record was answered with %s:\n%s", answer.Status, raw)
 	}
 	form.Set("record", shown[1])
 	if code, to := b.post("/releases/"+c.open+"/decision", form); code != http.StatusSeeOther || to != "/releases/"+c.open+"?done=approve" {

@@ -65,10 +65,15 @@ type GateRow struct {
 func (c *console) release(ctx context.Context, who registry.Caller, in input) (*Page, error) {
 	id := in.path("id")
 	since := in.request.URL.Query().Get("since")
-	if saw := record.Digest(in.get("record")); in.posted() && saw.Validate() == nil && record.ReleaseID(saw) != id {
+	saw := record.Digest(in.get("record"))
+	other := in.posted() && saw.Validate() == nil && record.ReleaseID(saw) != id
+	if other {
 		since = record.ReleaseID(saw) // what they saw is another release: the page shows the difference
 	}
 	got, err := c.Registry.InspectRelease(ctx, who, id, since)
+	if other && registry.CodeOf(err) == wire.Unknown {
+		got, err = c.Registry.InspectRelease(ctx, who, id, "") // or none at all
+	}
 	if err != nil {
 		return nil, err
 	}
