@@ -40,7 +40,7 @@ func TestRule01ProjectIsAFunctionOfThePayload(t *testing.T) {
 	if string(leaf) != want {
 		t.Errorf("leaf\n%s\nwant\n%s", leaf, want)
 	}
-	wantKeys := []string{"dataset/" + string(data), "dataset/acme/cases", "dataset-source/s3://acme:cases", "uses/" + string(rec.DigestOf([]byte("raw"))), "kind/https://imprimatur.dev/dataset/v1", "actor/stella"}
+	wantKeys := []string{"dataset/" + string(data), "dataset/acme/cases", "owned/stella", "dataset-source/s3://acme:cases", "uses/" + string(rec.DigestOf([]byte("raw"))), "kind/https://imprimatur.dev/dataset/v1", "actor/stella"}
 	if !slices.Equal(keys, wantKeys) {
 		t.Errorf("keys %q, want %q", keys, wantKeys)
 	}
