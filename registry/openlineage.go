@@ -212,8 +212,8 @@ func (r *Registry) stateLineage(ctx context.Context, who Caller, team string, ev
 		bodies, events = append(bodies, body), events[n:]
 	}
 	_, err := r.write(ctx, who, func(t *tx) error {
-		if who.onlyReads() {
-			return refusef(wire.Forbidden, "the token of %s is limited to read and may change nothing; sign in with a wider one", who.Name)
+		if err := who.mayState(); err != nil {
+			return err
 		}
 		if err := t.within(actLineage, team); err != nil {
 			return err

@@ -97,7 +97,7 @@ func (r *Registry) rereadOf(key string, v record.RegisteredVersion) *reread {
 // before runs the part of a promotion that comes before its command: try says
 // what would be promoted, or refuses, and then the bytes are read again.
 func (r *Registry) before(ctx context.Context, who Caller, try func(*tx) (record.RegisteredVersion, bool, error)) error {
-	if err := who.changes(); err != nil {
+	if err := who.mayState(); err != nil {
 		return err
 	}
 	var v record.RegisteredVersion

@@ -183,14 +183,6 @@ func (c Caller) mayState() error {
 	return nil
 }
 
-// changes refuses a credential that may state nothing.
-func (c Caller) changes() error {
-	if c.onlyReads() {
-		return refusef(wire.Forbidden, "the token of %s is limited to read and may change nothing; sign in with a wider one", c.Name)
-	}
-	return nil
-}
-
 func (c Caller) reaches(a act, role record.RoleName) bool {
 	if len(c.Scopes) == 0 || slices.Contains(c.Scopes, record.ScopeWrite) || slices.Contains(c.Scopes, string(role)) {
 		return true
