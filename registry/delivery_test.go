@@ -67,8 +67,11 @@ func TestGoneReceiverGetsNothingMoreAndDeadLettersAreReplayed(t *testing.T) {
 		id := h.hook(r, everything).Target.Record.ID
 		h.enrol("first")
 		dead := r.next()
-		s := h.eventually(id, "a dead letter", func(s wire.TargetStatus) bool { return len(s.Deliveries) == 1 && s.Deliveries[0].State == "dead" })
-		if !strings.Contains(s.Fault, "410") || s.Deliveries[0].ID != dead.header.Get("webhook-id") {
+		// The target and its letters are read one after the other.
+		s := h.eventually(id, "a dead letter", func(s wire.TargetStatus) bool {
+			return len(s.Deliveries) == 1 && s.Deliveries[0].State == "dead" && strings.Contains(s.Fault, "410")
+		})
+		if s.Deliveries[0].ID != dead.header.Get("webhook-id") {
 			t.Errorf("gone, it is %+v", s)
 		}
 		h.enrol("second")
