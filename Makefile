@@ -9,6 +9,8 @@ TOOL := go tool -modfile=tools.mod
 MODULES := $(patsubst %/go.mod,%,$(wildcard */go.mod */*/go.mod))
 # Packages where many goroutines meet, as far as they exist.
 CONCURRENT := $(patsubst %,./%/...,$(wildcard store registry server))
+# Tests that wait for a program of others, which has no races of ours: make test runs them.
+FOREIGN := TestMLflow(Server|Client|TrackingServer|AliasIsAPromotion)$$|RealOpenLineageClient|InABrowser|BrowserChecks|Accessible|KeyboardAlone
 BENCH ?= .
 # More flags for go test, as in TESTFLAGS='-count=1 -v'.
 TESTFLAGS ?=
@@ -31,7 +33,7 @@ test: setup ## run all tests of the main module
 
 test-race: setup ## run the tests of store, registry and server under the race detector (needs a C compiler)
 	@if [ -z "$(CONCURRENT)" ]; then echo "test-race: none of store, registry and server exists" >&2; exit 1; fi
-	CGO_ENABLED=1 go test -race -timeout 20m $(TESTFLAGS) $(CONCURRENT)
+	CGO_ENABLED=1 go test -race -timeout 20m -skip '$(FOREIGN)' $(TESTFLAGS) $(CONCURRENT)
 
 test-long: setup ## more iterations of everything, then every fuzz target for FUZZTIME (60s)
 	IMPRIMATUR_LONG=1 go test -count=1 -timeout 2h ./...
