@@ -27,7 +27,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-const stepWithin = 20 * time.Second
+const stepWithin = time.Minute
 
 // Browser is a browser with one tab.
 type Browser struct {
