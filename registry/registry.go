@@ -69,9 +69,10 @@ type Registry struct {
 	// whole is closed when all of these know the ledger, or fault says why not.
 	whole chan struct{}
 	fault error
-	// reader reads the bytes of what MLflow's clients register.
 	// turns are for changes of registered names.
-	turns   turns
+	turns turns
+	// reader reads the bytes of what MLflow's clients register, and reports their
+	// runs.
 	reader  Hasher
 	reports Reporter
 	outbox  *outbox

@@ -32,6 +32,10 @@ var statuses = map[wire.Code]int{
 	wire.Unavailable: http.StatusServiceUnavailable,
 }
 
+// StatusOf is the status with which an error is answered; what is nobody's
+// refusal is [wire.Unavailable].
+func StatusOf(err error) int { return statuses[registry.CodeOf(err)] }
+
 var titles = map[wire.Code]string{
 	wire.Invalid:     "The request is not valid",
 	wire.Unknown:     "Not known here",

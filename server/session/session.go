@@ -38,6 +38,7 @@ import (
 	"strings"
 
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/api"
 	"imprimatur.dev/server/router"
 	"imprimatur.dev/wire"
 )
@@ -268,20 +269,7 @@ func statusOf(err error) int {
 	if errors.Is(err, errTooMany) {
 		return http.StatusTooManyRequests
 	}
-	switch registry.CodeOf(err) {
-	case wire.SignIn:
-		return http.StatusUnauthorized
-	case wire.Forbidden:
-		return http.StatusForbidden
-	case wire.Conflict:
-		return http.StatusConflict
-	case wire.Invalid:
-		return http.StatusUnprocessableEntity
-	case wire.Unknown:
-		return http.StatusNotFound
-	default:
-		return http.StatusServiceUnavailable
-	}
+	return api.StatusOf(err)
 }
 
 func (s *Sessions) show(w http.ResponseWriter, status int, name string, data any) {
