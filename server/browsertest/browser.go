@@ -1,11 +1,12 @@
 // Package browsertest drives a real Chromium for the tests of pages: one
 // headless browser for a test, with a virtual authenticator where passkeys are
-// asked for. What a page writes to the console as an error or a warning, a
+// asked for. It asks pages for no motion: a page that still scrolls runs away from
+// under a click. What a page writes to the console as an error or a warning, a
 // violation of the Content-Security-Policy among it, fails the test.
 //
 // Chromium is Debian's, as scripts/setup.sh installs it; CHROMIUM names another.
-// Selectors are CSS. Every step fails the test when it takes longer than 20
-// seconds.
+// Selectors are CSS. Every step fails the test when it takes longer than a
+// minute.
 package browsertest
 
 import (
@@ -58,6 +59,7 @@ func Open(t testing.TB) *Browser {
 	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
 		t.Fatalf("starting Chromium: %v", err)
 	}
+	b.Scheme("light")
 	go func() {
 		for m := range chromedp.Console(ctx) {
 			if m.Type == "error" || m.Type == "warning" || m.Type == chromedp.ConsoleException {
@@ -196,7 +198,7 @@ func (b *Browser) Scheme(scheme string) {
 	b.t.Helper()
 	call(b, func(ctx context.Context) error {
 		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
 		})
 		return err
 	})
