@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
@@ -118,4 +119,20 @@ func paging(before int64, limit int) url.Values {
 		query.Set("limit", strconv.Itoa(limit))
 	}
 	return query
+}
+
+// Used asks what was really called under a release, the zero time since it was
+// proposed.
+func (c *Client) Used(ctx context.Context, id string, since time.Time) (wire.Used, error) {
+	query := url.Values{}
+	if !since.IsZero() {
+		query.Set("since", since.Format(time.RFC3339Nano))
+	}
+	return do[wire.Used](ctx, c, http.MethodGet, "/releases/"+url.PathEscape(id)+"/used", query, nil)
+}
+
+// DecisionLog returns the decision log with a digest: gzip of lines, each a
+// wire.Decided.
+func (c *Client) DecisionLog(ctx context.Context, digest record.Digest) ([]byte, error) {
+	return c.exchange(ctx, http.MethodGet, "/api/v1/decisions/"+url.PathEscape(string(digest)), nil, nil)
 }

@@ -63,21 +63,31 @@ var GrantKinds = []string{"access", "tools", "apis", "records", "secrets", "mode
 
 // Of returns the grants of one of the [GrantKinds].
 func (a Authority) Of(kind string) []Grant {
+	if grants := a.of(kind); grants != nil {
+		return *grants
+	}
+	return nil
+}
+
+// Set puts grants in the place of those of one of the [GrantKinds].
+func (a *Authority) Set(kind string, grants []Grant) { *a.of(kind) = grants }
+
+func (a *Authority) of(kind string) *[]Grant {
 	switch kind {
 	case "access":
-		return a.Access
+		return &a.Access
 	case "tools":
-		return a.Tools
+		return &a.Tools
 	case "apis":
-		return a.APIs
+		return &a.APIs
 	case "records":
-		return a.Records
+		return &a.Records
 	case "secrets":
-		return a.Secrets
+		return &a.Secrets
 	case "models":
-		return a.Models
+		return &a.Models
 	case "data":
-		return a.Data
+		return &a.Data
 	}
 	return nil
 }

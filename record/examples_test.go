@@ -107,6 +107,10 @@ func decisions() []record.Body {
 		record.Promotion{Release: release, Line: line, Record: digest("record"), Environment: "production", Artifact: digest("model"), How: record.Rollback, Verdict: digest("verdict"), Until: noon, Replaces: "r-ba9876543210", Reason: "worse"},
 		record.Suspension{Release: release, Line: line, Record: digest("record"), Reason: "leak"},
 		record.Retirement{Release: release, Line: line, Record: digest("record"), Reason: "done"},
+		record.Decisions{
+			Team: "acme", From: noon, To: noon.Add(time.Second), Log: digest("log"), Allowed: 5, Denied: 3, Unkept: 1, Others: 1,
+			Denials: []record.Denial{{Workload: "scorer", Release: release, Type: "tools", Resource: "mail", Action: "send", Reason: "no grant", Count: 2, First: noon, Last: noon}},
+		},
 		record.Envelope{
 			Name: "weekly", Line: line, Sources: []string{"s3://acme/*"}, Code: []string{"train/"}, Parameters: map[string]record.Range{"lr": {Least: 0.1, Most: 0.2}},
 			Floors: map[string]float64{"accuracy": 0.8}, Ceilings: map[string]float64{"psi": 0.2}, Releases: 4, Ends: noon,

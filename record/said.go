@@ -35,6 +35,8 @@ func Said(body Body, self Digest) string {
 		return b.Reason
 	case Signal:
 		return b.Type + ": " + b.Detail
+	case Decisions:
+		return fmt.Sprintf("%d allowed, %d refused", b.Allowed, b.Denied)
 	case Role:
 		return map[bool]string{false: "bound", true: "taken away"}[b.Revoked]
 	case Token:

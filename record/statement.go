@@ -44,6 +44,7 @@ const (
 	KindOverlap      Kind = "https://imprimatur.dev/overlap/v1"
 	KindComment      Kind = "https://imprimatur.dev/comment/v1"
 	KindTarget       Kind = "https://imprimatur.dev/target/v1"
+	KindDecisions    Kind = "https://imprimatur.dev/decisions/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -80,6 +81,7 @@ var bodies = map[Kind]reflect.Type{
 	KindOverlap:      reflect.TypeFor[Overlap](),
 	KindComment:      reflect.TypeFor[Comment](),
 	KindTarget:       reflect.TypeFor[Target](),
+	KindDecisions:    reflect.TypeFor[Decisions](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -94,7 +96,7 @@ var words = map[Kind]string{
 	KindRelease: "release", KindApproval: "approval", KindException: "exception",
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
-	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target",
+	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target", KindDecisions: "set of decisions",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

@@ -3,6 +3,7 @@ package record_test
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -277,6 +278,19 @@ func faultsOfReleases() []fault {
 
 func faultsOfDecisions() []fault {
 	return []fault{
+		wrong("team", func(d *record.Decisions) { d.Team = "a/b" }),
+		wrong("to is before from", func(d *record.Decisions) { d.To = noon.Add(-time.Second) }),
+		wrong("log", func(d *record.Decisions) { d.Log = "" }),
+		wrong("others is -1", func(d *record.Decisions) { d.Others, d.Denied = -1, 1 }),
+		wrong("unkept is 6 of 5", func(d *record.Decisions) { d.Unkept = 6 }),
+		wrong("denied is 3, and 2 are told of", func(d *record.Decisions) { d.Others = 0 }),
+		wrong("denials[0].reason", func(d *record.Decisions) { d.Denials[0].Reason = "" }),
+		wrong("denials[0].reason", func(d *record.Decisions) { d.Denials[0].Reason = bidi }),
+		wrong("denials[0].count", func(d *record.Decisions) { d.Denials[0].Count, d.Others = 0, 3 }),
+		wrong("more than 100", func(d *record.Decisions) {
+			d.Denials = slices.Repeat(d.Denials, 101)
+			d.Denied = 203
+		}),
 		wrong("release", func(a *record.Approval) { a.Release = "r-0123" }),
 		wrong("release", func(a *record.Approval) { a.Release = "r-0123456789aG" }),
 		wrong("line", func(a *record.Approval) { a.Line = "acme/triage" }),

@@ -119,6 +119,8 @@ func teamOfRecord(body record.Body) string {
 	switch b := body.(type) {
 	case record.LineageEvents:
 		return b.Team
+	case record.Decisions:
+		return b.Team
 	case record.Dataset:
 		return b.Team
 	case record.Run:

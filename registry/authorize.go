@@ -30,9 +30,13 @@ func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wir
 	if acts == nil {
 		// Who may not read what the workload does learns nothing of it.
 		if who.Name != ask.Workload {
-			err = who.may(me, now, actRead, record.AllTeams, rights[actRead]...)
+			if err := who.may(me, now, actRead, record.AllTeams, rights[actRead]...); err != nil {
+				return wire.Answer{At: now, Reasons: why}, err
+			}
 		}
-		return wire.Answer{At: now, Reasons: why}, err
+		out := wire.Answer{At: now, Reasons: why}
+		r.journal.note(who.Name, "", &ask, &out, -1)
+		return out, nil
 	}
 	rel := acts.dossier.Release.Record
 	if who.Name != ask.Workload {
@@ -40,16 +44,23 @@ func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wir
 			return wire.Answer{}, err
 		}
 	}
-	return r.answer(acts, ask, later(now, acts.at)), nil
+	out, number := r.answer(acts, ask, later(now, acts.at))
+	r.journal.note(who.Name, teamOf(rel.Behaviour.Model), &ask, &out, number)
+	return out, nil
 }
 
-// answer decides a call under a release that stands.
-func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time) wire.Answer {
-	out := wire.Answer{Release: acts.dossier.ID, Line: acts.dossier.Line, At: at, Until: acts.stands(at).Until}
+// answer decides a call under a release that stands, and says the number of the
+// grant that allows it among those of its kind.
+func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time) (out wire.Answer, number int) {
+	out = wire.Answer{Release: acts.dossier.ID, Line: acts.dossier.Line, At: at, Until: acts.stands(at).Until}
 	call, err := callOf(ask)
 	if err != nil {
 		out.Reasons = []string{err.Error()}
-		return out
+		return out, -1
+	}
+	if why := r.journal.full(); why != "" {
+		out.Reasons = []string{why}
+		return out, -1
 	}
 	d := acts.power.grants.Decide(call, at, acts.power.meter)
 	out.Allowed, out.After = d.Allowed, d.After
@@ -59,7 +70,7 @@ func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time) wire.Answe
 	if !d.Allowed {
 		out.Reasons = []string{d.Reason}
 	}
-	return out
+	return out, d.Number
 }
 
 func callOf(ask wire.Ask) (*authority.Call, error) {

@@ -2,10 +2,12 @@ package registry
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/store"
+	"imprimatur.dev/wire"
 )
 
 // Rights returns the names of the roles of each act.
@@ -68,3 +70,34 @@ func (r *Registry) Forget() (remember func()) {
 
 // TeamOfRecord returns whose readers see a record; empty is everybody.
 func TeamOfRecord(body record.Body) string { return teamOfRecord(body) }
+
+// SealDecisions states what was answered so far.
+func (r *Registry) SealDecisions(ctx context.Context) error { return r.journal.step(ctx, true) }
+
+// WriteDecisions writes what was answered so far to the open file.
+func (r *Registry) WriteDecisions() error { return r.journal.step(context.Background(), false) }
+
+// SweepDecisions removes decision logs that are older.
+func (r *Registry) SweepDecisions(ctx context.Context, keep time.Duration) error {
+	r.journal.doing.Lock()
+	defer r.journal.doing.Unlock()
+	r.journal.keep = keep
+	return r.journal.sweep(ctx)
+}
+
+// FillDecisions makes the decision log one that cannot be written, with as much
+// in it as fits in memory.
+func (r *Registry) FillDecisions() error {
+	r.journal.doing.Lock()
+	defer r.journal.doing.Unlock()
+	readOnly, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	r.journal.mu.Lock()
+	defer r.journal.mu.Unlock()
+	r.journal.pending = make([]wire.Decided, maxPending)
+	err = r.journal.file.Close()
+	r.journal.file = readOnly
+	return err
+}

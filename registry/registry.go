@@ -50,6 +50,11 @@ type Config struct {
 	Reports Reporter
 	// Notify says how others are told of what is stated.
 	Notify Notify
+	// KeepEvery says that each so manieth allowed answer of the decision point has
+	// a line in the decision log, and KeepDecisions how long its files are kept;
+	// zeros are each, and for ever.
+	KeepEvery     int
+	KeepDecisions time.Duration
 }
 
 // Registry is an open installation. Its methods may be called concurrently.
@@ -76,6 +81,7 @@ type Registry struct {
 	reader  Hasher
 	reports Reporter
 	outbox  *outbox
+	journal *journal
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
 	// rereads are the readings before a promotion, and rereadPatience is how long
@@ -140,12 +146,16 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	// After the store, whose lock says that a folder's decision log is ours.
+	if r.journal, err = openJournal(r, filepath.Join(cfg.Data, "decisions"), cfg); err != nil {
+		return nil, errors.Join(err, r.store.Close())
+	}
 	if err := r.start(ctx, cfg.Background); err != nil {
 		if r.cancel != nil {
 			r.cancel()
 			r.tailing.Wait()
 		}
-		return nil, errors.Join(err, r.store.Close())
+		return nil, errors.Join(err, r.journal.file.Close(), r.store.Close())
 	}
 	return r, nil
 }
@@ -165,6 +175,7 @@ func (r *Registry) start(ctx context.Context, background bool) error {
 		r.tailing.Go(func() { r.tail(r.working, size) })
 	}
 	r.tailing.Go(func() { r.startMemory(size) })
+	r.tailing.Go(func() { r.journal.run(r.working) })
 	if background {
 		return nil
 	}
@@ -210,7 +221,7 @@ func (r *Registry) Close() error {
 	r.cancel()
 	r.tailing.Wait()
 	r.outbox.close()
-	return r.store.Close()
+	return errors.Join(r.journal.file.Close(), r.store.Close())
 }
 
 // VerifierKey is the C2SP verifier key by which others check this ledger.

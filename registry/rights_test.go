@@ -123,6 +123,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"InspectRelease", "read", all, false, func(w registry.Caller) error { return only(reg.InspectRelease(ctx, w, c.ID, "")) }},
 		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
 		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
+		{"Used", "read", all, false, func(w registry.Caller) error { return only(reg.Used(ctx, w, c.ID, time.Time{})) }},
 		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
 	}
 	out = append(out, registrationDoors(h)...)
@@ -325,9 +326,9 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 var teamless = []string{"Principal", "Evidence"}
 
 // apart are those that ask for no one team, or for a person rather than a role;
-// evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go and
-// authorize_test.go test them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "WhatMay", "Targets"}
+// evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go,
+// authorize_test.go and decisions_test.go test them, and server/authzen.
+var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "WhatMay", "Targets", "DecisionLog"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{
@@ -339,7 +340,7 @@ var unguarded = []string{
 	// Sessions belong to who holds their secret.
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.
-	"Forget", "SetStale", "SetPatience", "Size", "Payloads", "CutStore",
+	"Forget", "SetStale", "SetPatience", "Size", "Payloads", "CutStore", "SealDecisions", "WriteDecisions", "SweepDecisions", "FillDecisions",
 }
 
 // holder enrols a person with one role for a team.

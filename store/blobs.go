@@ -78,6 +78,18 @@ func (b *Blobs) put(ctx context.Context, r io.Reader, want string) (digest strin
 	return "sha256:" + name, size, nil
 }
 
+// Remove removes a blob; one that is not there is no error.
+func (b *Blobs) Remove(digest string) error {
+	path, err := b.path(digest)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing a blob: %w", err)
+	}
+	return nil
+}
+
 // Has reports whether the blob is there; its bytes are not checked.
 func (b *Blobs) Has(digest string) bool {
 	path, err := b.path(digest)

@@ -19,6 +19,8 @@ type auditCmd struct {
 	Live   auditLiveCmd   `cmd:"" help:"What was live at a time, by whose approval and on what evidence."`
 	Impact auditImpactCmd `cmd:"" help:"What was made from a dataset or model, or may use a secret."`
 	Export auditExportCmd `cmd:"" help:"Write every statement that you may read, one JSON object a line."`
+
+	Decisions auditDecisionsCmd `cmd:"" help:"What workloads asked to do, and what was refused."`
 }
 
 type auditWhoCmd struct {

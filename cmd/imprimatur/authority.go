@@ -11,6 +11,9 @@ import (
 type authorityCmd struct {
 	Show authorityShowCmd `cmd:"" help:"Read out what a release, or an authority file, allows."`
 	Diff authorityDiffCmd `cmd:"" help:"Say what widens and what narrows from one to another."`
+
+	Allowed authorityAllowedCmd `cmd:"" help:"Ask whether a workload may make a call now."`
+	Suggest authoritySuggestCmd `cmd:"" help:"Write the narrower authority that is enough for what was really called."`
 }
 
 // authorityOf reads an authority from a file, or from a release.
@@ -68,22 +71,23 @@ func (c *authorityDiffCmd) Run(a *app) error {
 		return err
 	}
 	d := authority.Compare(older, newer)
-	err = a.show(d, func(p *page) {
-		s := bad
-		if d.Relation.Within() {
-			s = good
-		}
-		p.styled(s, "%s", d.Relation)
-		for _, ch := range d.Changes {
-			mark := "-"
-			if ch.Direction == authority.Wider {
-				mark = "+"
-			}
-			p.line("%s %s", mark, ch.Sentence)
-		}
-	})
-	if err != nil || d.Relation.Within() {
+	if err := a.show(d, func(p *page) { drawDifference(p, d) }); err != nil || d.Relation.Within() {
 		return err
 	}
 	return no()
+}
+
+func drawDifference(p *page, d authority.Difference) {
+	s := bad
+	if d.Relation.Within() {
+		s = good
+	}
+	p.styled(s, "%s", d.Relation)
+	for _, ch := range d.Changes {
+		mark := "-"
+		if ch.Direction == authority.Wider {
+			mark = "+"
+		}
+		p.line("%s %s", mark, ch.Sentence)
+	}
 }

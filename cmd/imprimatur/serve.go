@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"imprimatur.dev/ledger"
 	"imprimatur.dev/record"
@@ -36,6 +37,9 @@ type serveCmd struct {
 
 	trackingFlags
 	notifyFlags
+
+	KeepAllowed   int  `default:"1" placeholder:"N" help:"Each Nth allowed answer of the decision point has a line in the decision log; refusals always have (default 1: all)."`
+	KeepDecisions span `default:"400d" placeholder:"TIME" help:"How long the files of the decision log are kept (default 400d); their sums stay in the ledger."`
 
 	SignInWith string `placeholder:"FILE" help:"The configuration of single sign-on with an OpenID Connect issuer, in YAML."`
 
@@ -81,7 +85,7 @@ func (c *serveCmd) Run(a *app) error {
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
 	// What stands behind the front is where the models are.
 	c.MLflowTracking = cmp.Or(c.MLflowTracking, c.MLflow.Upstream)
-	cfg, err := c.configure(a, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom, Background: true})
+	cfg, err := c.configure(a, registry.Config{Data: c.Data, Database: c.DB, Passphrase: passphrase, Folders: c.ModelsFrom, Background: true, KeepEvery: c.KeepAllowed, KeepDecisions: time.Duration(c.KeepDecisions)})
 	if err != nil {
 		return err
 	}

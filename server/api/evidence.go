@@ -10,25 +10,36 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
 	"imprimatur.dev/wire"
 )
 
 // evidence answers with the bytes of an evidence file. They are somebody's
 // upload, so a browser is told to keep them rather than show them.
 func evidence(f *face, op huma.Operation) {
-	handle(f, ofType(op, "application/octet-stream"), func(ctx context.Context, q *request, in *Identified) (*file, error) {
-		content, err := f.reg.Evidence(ctx, q.caller(), record.Digest(in.ID))
+	kept(f, op, "application/octet-stream", f.reg.Evidence)
+}
+
+// decisionLog answers with a file of the decision log.
+func decisionLog(f *face, op huma.Operation) {
+	kept(f, op, "application/gzip", f.reg.DecisionLog)
+}
+
+// kept answers with the bytes that are kept under a digest.
+func kept(f *face, op huma.Operation, media string, open func(context.Context, registry.Caller, record.Digest) (io.ReadCloser, error)) {
+	handle(f, ofType(op, media), func(ctx context.Context, q *request, in *Identified) (*file, error) {
+		content, err := open(ctx, q.caller(), record.Digest(in.ID))
 		if err != nil {
 			return nil, err
 		}
-		return &file{"application/octet-stream", "attachment", func(c huma.Context) {
+		return &file{media, "attachment", func(c huma.Context) {
 			_, err := io.Copy(c.BodyWriter(), content)
 			if err := content.Close(); err != nil {
-				f.log.ErrorContext(ctx, "closing evidence", "request", q.id, "error", err)
+				f.log.ErrorContext(ctx, "closing what is kept", "request", q.id, "error", err)
 			}
 			if err != nil {
 				// Cut off, so that nobody takes a part for the whole.
-				f.log.ErrorContext(ctx, "sending evidence", "request", q.id, "error", err)
+				f.log.ErrorContext(ctx, "sending what is kept", "request", q.id, "error", err)
 				panic(http.ErrAbortHandler)
 			}
 		}}, nil

@@ -95,6 +95,15 @@ func live(r *reg, ctx context.Context, who registry.Caller, p *moment) ([]wire.L
 	return r.Live(ctx, who, p.At)
 }
 
+type usedSince struct {
+	Identified
+	Since time.Time `query:"since" doc:"A time as RFC 3339; without it, since the release was proposed."`
+}
+
+func used(r *reg, ctx context.Context, who registry.Caller, p *usedSince) (wire.Used, error) {
+	return r.Used(ctx, who, p.ID, p.Since)
+}
+
 type touched struct {
 	Of    string `query:"of" required:"true" doc:"A digest, team/name@version, the URI of data, or the name of a node: dataset:, run:, model:, commit:, principal:, vendor:, source:, secret:."`
 	After string `query:"after" doc:"The cursor that the page before gave as next."`

@@ -33,7 +33,14 @@ func runHref(ref string) string { return "/runs/" + escape(ref) }
 
 func useCaseHref(ref string) string { return "/use-cases/" + escape(ref) }
 
-func principalHref(name string) string { return "/principals/" + url.PathEscape(name) }
+// principalHref is the page of a principal. What the server states of itself is
+// by the ledger, whose name no principal can have.
+func principalHref(name string) string {
+	if strings.Contains(name, "/") {
+		return "/ledger"
+	}
+	return "/principals/" + url.PathEscape(name)
+}
 
 // policyHref is the page of one version of a policy, or of the newest.
 func policyHref(name string, d record.Digest) string {
