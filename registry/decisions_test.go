@@ -102,8 +102,11 @@ func TestEveryAnswerIsInTheDecisionLog(t *testing.T) {
 	must[record.Recorded[record.Team]](t)(h.reg.CreateTeam(h.ctx, administrator, record.Team{Name: "other"}))
 	near, far := h.holder(record.Viewer, "lab", record.Principal{Name: "near"}), h.holder(record.Auditor, "other", record.Principal{Name: "far"})
 	must[io.ReadCloser](t)(h.reg.DecisionLog(h.ctx, near, lab.Record.Log)).Close()
+	must[wire.Used](t)(h.reg.Used(h.ctx, near, c.ID, time.Time{}))
 	for _, who := range []registry.Caller{far, scorer} {
 		_, err := h.reg.DecisionLog(h.ctx, who, lab.Record.Log)
+		h.refused(err, wire.Forbidden)
+		_, err = h.reg.Used(h.ctx, who, c.ID, time.Time{})
 		h.refused(err, wire.Forbidden)
 	}
 }
