@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -30,7 +31,9 @@ func ParseArguments(raw []byte) (map[string]any, error) {
 	if raw = bytes.TrimSpace(raw); len(raw) == 0 {
 		return map[string]any{}, nil
 	}
-	d := jsontext.NewDecoder(bytes.NewReader(raw))
+	d := decoders.Get().(*jsontext.Decoder)
+	defer decoders.Put(d)
+	d.Reset(bytes.NewBuffer(raw))
 	if d.PeekKind() != '{' {
 		return nil, errors.New("the arguments are not a JSON object")
 	}
@@ -43,6 +46,9 @@ func ParseArguments(raw []byte) (map[string]any, error) {
 	}
 	return value.(map[string]any), nil
 }
+
+// decoders are used again and again: a decision takes less time than making one.
+var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(new(bytes.Buffer)) }}
 
 func parseValue(d *jsontext.Decoder, depth int) (any, error) {
 	if depth > maxDepth {

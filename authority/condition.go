@@ -67,9 +67,7 @@ func compileCondition(text string) (*condition, error) {
 // holds evaluates the condition over a call; the sentence says why it does not
 // hold.
 func (c *condition) holds(call *Call, now time.Time) (ok bool, why string) {
-	value, _, err := c.program.Eval(map[string]any{
-		"args": orNone(call.Arguments), "about": orNone(call.About), "resource": call.Resource, "action": call.Action, "now": now,
-	})
+	value, _, err := c.program.Eval(&facts{call, now})
 	if err != nil {
 		return false, fmt.Sprintf("its condition %q cannot be evaluated over these arguments: %v", c.text, err)
 	}
@@ -79,9 +77,37 @@ func (c *condition) holds(call *Call, now time.Time) (ok bool, why string) {
 	return false, fmt.Sprintf("its condition %q does not hold for these arguments", c.text)
 }
 
+// facts are what a condition sees of a call: a cel.Activation without a map.
+type facts struct {
+	call *Call
+	now  time.Time
+}
+
+var none = map[string]any{}
+
+// ResolveName implements cel.Activation.
+func (f *facts) ResolveName(name string) (any, bool) {
+	switch name {
+	case "args":
+		return orNone(f.call.Arguments), true
+	case "about":
+		return orNone(f.call.About), true
+	case "resource":
+		return f.call.Resource, true
+	case "action":
+		return f.call.Action, true
+	case "now":
+		return f.now, true
+	}
+	return nil, false
+}
+
+// Parent implements cel.Activation.
+func (f *facts) Parent() cel.Activation { return nil }
+
 func orNone(m map[string]any) map[string]any {
 	if m == nil {
-		return map[string]any{}
+		return none
 	}
 	return m
 }
