@@ -101,7 +101,15 @@ func (c *Client) Bundle(ctx context.Context, id string) ([]byte, error) {
 
 // Decide asks whether an artifact may run in an environment now.
 func (c *Client) Decide(ctx context.Context, environment string, artifact record.Digest) (wire.Decision, error) {
+	return c.DecideFor(ctx, environment, artifact, "")
+}
+
+// DecideFor is [Client.Decide] for one release, where one is named.
+func (c *Client) DecideFor(ctx context.Context, environment string, artifact record.Digest, release string) (wire.Decision, error) {
 	query := url.Values{"environment": {environment}, "artifact": {string(artifact)}}
+	if release != "" {
+		query.Set("release", release)
+	}
 	return do[wire.Decision](ctx, c, http.MethodGet, "/decide", query, nil)
 }
 

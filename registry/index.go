@@ -101,6 +101,12 @@ func newIndex() *index {
 // Decide answers whether the bytes with a digest may run in an environment now.
 // When it cannot be decided the answer is no, with the reason (rule 4).
 func (r *Registry) Decide(ctx context.Context, environment string, artifact record.Digest) wire.Decision {
+	return r.DecideFor(ctx, environment, artifact, "")
+}
+
+// DecideFor is [Registry.Decide] for one release, where one is named: that the
+// bytes may run under another is no answer.
+func (r *Registry) DecideFor(ctx context.Context, environment string, artifact record.Digest, release string) wire.Decision {
 	now := record.Millis(r.now())
 	no := wire.Decision{At: now}
 	if why := r.blind(); why != "" {
@@ -117,7 +123,7 @@ func (r *Registry) Decide(ctx context.Context, environment string, artifact reco
 			no.Reasons = append(no.Reasons, fmt.Sprintf("it could not be decided for %s: %v", line, err))
 			continue
 		}
-		if s.dossier == nil || s.dossier.Release.Record.Behaviour.Artifact != artifact {
+		if s.dossier == nil || s.dossier.Release.Record.Behaviour.Artifact != artifact || release != "" && s.dossier.ID != release {
 			continue
 		}
 		at := later(now, s.at)
@@ -131,7 +137,11 @@ func (r *Registry) Decide(ctx context.Context, environment string, artifact reco
 		no.Release, no.Line = s.dossier.ID, line
 		no.Reasons = append(no.Reasons, st.Reasons...)
 	}
-	if len(no.Reasons) == 0 {
+	switch {
+	case len(no.Reasons) > 0:
+	case release != "":
+		no.Reasons = []string{fmt.Sprintf("the release %s is not live in %s with the model %s; see imprimatur audit live, and promote it or name the one that is live", release, environment, artifact.Short())}
+	default:
 		no.Reasons = []string{fmt.Sprintf("no release of the model %s is live in %s; propose one with imprimatur release propose, or see imprimatur audit live", artifact.Short(), environment)}
 	}
 	return no

@@ -331,7 +331,7 @@ var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "WhatMa
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{
-	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Whole", "Decide", "VerifierKey", "Origin",
+	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Whole", "Decide", "DecideFor", "VerifierKey", "Origin",
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
 	"RegistrationTeam",
 	// The server asks these of itself, about no caller or about the one that it has.

@@ -74,7 +74,7 @@ type commands struct {
 
 	Digest digestCmd `cmd:"" group:"files" help:"Print the digest of a model or dataset, and what its files are."`
 	Sign   signCmd   `cmd:"" group:"files" help:"Sign a model folder by OpenSSF Model Signing."`
-	Verify verifyCmd `cmd:"" group:"files" help:"Check a model against its release's bundle, offline."`
+	Verify verifyCmd `cmd:"" group:"files" help:"Check a model against its release's bundle, offline; also with the server."`
 
 	JSON    bool             `name:"json" help:"Print one JSON value for programs."`
 	Version kong.VersionFlag `hidden:"" help:"Print the version."`

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"imprimatur.dev/attest"
 	"imprimatur.dev/record"
 	"imprimatur.dev/verify"
+	"imprimatur.dev/wire"
 )
 
 // verifyCmd is "imprimatur verify PATH".
@@ -17,16 +20,19 @@ type verifyCmd struct {
 	At     moment `placeholder:"TIME" help:"The time asked about; now, where none is given."`
 	Size   int64  `placeholder:"N" help:"Refuse a bundle whose ledger is shorter than this."`
 
+	Online bool `help:"Also ask the server whether it stands now: the bundle's release where there is one, else any release of these bytes."`
+	Within span `default:"1m" placeholder:"TIME" help:"How long the server may take, and how old its answer may be (default 1m); later is undecided, exit 3."`
+
 	Signer    string `placeholder:"FILE" help:"Check the model's OpenSSF signature against this public key."`
 	Signature string `placeholder:"FILE" help:"Where that signature is; else where imprimatur sign puts it."`
 }
 
 // Help implements kong.HelpProvider.
 func (c *verifyCmd) Help() string {
-	return "Nothing but the files named here is read: no network, no server, no database. " +
+	return "Without --online nothing but the files named here is read: no network, no server, no database. " +
 		"The files are hashed, every signature and proof in the bundle is checked, the policy is evaluated again, " +
 		"and the release must stand at the time asked about. A bundle cannot know what happened after it was made: " +
-		"fetch a fresh one where a withdrawal matters."
+		"fetch a fresh one where a withdrawal matters, or ask with --online, as an entry point or a pipeline does."
 }
 
 // verified is what verify prints.
@@ -35,7 +41,9 @@ type verified struct {
 	Artifact  record.Digest   `json:"artifact"`
 	Release   *verify.Report  `json:"release,omitzero"`
 	Signature *signatureCheck `json:"signature,omitzero"`
-	Reasons   []string        `json:"reasons,omitzero"`
+	// Now is the server's answer.
+	Now     *wire.Decision `json:"now,omitzero"`
+	Reasons []string       `json:"reasons,omitzero"`
 }
 
 // signatureCheck is what came of the model's own signature.
@@ -70,6 +78,12 @@ func (c *verifyCmd) Run(a *app) error {
 		out.OK = out.OK && out.Release.OK
 		out.Reasons = append(out.Reasons, out.Release.Reasons...)
 	}
+	if c.Online && out.OK {
+		if out.Now, err = c.online(a, out); err != nil {
+			return err
+		}
+		out.OK, out.Reasons = out.Now.Allowed, out.Now.Reasons
+	}
 	if err := a.show(out, func(p *page) { drawVerified(p, c.Path, out) }); err != nil {
 		return err
 	}
@@ -81,14 +95,16 @@ func (c *verifyCmd) Run(a *app) error {
 
 func (c *verifyCmd) sensible() error {
 	switch {
-	case c.Bundle == "" && c.Signer == "":
-		f := wrongf("give what to verify against: --bundle and --trust for a release, or --signer for a signature")
+	case c.Bundle == "" && c.Signer == "" && !c.Online:
+		f := wrongf("give what to verify against: --bundle and --trust for a release, --signer for a signature, or --online for the server")
 		f.hint = "imprimatur release show ID --bundle FILE writes a bundle"
 		return f
 	case (c.Bundle == "") != (c.Trust == ""):
 		f := wrongf("--bundle and --trust go together: a bundle proves nothing to who trusts no key")
 		f.hint = "imprimatur log key > trust.txt"
 		return f
+	case c.Online && (c.Env == "" || c.At != moment{}):
+		return wrongf("--online asks about now and one environment: give --env, and no --at")
 	}
 	return nil
 }
@@ -146,6 +162,29 @@ func (c *verifyCmd) release(a *app, b bytesOf) (*verify.Report, error) {
 	return &report, nil
 }
 
+// online asks the server. An answer that came too late, or was made too long ago,
+// decides nothing.
+func (c *verifyCmd) online(a *app, out verified) (*wire.Decision, error) {
+	release := ""
+	if out.Release != nil {
+		release = out.Release.Release
+	}
+	bound := time.Duration(c.Within)
+	ctx, cancel := context.WithTimeout(a.ctx, bound)
+	defer cancel()
+	got, err := a.client().DecideFor(ctx, c.Env, out.Artifact, release)
+	if err != nil {
+		return nil, err
+	}
+	if now := a.now(); now.Sub(got.At).Abs() > bound {
+		return nil, &failure{
+			code: exitUndecided, err: fmt.Errorf("the server's answer is of %s and it is %s here, further apart than %s", got.At.Format(time.RFC3339), now.UTC().Format(time.RFC3339), bound),
+			hint: "set the clocks of both right, or allow more with --within",
+		}
+	}
+	return &got, nil
+}
+
 // trustFile reads the keys that a person relies on.
 func (a *app) trustFile(path string) (attest.Trust, error) {
 	text, err := a.readFile(path, "the trusted keys")
@@ -169,13 +208,19 @@ func drawVerified(p *page, path string, v verified) {
 			rows = append(rows, []cell{tick(c.OK), {text: c.Name}, {text: c.Detail}})
 		}
 	}
+	if v.Now != nil {
+		rows = append(rows, []cell{tick(v.Now.Allowed), {text: "server"}, {text: "asked at " + day(v.Now.At)}})
+	}
 	p.table(rows)
 	p.line("")
-	if r := v.Release; r != nil {
-		drawMarks(p, r.Marks)
+	switch {
+	case v.Now != nil:
+		drawMarks(p, v.Now.Marks)
+	case v.Release != nil:
+		drawMarks(p, v.Release.Marks)
 	}
 	if v.OK {
-		p.styled(good, "yes: %s%s", path, standsUntil(v.Release))
+		p.styled(good, "yes: %s%s", path, v.standsUntil())
 		return
 	}
 	p.styled(bad, "no: %s may not be relied on", path)
@@ -184,7 +229,11 @@ func drawVerified(p *page, path string, v verified) {
 	}
 }
 
-func standsUntil(r *verify.Report) string {
+func (v verified) standsUntil() string {
+	if now := v.Now; now != nil {
+		return fmt.Sprintf(" is release %s of %s and stands now, until %s unless something changes", now.Release, now.Line, day(now.Until))
+	}
+	r := v.Release
 	if r == nil {
 		return " is what was signed"
 	}

@@ -81,10 +81,11 @@ func diff(r *reg, ctx context.Context, who registry.Caller, p *diffFrom) (wire.D
 type decision struct {
 	Environment string        `query:"environment" required:"true"`
 	Artifact    record.Digest `query:"artifact" required:"true"`
+	Release     string        `query:"release" doc:"Whether it may run as this release; without it, as any."`
 }
 
 func decide(r *reg, ctx context.Context, _ registry.Caller, p *decision) (wire.Decision, error) {
-	return r.Decide(ctx, p.Environment, p.Artifact), nil
+	return r.DecideFor(ctx, p.Environment, p.Artifact, p.Release), nil
 }
 
 type moment struct {
