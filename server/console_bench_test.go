@@ -153,6 +153,7 @@ func (w *writer) release(i, lines int, waits bool) {
 	r := w.like
 	r.Behaviour.Model, r.Behaviour.Version, r.Behaviour.Artifact, r.Behaviour.Evaluations = model, version, bytes, []record.Digest{e.Digest()}
 	r.Data.Runs = []string{"lab/big-" + version}
+	r.Authority = record.Authority{Tools: []record.Grant{{Resource: "look-up", Actions: []string{"call"}}}, Workloads: []string{"robot"}}
 	s := w.say("ann", r)
 	id, parts := record.ReleaseID(s.Digest()), must[record.Digests](w)(record.DigestsOf(s.Raw))
 	for name, role := range map[string]record.RoleName{"olga": record.ModelOwner, "rita": record.Risk, "sam": record.Security} {
