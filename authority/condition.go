@@ -89,7 +89,7 @@ var none = map[string]any{}
 func (f *facts) ResolveName(name string) (any, bool) {
 	switch name {
 	case "args":
-		return orNone(f.call.Arguments), true
+		return orNone(f.call.Arguments), !f.call.Opaque
 	case "about":
 		return orNone(f.call.About), true
 	case "resource":

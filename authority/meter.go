@@ -29,39 +29,47 @@ type usage struct{ calls, budget window }
 // NewMeter returns a meter that has counted nothing.
 func NewMeter() *Meter { return &Meter{usage: map[meterKey]*usage{}} }
 
-// take counts one call against a grant, or says when there is room for one.
-func (m *Meter) take(g *grant, now time.Time) (after time.Time, ok bool) {
+// take counts one call against a grant and reserves what it may cost, or says
+// when there is room for it: never, where after is zero.
+func (m *Meter) take(g *grant, cost Cost, now time.Time) (d Decision, ok bool) {
+	d = Decision{Kind: g.kind, Number: g.number, Grant: g.Grant}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u := m.of(g.kind, g.number)
 	if g.Budget != (record.Budget{}) {
-		// What a call costs is known only after it, so that there must be
-		// something left before.
-		if after, ok := u.budget.fits(now, seconds(g.Budget.Seconds), 1, g.Budget.Amount); !ok {
-			return after, false
+		// Where the cost is not known before, there must be something left.
+		d.reserved = max(cost.in(g.Budget.Unit), 0)
+		if d.After, ok = u.budget.fits(now, seconds(g.Budget.Seconds), max(d.reserved, 1), g.Budget.Amount); !ok {
+			return d, false
 		}
 	}
-	if g.Limit == (record.Limit{}) {
-		return time.Time{}, true
+	if g.Limit != (record.Limit{}) {
+		if d.After, ok = u.calls.fits(now, seconds(g.Limit.Seconds), 1, g.Limit.Calls); !ok {
+			return d, false
+		}
+		u.calls.add(1)
 	}
-	if after, ok := u.calls.fits(now, seconds(g.Limit.Seconds), 1, g.Limit.Calls); !ok {
-		return after, false
+	if d.reserved > 0 {
+		u.budget.add(d.reserved)
+		d.slot = u.budget.newest
 	}
-	u.calls.add(1)
-	return time.Time{}, true
+	d.Allowed, d.After = true, time.Time{}
+	return d, true
 }
 
-// Spend counts what an allowed call has cost of its grant's budget, in the
-// budget's unit; more than is left counts too.
-func (m *Meter) Spend(d Decision, amount int, now time.Time) {
-	if d.Grant.Budget == (record.Budget{}) || amount <= 0 {
+// Settle counts what an allowed call has cost of its grant's budget, in place
+// of what was reserved for it; more than is left counts too. It is called once for
+// a decision; without it the reservation stands.
+func (m *Meter) Settle(d Decision, cost Cost, now time.Time) {
+	if d.Grant.Budget == (record.Budget{}) {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w := &m.of(d.Kind, d.Number).budget
 	w.move(now, seconds(d.Grant.Budget.Seconds))
-	w.add(amount)
+	w.take(d.slot, d.reserved)
+	w.add(max(cost.in(d.Grant.Budget.Unit), 0))
 }
 
 func (m *Meter) of(kind string, number int) *usage {
@@ -121,6 +129,14 @@ func (w *window) move(now time.Time, span time.Duration) {
 func (w *window) add(n int) {
 	w.slots[w.slot(w.newest)] += n
 	w.sum += n
+}
+
+// take gives back what was added in a slot, unless that was forgotten.
+func (w *window) take(slot int64, n int) {
+	if slot >= w.newest-parts && slot <= w.newest {
+		w.slots[w.slot(slot)] -= n
+		w.sum -= n
+	}
 }
 
 func (*window) slot(i int64) int { return int(((i % (parts + 1)) + parts + 1) % (parts + 1)) }

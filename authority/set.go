@@ -23,6 +23,21 @@ type Call struct {
 	// Arguments are what conditions see as args, and About what they see as about:
 	// facts that the enforcement point vouches for. [ParseArguments] reads both.
 	Arguments, About map[string]any
+	// Opaque says that the call has arguments which could not be read, so that no
+	// condition that looks at them holds.
+	Opaque bool
+	// Cost is what the call may use of a budget at most, where that is known before.
+	Cost Cost
+}
+
+// Cost is what a call uses, by the units of budgets.
+type Cost struct{ Tokens, Bytes int }
+
+func (c Cost) in(unit string) int {
+	if unit == "bytes" {
+		return c.Bytes
+	}
+	return c.Tokens
 }
 
 // Set is an authority made ready to answer. It is safe for concurrent use.
@@ -95,6 +110,9 @@ type Decision struct {
 	Reason string
 	// After is when the call may be tried again, where only a limit refused it.
 	After time.Time
+	// reserved is what the call's cost takes of the budget, in a slot of it.
+	reserved int
+	slot     int64
 }
 
 // nearness orders the reasons for which a grant does not allow a call, so that
@@ -129,12 +147,13 @@ func (s *Set) Decide(call *Call, now time.Time, m *Meter) Decision {
 		}
 	}
 	for _, g := range limited {
-		after, ok := m.take(g, now)
+		d, ok := m.take(g, call.Cost, now)
 		if ok {
-			return Decision{Allowed: true, Kind: g.kind, Number: g.number, Grant: g.Grant}
+			return d
 		}
-		if near < spent || after.Before(best.After) {
-			near, best = spent, Decision{Kind: g.kind, Number: g.number, Grant: g.Grant, After: after, Reason: g.spent(after)}
+		if near < spent || best.After.IsZero() || !d.After.IsZero() && d.After.Before(best.After) {
+			near, best = spent, d
+			best.Reason = g.spent(call.Cost, d.After)
 		}
 	}
 	return best
@@ -188,7 +207,10 @@ func definition(call *Call) string {
 	return call.Definition.Short()
 }
 
-func (g *grant) spent(after time.Time) string {
+func (g *grant) spent(cost Cost, after time.Time) string {
+	if after.IsZero() {
+		return fmt.Sprintf("the grant of %s allows %s, and this call may use %d; ask for less in one call", quoted(g.Resource), bounds(g.Grant), cost.in(g.Budget.Unit))
+	}
 	return fmt.Sprintf("the grant of %s is spent: %s; it may be used again from %s", quoted(g.Resource), bounds(g.Grant), after.UTC().Format(time.RFC3339))
 }
 

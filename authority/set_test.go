@@ -198,12 +198,48 @@ func TestBudgets(t *testing.T) {
 	if !d.Allowed {
 		t.Fatal(d.Reason)
 	}
-	m.Spend(d, 150, early)
+	m.Settle(d, Cost{Tokens: 150, Bytes: 7}, early)
 	if d = s.Decide(chat, early.Add(time.Second), m); d.Allowed || !strings.Contains(d.Reason, "at most 100 tokens in 60 seconds") {
 		t.Fatalf("%+v", d)
 	}
 	if d = s.Decide(chat, d.After, m); !d.Allowed {
 		t.Error("the budget does not come back: " + d.Reason)
+	}
+}
+
+// LLM10:2025 Unbounded Consumption: what calls at once may cost is reserved
+// before, and given back when it is known to be less.
+func TestBudgetsAreReservedBefore(t *testing.T) {
+	s, m := compiled(t, clinic), NewMeter()
+	chat := func(tokens int, at time.Time) Decision {
+		return s.Decide(&Call{Kind: "models", Resource: "acme/small", Action: "chat", Cost: Cost{Tokens: tokens}}, at, m)
+	}
+	if d := chat(101, early); d.Allowed || !d.After.IsZero() || !strings.Contains(d.Reason, "at most 100 tokens in 60 seconds, and this call may use 101; ask for less") {
+		t.Fatalf("%+v", d)
+	}
+	first, second := chat(60, early), chat(40, early)
+	if !first.Allowed || !second.Allowed {
+		t.Fatalf("%+v %+v", first, second)
+	}
+	if d := chat(1, early); d.Allowed || !strings.Contains(d.Reason, "is spent") {
+		t.Fatalf("%+v", d)
+	}
+	m.Settle(first, Cost{Tokens: 10}, early.Add(time.Second))
+	if d := chat(51, early.Add(time.Second)); d.Allowed {
+		t.Error("more is allowed than was given back")
+	}
+	if d := chat(50, early.Add(time.Second)); !d.Allowed {
+		t.Error("what was given back is not allowed: " + d.Reason)
+	}
+	// A settlement that comes when its reservation is forgotten still counts, and
+	// gives nothing back.
+	late := early.Add(5 * time.Minute)
+	m.Settle(second, Cost{Tokens: 70}, late)
+	if d := chat(31, late); d.Allowed {
+		t.Error("a late settlement does not count")
+	}
+	if d := chat(30, late); !d.Allowed {
+		t.Error(d.Reason)
 	}
 }
 

@@ -118,6 +118,12 @@ func (c *Client) Authorize(ctx context.Context, ask wire.Ask) (wire.Answer, erro
 	return do[wire.Answer](ctx, c, http.MethodPost, "/authorize", nil, ask)
 }
 
+// Settle says what an allowed call has used of its grant's budget.
+func (c *Client) Settle(ctx context.Context, s wire.Settlement) error {
+	_, err := do[wire.Settlement](ctx, c, http.MethodPost, "/authorize/settle", nil, s)
+	return err
+}
+
 func paging(before int64, limit int) url.Values {
 	query := url.Values{}
 	if before > 0 {

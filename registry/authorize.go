@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -26,6 +27,7 @@ func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wir
 	if err := who.stands(me, now); err != nil {
 		return wire.Answer{}, err
 	}
+	ask.Workload = cmp.Or(ask.Workload, who.Name)
 	acts, why := r.acting(ctx, ask, now)
 	if acts == nil {
 		// Who may not read what the workload does learns nothing of it.
@@ -44,14 +46,14 @@ func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wir
 			return wire.Answer{}, err
 		}
 	}
-	out, number := r.answer(acts, ask, later(now, acts.at))
+	out, number := r.answer(acts, ask, later(now, acts.at), who.Name)
 	r.journal.note(who.Name, teamOf(rel.Behaviour.Model), &ask, &out, number)
 	return out, nil
 }
 
-// answer decides a call under a release that stands, and says the number of the
-// grant that allows it among those of its kind.
-func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time) (out wire.Answer, number int) {
+// answer decides a call under a release that stands, for who asks, and says the
+// number of the grant that allows it among those of its kind.
+func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time, by string) (out wire.Answer, number int) {
 	out = wire.Answer{Release: acts.dossier.ID, Line: acts.dossier.Line, At: at, Until: acts.stands(at).Until}
 	call, err := callOf(ask)
 	if err != nil {
@@ -69,6 +71,8 @@ func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time) (out wire.
 	}
 	if !d.Allowed {
 		out.Reasons = []string{d.Reason}
+	} else if d.Grant.Budget != (record.Budget{}) {
+		out.Reservation = r.reserved.keep(reservation{by, acts.power.meter, d, at.Add(time.Duration(d.Grant.Budget.Seconds)*time.Second + settleWithin)}, at)
 	}
 	return out, d.Number
 }
@@ -82,7 +86,10 @@ func callOf(ask wire.Ask) (*authority.Call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("what the call is about: %w", err)
 	}
-	return &authority.Call{Kind: ask.Kind, Resource: ask.Resource, Action: ask.Action, Definition: ask.Definition, Arguments: args, About: about}, nil
+	return &authority.Call{
+		Kind: ask.Kind, Resource: ask.Resource, Action: ask.Action, Definition: ask.Definition, Arguments: args, About: about,
+		Opaque: ask.Opaque, Cost: authority.Cost{Tokens: ask.Tokens, Bytes: ask.Bytes},
+	}, nil
 }
 
 // The things that [Registry.WhatMay] can look for.

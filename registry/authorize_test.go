@@ -168,6 +168,34 @@ func TestWhoMayAskWhatAWorkloadMayDo(t *testing.T) {
 	h.refused(err, wire.Unknown)
 }
 
+func TestWhatACallMayCostIsReservedUntilItIsSettled(t *testing.T) {
+	h := open(t)
+	h.agent("scorer")
+	h.liveWith("1", record.Authority{
+		Models:    []record.Grant{{Resource: "acme/small", Actions: []string{"chat"}, Budget: record.Budget{Unit: "tokens", Amount: 100, Seconds: 60}}},
+		Workloads: []string{"scorer"},
+	})
+	chat := func(tokens int) wire.Answer {
+		return h.ask(scorer, func(a *wire.Ask) {
+			a.Workload, a.Kind, a.Resource, a.Action, a.Tokens = "", "models", "acme/small", "chat", tokens
+		})
+	}
+	a := chat(90)
+	if !a.Allowed || a.Reservation == "" {
+		t.Fatalf("%+v", a)
+	}
+	h.mayNot(chat(11), "is spent")
+	_, err := h.reg.Settle(h.ctx, rita, wire.Settlement{Reservation: a.Reservation})
+	h.refused(err, wire.Unknown, "no such reservation of rita")
+	must[wire.Settlement](t)(h.reg.Settle(h.ctx, scorer, wire.Settlement{Reservation: a.Reservation, Tokens: 50}))
+	_, err = h.reg.Settle(h.ctx, scorer, wire.Settlement{Reservation: a.Reservation})
+	h.refused(err, wire.Unknown, "settled before")
+	h.mayNot(chat(51), "is spent")
+	if a := chat(50); !a.Allowed {
+		t.Errorf("what was given back is not allowed: %+v", a)
+	}
+}
+
 // BenchmarkAuthorize decides calls from memory: among few and many grants, and
 // with a condition over three arguments.
 func BenchmarkAuthorize(b *testing.B) {

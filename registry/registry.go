@@ -82,6 +82,8 @@ type Registry struct {
 	reports Reporter
 	outbox  *outbox
 	journal *journal
+	// reserved are the calls whose cost is not settled.
+	reserved reservations
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
 	// rereads are the readings before a promotion, and rereadPatience is how long

@@ -327,7 +327,7 @@ var teamless = []string{"Principal", "Evidence"}
 // apart are those that ask for no one team, or for a person rather than a role;
 // evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go,
 // authorize_test.go and decisions_test.go test them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "WhatMay", "Targets", "DecisionLog", "Used"}
+var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "Settle", "WhatMay", "Targets", "DecisionLog", "Used"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{

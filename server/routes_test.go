@@ -41,7 +41,7 @@ const (
 		GET /api/v1/lineage?nodeId=job:flow:train, POST /api/v1/policies/try
 		GET /api/v1/decisions, GET /api/v1/decisions/{id}, GET /api/v1/releases/{id}/used
 		POST /access/v1/search/action, POST /access/v1/search/resource, POST /access/v1/search/subject
-		POST /access/v1/evaluation, POST /access/v1/evaluations, POST /api/v1/authorize
+		POST /access/v1/evaluation, POST /access/v1/evaluations, POST /api/v1/authorize, POST /api/v1/authorize/settle
 		GET MLFLOW/2.0/mlflow/registered-models/get?name=shown, GET MLFLOW/2.0/mlflow/registered-models/search
 		POST MLFLOW/2.0/mlflow/registered-models/get-latest-versions, GET MLFLOW/2.0/mlflow/registered-models/get-latest-versions?name=shown
 		GET MLFLOW/2.0/mlflow/model-versions/get?name=shown&version=1, GET MLFLOW/2.0/mlflow/model-versions/search
@@ -117,6 +117,7 @@ var bodies = map[string]string{
 	"POST /api/v1/targets/{id}":                 `{"name":"other"}`,
 	"POST /api/v1/targets/{id}/replay":          `{}`,
 	"POST /api/v1/authorize":                    `{"workload":"robot","kind":"tools","resource":"t","action":"call"}`,
+	"POST /api/v1/authorize/settle":             `{"reservation":"none","tokens":1}`,
 	"POST /api/v1/lineage":                      lineageEvent,
 	"POST /api/v1/lineage/batch":                "[" + lineageEvent + "]",
 	"POST /access/v1/evaluation":                `{"subject":{"type":"workload","id":"robot"},"resource":{"type":"tool","id":"t"},"action":{"name":"call"}}`,

@@ -1,16 +1,20 @@
 package wire
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"imprimatur.dev/authority"
 	"imprimatur.dev/record"
 )
 
 // Ask is a call that a workload wants to make, as whoever enforces it puts it.
 type Ask struct {
-	Workload string `json:"workload"`
+	// Workload is the caller, where it is left out.
+	Workload string `json:"workload,omitzero"`
 	// Environment and Release say which of its releases the workload acts
 	// under, where it has several.
 	Environment string `json:"environment,omitzero"`
@@ -26,6 +30,30 @@ type Ask struct {
 	// About is what the enforcement point vouches for, a JSON object; conditions
 	// see it as about.
 	About jsontext.Value `json:"about,omitzero"`
+	// Opaque says that the call has arguments which could not be read: no condition
+	// that looks at them holds.
+	Opaque bool `json:"opaque,omitzero"`
+	// Tokens and Bytes are what the call may use of a budget at most, where that is
+	// known before; it is reserved, and settled afterwards.
+	Tokens int `json:"tokens,omitzero"`
+	Bytes  int `json:"bytes,omitzero"`
+}
+
+// AskOf is the question about a request over HTTP.
+func AskOf(c *authority.HTTPCall) (Ask, error) {
+	about, err := json.Marshal(c.About, json.Deterministic(true))
+	if err != nil {
+		return Ask{}, fmt.Errorf("saying what the request is about: %w", err)
+	}
+	return Ask{Kind: "apis", Resource: c.Resource, Action: c.Action, Arguments: c.Arguments, About: about, Opaque: c.Opaque}, nil
+}
+
+// Settlement says what an allowed call has used of the budget that was reserved
+// for it.
+type Settlement struct {
+	Reservation string `json:"reservation"`
+	Tokens      int    `json:"tokens,omitzero"`
+	Bytes       int    `json:"bytes,omitzero"`
 }
 
 // Answer says whether a call is allowed, and by which grant of which release.
@@ -41,4 +69,7 @@ type Answer struct {
 	// Until is when the release lapses by time alone.
 	Until time.Time `json:"until,omitzero"`
 	At    time.Time `json:"at"`
+	// Reservation is by what the call is settled, where its grant has a budget. It is
+	// for who asked, and not for the workload.
+	Reservation string `json:"reservation,omitzero"`
 }
