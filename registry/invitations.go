@@ -50,8 +50,8 @@ const WelcomePath = "/welcome/"
 // WaysPath is the page on which people say how they sign in.
 const WaysPath = "/sign-in/ways"
 
-// invite states an invitation, and keeps its secret's hash before.
-func (t *tx) invite(secret, name string, life time.Duration) error {
+// mayBeInvited refuses to make a link for whoever could not sign in by it.
+func (t *tx) mayBeInvited(name string) error {
 	p, err := t.person(name)
 	if err != nil {
 		return err
@@ -63,6 +63,14 @@ func (t *tx) invite(secret, name string, life time.Duration) error {
 		return refusef(wire.Invalid, "%s is a workload and does not sign in; issue it a token: imprimatur principal token %s", name, name)
 	case !p.Principal.Stands(t.now):
 		return refusef(wire.Conflict, "%s is disabled or has expired; renew it first: imprimatur principal enrol %s", name, name)
+	}
+	return nil
+}
+
+// invite states an invitation, and keeps its secret's hash before.
+func (t *tx) invite(secret, name string, life time.Duration) error {
+	if err := t.mayBeInvited(name); err != nil {
+		return err
 	}
 	c := record.Credential{Principal: name, Type: record.CredentialInvitation, Expires: record.Millis(t.now.Add(life))}
 	ctx, r := context.Background(), t.reg

@@ -56,15 +56,17 @@ type outbox struct {
 	size atomic.Int64
 }
 
-const (
+// A test makes them shorter.
+var (
 	// leaseFor is how long a server has a reader after it last moved it; longer
 	// than one attempt takes.
 	leaseFor = 30 * time.Second
 	// lookAgain is the longest that a reader waits before it looks again.
 	lookAgain = 10 * time.Second
-	// tellBatch is how many entries are read at once.
-	tellBatch = 256
 )
+
+// tellBatch is how many entries are read at once.
+const tellBatch = 256
 
 // reader is one target's goroutine with what it knows.
 type reader struct {

@@ -28,13 +28,15 @@ func (r *Registry) Promote(ctx context.Context, who Caller, id string) (wire.Pro
 	if err != nil {
 		return wire.Promoted{}, err
 	}
-	return r.promoted(ctx, who, func(t *tx) error {
-		c, err := t.promotable(id)
-		if err != nil {
-			return err
-		}
-		return t.promote(c, record.Promote, "", c.Verdict.Until)
-	})
+	return r.promoted(ctx, who, func(t *tx) error { return t.promoteNow(id) })
+}
+
+func (t *tx) promoteNow(id string) error {
+	c, err := t.promotable(id)
+	if err != nil {
+		return err
+	}
+	return t.promote(c, record.Promote, "", c.Verdict.Until)
 }
 
 func (r *Registry) promoted(ctx context.Context, who Caller, fn func(*tx) error) (wire.Promoted, error) {

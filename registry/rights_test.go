@@ -141,6 +141,10 @@ func lookingDoors(h *house, c wire.Case) []door {
 	reg, ctx := h.reg, h.ctx
 	return []door{
 		{"ForeseeRollback", "promote releases", []record.RoleName{record.ModelOwner}, false, func(w registry.Caller) error { return only(reg.ForeseeRollback(ctx, w, c.ID, c.ID)) }},
+		{"ForeseePromote", "promote releases", []record.RoleName{record.ModelOwner}, false, func(w registry.Caller) error { return only(reg.ForeseePromote(ctx, w, c.ID)) }},
+		{"ForeseeEnrol", "enrol principals", []record.RoleName{record.Administrator}, true, func(w registry.Caller) error { return reg.ForeseeEnrol(ctx, w) }},
+		{"ForeseeBind", "bind roles", []record.RoleName{record.Administrator}, true, func(w registry.Caller) error { return reg.ForeseeBind(ctx, w) }},
+		{"ForeseeInvite", "invite people", []record.RoleName{record.Administrator}, true, func(w registry.Caller) error { return reg.ForeseeInvite(ctx, w, "sam") }},
 		{"ForeseePolicy", "publish policies", []record.RoleName{record.Risk}, true, func(w registry.Caller) error { return reg.ForeseePolicy(ctx, w) }},
 		{"ForeseeData", "approve or withdraw data", []record.RoleName{record.DataSteward}, false, func(w registry.Caller) error {
 			return only(reg.ForeseeData(ctx, w, record.DataApproval{Dataset: c.Release.Record.Data.Datasets[0], Decision: record.Withdraw}))

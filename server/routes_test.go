@@ -52,7 +52,8 @@ const (
 		GET /versions, GET /datasets, GET /datasets/{digest}, GET /datasets/{digest}/decide, GET /data/{team}/{name}, GET /runs
 		GET /runs/{team}/{name}, GET /use-cases, GET /use-cases/{team}/{name}, GET /evaluations/{id}, GET /people, GET /workloads
 		GET /principals/{name}, GET /policies, GET /policies/{name}, GET /policy-draft, POST /policy-draft, GET /ledger
-		GET /ledger/{index}, GET /ledger/{index}/proof`
+		GET /ledger/{index}, GET /ledger/{index}/proof, GET /releases/{id}/promote, GET /people/enrol, GET /principals/{name}/invite
+		GET /principals/{name}/roles, GET /principals/{name}/offboard`
 	// actRoutes change something, or show what only who may change it may see.
 	actRoutes = `
 		POST /api/v1/principals, POST /api/v1/principals/{id}/invite, POST /api/v1/principals/{id}/offboard, POST /api/v1/roles, POST /api/v1/tokens
@@ -77,7 +78,8 @@ const (
 		DELETE MLFLOW/2.0/mlflow/webhooks/{id}, POST MLFLOW/2.0/mlflow/webhooks/{id}/test
 		POST /sign-in/password, POST /passkey/enrol/begin, POST /passkey/enrol, POST /passkey/ask
 		POST /releases/{id}/decision, POST /releases/{id}/comments, POST /live/{release}/rollback, POST /live/{release}/suspend
-		POST /datasets/{digest}/decide, POST /policies`
+		POST /datasets/{digest}/decide, POST /policies, POST /releases/{id}/promote, POST /people/enrol
+		POST /principals/{name}/invite, POST /principals/{name}/roles, POST /principals/{name}/roles/take, POST /principals/{name}/offboard`
 )
 
 // bodies are what acts are asked with, so that the right is what they lack.
@@ -127,6 +129,12 @@ var bodies = map[string]string{
 	"POST /access/v1/search/action":             `{"subject":{"type":"workload","id":"robot"},"resource":{"type":"tool","id":"t"}}`,
 	"POST /releases/{id}/decision":              `record=RECORD&role=model-owner&decision=request-changes&reason=x`,
 	"POST /releases/{id}/comments":              `text=x`,
+	"POST /releases/{id}/promote":               ` `,
+	"POST /people/enrol":                        `name=mallory`,
+	"POST /principals/{name}/invite":            ` `,
+	"POST /principals/{name}/roles":             `role=administrator&team=*`,
+	"POST /principals/{name}/roles/take":        `binding=contributor+lab`,
+	"POST /principals/{name}/offboard":          `to=ann&sure=yes`,
 	"POST /live/{release}/rollback":             `to=RELEASE&reason=x`,
 	"POST /live/{release}/suspend":              `reason=x`,
 	"POST /datasets/{digest}/decide":            `decision=allow&purposes=x&expires=2100-01-01T00:00&reason=x`,

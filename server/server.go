@@ -91,7 +91,7 @@ func faces(reg *registry.Registry, opts Options, log *slog.Logger) *router.Mux {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, reg, log) })
 	sessions := session.New(reg, session.Options{URL: opts.URL, Issuer: opts.Issuer, Log: log})
 	sessions.Mount(mux)
-	console.Mount(mux, console.Options{Registry: reg, Log: log, SignedIn: sessions.Caller, Operations: v1.Operations})
+	console.Mount(mux, console.Options{Registry: reg, Log: log, SignedIn: sessions.Caller, Base: baseOf(opts.URL), Operations: v1.Operations})
 	return mux
 }
 

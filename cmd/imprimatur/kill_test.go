@@ -85,13 +85,13 @@ func (v *victim) round(n int) {
 	v.verify()
 }
 
-func (v *victim) start() (*exec.Cmd, serving) {
+func (v *victim) start(flags ...string) (*exec.Cmd, serving) {
 	v.Helper()
 	program, err := exec.LookPath("imprimatur")
 	if err != nil {
 		v.Fatal(err)
 	}
-	cmd := exec.Command(program, "serve", "--json", "--listen", "127.0.0.1:0", "--data", v.data)
+	cmd := exec.Command(program, append([]string{"serve", "--json", "--listen", "127.0.0.1:0", "--data", v.data}, flags...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
@@ -31,7 +33,7 @@ func TestScripts(t *testing.T) {
 }
 
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match, "now": now,
+	"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match, "now": now, "receiver": receiver, "received": received,
 }
 
 // exits CODE COMMAND ARGS... runs a command that must end with a code.
@@ -222,4 +224,37 @@ func match(ts *testscript.TestScript, neg bool, args []string) {
 // now VAR sets a variable to the time, to the millisecond.
 func now(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+}
+
+// receivers holds what each script's receiver was sent.
+var receivers sync.Map
+
+// receiver VAR starts an HTTP server that answers with the status that a path
+// names, and sets a variable to its address.
+func receiver(ts *testscript.TestScript, neg bool, args []string) {
+	came := make(chan string, 1000)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		status, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/"))
+		w.WriteHeader(status)
+		came <- r.URL.Path + " " + string(body)
+	}))
+	ts.Defer(server.Close)
+	receivers.Store(ts, came)
+	ts.Setenv(args[0], server.URL)
+}
+
+// received PATH TEXT waits until the receiver was sent something with a text in it.
+func received(ts *testscript.TestScript, neg bool, args []string) {
+	came, _ := receivers.Load(ts)
+	for within := time.After(30 * time.Second); ; {
+		select {
+		case message := <-came.(chan string):
+			if strings.HasPrefix(message, args[0]+" ") && strings.Contains(message, args[1]) {
+				return
+			}
+		case <-within:
+			ts.Fatalf("nothing came to %s that says %q", args[0], args[1])
+		}
+	}
 }

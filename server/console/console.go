@@ -42,6 +42,9 @@ type Options struct {
 	Log      *slog.Logger
 	// SignedIn returns who sent a request, if anybody who is signed in.
 	SignedIn func(*http.Request) (registry.Caller, bool)
+	// Base is the address at which browsers reach the installation, without a final
+	// slash; empty is that of plain HTTP by which a request came.
+	Base string
 	// Operations are the rows of the API, for its page.
 	Operations []api.Operation
 }

@@ -177,7 +177,7 @@ func (c *console) hits(ctx context.Context, who registry.Caller, in input, p *co
 		reach.Title = "What may rest on it"
 		return &reach, err
 	}
-	a.Purposes, a.Reason = purposesOf(in), "to be given"
+	a.Purposes, a.Reason = commaList(in.get("purposes")), "to be given"
 	got, err := c.Registry.PreviewWithdrawal(ctx, who, a)
 	if err != nil {
 		return nil, err
@@ -198,18 +198,8 @@ func (c *console) hits(ctx context.Context, who registry.Caller, in input, p *co
 	return s, nil
 }
 
-// purposesOf reads purposes with commas between.
-func purposesOf(in input) (out []string) {
-	for _, p := range strings.Split(in.get("purposes"), ",") {
-		if p = strings.TrimSpace(p); p != "" {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 func (c *console) decideData(ctx context.Context, who registry.Caller, in input) (string, error) {
-	a := record.DataApproval{Dataset: record.Digest(in.path("digest")), Decision: in.get("decision"), Reason: in.get("reason"), Purposes: purposesOf(in)}
+	a := record.DataApproval{Dataset: record.Digest(in.path("digest")), Decision: in.get("decision"), Reason: in.get("reason"), Purposes: commaList(in.get("purposes"))}
 	var err error
 	if a.Decision == record.Withdraw {
 		_, err = c.Registry.Withdraw(ctx, who, wire.Withdrawal{Approval: a, Seen: record.Digest(in.get("seen"))})

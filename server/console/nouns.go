@@ -21,6 +21,7 @@ type listing struct {
 	hint         string
 	columns      []string
 	row          func(e wire.Entry, body record.Body, now time.Time) []Cell
+	add          Link
 	empty        Empty
 }
 
@@ -35,7 +36,7 @@ func listed(l listing) answer {
 		if err != nil {
 			return nil, err
 		}
-		t := Table{Caption: l.title + ", by name", ByName: true, Empty: l.empty, Filters: []Field{{Kind: "search", Name: "q", Label: "Name begins with", Value: q.Begins, Hint: l.hint}}}
+		t := Table{Caption: l.title + ", by name", ByName: true, Add: l.add, Empty: l.empty, Filters: []Field{{Kind: "search", Name: "q", Label: "Name begins with", Value: q.Begins, Hint: l.hint}}}
 		if len(l.kinds) > 0 {
 			options := []Option{{Text: "all"}}
 			for _, k := range l.kinds {
@@ -162,6 +163,7 @@ var people = listing{
 		p, _ := body.(record.Principal)
 		return []Cell{linked(p.Name, principalHref(p.Name)), text(p.DisplayName), stands(p, now), linked(e.Actor, principalHref(e.Actor)), when(e.Time)}
 	},
+	add:   Link{Text: "Enrol somebody", Href: "/people/enrol"},
 	empty: Empty{Sentence: "Nobody is enrolled yet.", Command: "imprimatur principal enrol NAME"},
 }
 

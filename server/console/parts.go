@@ -99,7 +99,9 @@ type Table struct {
 	First, Next string
 	// ByName says that the list is in the order of names, else the newest first.
 	ByName bool
-	Empty  Empty
+	// Add leads to where another can be made.
+	Add   Link
+	Empty Empty
 }
 
 // Column is the head of a column.

@@ -22,7 +22,8 @@ var policies = listing{
 		p, _ := body.(record.Policy)
 		return []Cell{linked(p.Name, policyHref(p.Name, "")), digest(p.Digest), linked(e.Actor, principalHref(e.Actor)), when(e.Time), text(p.Reason)}
 	},
-	empty: Empty{Sentence: "No policy is published yet.", Command: "imprimatur policy publish FILE", Link: Link{Text: "Write one here", Href: "/policy-draft"}},
+	add:   Link{Text: "Draft one, and try it on what is live", Href: "/policy-draft"},
+	empty: Empty{Sentence: "No policy is published yet.", Command: "imprimatur policy publish FILE"},
 }
 
 var policyCrumbs = []Link{{Text: "Policies", Href: "/policies"}}
@@ -230,7 +231,8 @@ func (c *console) publish(ctx context.Context, who registry.Caller, in input) (s
 	return policyHref(got.Policy.Record.Name, got.Policy.Record.Digest), err
 }
 
-// asked answers with a page what a form asks, where nothing is changed by it.
+// asked answers with a page what a form asks, where there is no address to lead
+// to: nothing was changed, or what was made is shown once.
 func asked(show shows) answer {
 	return func(c *console, w http.ResponseWriter, r *http.Request, who registry.Caller) error {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)

@@ -33,11 +33,9 @@ func (c *console) principal(ctx context.Context, who registry.Caller, in input) 
 	for _, e := range last.Entries {
 		t.Facts = append(t.Facts, Term{"Last stated something", Cell{Time: e.Time, Note: "use that states nothing is not kept"}})
 	}
-	roles := &Table{Caption: "Roles", Columns: []Column{{Label: "Role"}, {Label: "For"}, {Label: "Until"}}, Empty: Empty{Sentence: "No role stands, so they may do nothing.", Command: "imprimatur principal bind " + name + " --role viewer --team TEAM"}}
-	for _, r := range got.Roles {
-		roles.Rows = append(roles.Rows, Row{[]Cell{text(string(r.Role)), text(r.For()), when(r.Expires)}})
-	}
-	t.Sections = append(t.Sections, section{Title: "Roles", Table: roles})
+	t.Facts = append(t.Facts, managing(p))
+	roles := rolesTable(name, got.Roles)
+	t.Sections = append(t.Sections, section{Title: "Roles", Table: &roles})
 	for _, show := range []func(context.Context, registry.Caller, string) (section, error){c.tokens, c.keys, c.owned} {
 		s, err := show(ctx, who, name)
 		if err != nil {

@@ -20,8 +20,10 @@ type releaseBody struct {
 	ID      string
 	Summary []Term
 	// Open says in one sentence what it waits for.
-	Open  string
-	Parts []Part
+	Open string
+	// Promote leads to its promotion, where every gate lets it through.
+	Promote string
+	Parts   []Part
 	// Since is what it is compared with, and Compare the form that chooses.
 	Since   string
 	Compare []Field
@@ -87,6 +89,9 @@ func (c *console) release(ctx context.Context, who registry.Caller, in input) (*
 			"imprimatur verify MODEL --bundle " + id + ".bundle.json --trust trust.txt --env " + x.Environment,
 		},
 	}
+	if got.Status == record.Proposed && got.Verdict.Passed {
+		body.Promote = releaseHref(id) + "/promote"
+	}
 	body.Parts, body.Carried = changes(got.Diff)
 	for _, row := range gates(&got) {
 		switch {
@@ -119,6 +124,7 @@ var said = map[string]string{
 	record.Approve:        "Your approval is in the ledger.",
 	record.RequestChanges: "Your request for changes is in the ledger; it blocks the release until you say otherwise.",
 	"comment":             "Your comment is in the ledger.",
+	"promote":             "The promotion is in the ledger: it runs from now on.",
 }
 
 // badges are the state of a release, its verdict, and every mark.

@@ -50,17 +50,11 @@ func (c *console) rollbackForm(ctx context.Context, who registry.Caller, in inpu
 		return nil, err
 	}
 	p.Facts = append(p.Facts, caseTerms("Will run", target))
-	p.Will = []string{
-		fmt.Sprintf("%s runs in %s in the place of %s, from the next decision on: within one second here, and within five on other servers.", target.ID, promotion.Environment, id),
-		fmt.Sprintf("Its verdict is made anew now and passes all %d gates of policy %s, tier %s; that verdict and the promotion are stated under your name, with your reason.", len(target.Verdict.Gates), target.Verdict.Policy.Name, target.Verdict.Tier),
-		fmt.Sprintf("%s stays as it is and can be promoted again while it stands.", id),
-	}
+	p.Will = willRun(target, promotion.Environment, id)
 	if p.May, err = c.because(ctx, who, "promote releases", target.Release.Record.Behaviour.Model, record.ModelOwner); err != nil {
 		return nil, err
 	}
-	if diff, err := c.Registry.DiffReleases(ctx, who, id, target.ID); err == nil {
-		p.Changes = slices.DeleteFunc(diff.Parts, func(part wire.PartChange) bool { return !part.Changed })
-	}
+	p.Changes = c.differs(ctx, who, id, target.ID)
 	p.Form = Form{Action: "/live/" + id + "/rollback", Submit: "Roll back to " + target.ID, Grave: true, Fields: []Field{
 		{Kind: "hidden", Name: "to", Value: target.ID}, reasonField(in),
 	}}
