@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"imprimatur.dev/lineage"
 	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
+	"imprimatur.dev/store"
 	"imprimatur.dev/wire"
 )
 
@@ -176,13 +178,29 @@ func (t *tx) firstStated(id string) (record.Recorded[record.Release], record.Dig
 // approvalsOf returns the approvals of a line that were given by a time and saw
 // the parts as they are.
 func (t *tx) approvalsOf(line string, ds record.Digests, by time.Time) (out []record.Recorded[record.Approval], err error) {
-	words, err := lineage.All[record.Approval](t, record.KeyApprovals(line))
-	for _, a := range words {
-		if a.Record.Decision == record.Approve && !a.Time.After(by) && covers(a.Record, ds) {
-			out = append(out, a)
+	stored, err := t.view.Find(record.KeyApprovals(line))
+	if err != nil {
+		return nil, err
+	}
+	// Most of a long line's are of other releases: these are not taken apart.
+	entries, err := t.decode(slices.DeleteFunc(stored, func(e store.Entry) bool { return !saw(e.Payload, ds) }))
+	for _, e := range entries {
+		a, ok := e.Statement.Body.(record.Approval)
+		if ok && a.Decision == record.Approve && !e.Statement.Time.After(by) && covers(a, ds) {
+			out = append(out, recorded(e, a))
 		}
 	}
 	return out, err
+}
+
+// saw reports whether the digest of one of the parts stands in a payload.
+func saw(payload []byte, ds record.Digests) bool {
+	for _, d := range ds.Parts {
+		if bytes.Contains(payload, []byte(d)) {
+			return true
+		}
+	}
+	return false
 }
 
 // covers reports whether an approval saw the parts as they are.

@@ -21,7 +21,7 @@ func (c *console) enrolForm(ctx context.Context, who registry.Caller, in input) 
 			"They may do nothing yet: bind their roles next, then make the link by which they sign in.",
 		},
 		Form: Form{Action: "/people/enrol", Submit: "Enrol", Fields: []Field{
-			{Kind: "text", Name: "name", Label: "Name", Hint: "Small letters, digits and hyphens, such as ann or jo-lee.", Value: in.get("name"), Required: true},
+			{Kind: "text", Name: "name", Label: "Name", Hint: "Lower case, such as ann or jo-lee.", Value: in.get("name"), Required: true},
 			{Kind: "text", Name: "display", Label: "Shown as", Value: in.get("display")},
 			{Kind: "text", Name: "emails", Label: "E-mail addresses", Hint: "With commas between. They tie commits to the person; notices go to the first.", Value: in.get("emails")},
 		}},
