@@ -100,6 +100,7 @@ func (r *Registry) FillDecisions() error {
 	err = r.journal.file.Close()
 	r.journal.file = readOnly
 	return err
+}
 
 // SetLease sets how long servers that are opened from now on have a target, and
 // wait for one that another has, until the function that it returns is called.
