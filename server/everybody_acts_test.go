@@ -82,7 +82,10 @@ func (v *tour) othersDecide() {
 	v.Says("Your comment is in the ledger.", "Which <b>clinic</b> asked for it?")
 	v.becomes("engineer")
 	v.decides("I know it is good", record.Approve)
-	v.Says("engineer may not approve the release", "trained the model", "I know it is good")
+	v.Says("engineer may not approve the release", "trained the model")
+	if typed := browsertest.Evaluate[string](v.Browser, "document.querySelector('#d-reason').value"); typed != "I know it is good" {
+		v.house.Errorf("of what the engineer typed is left %q", typed)
+	}
 	v.becomes("model-owner")
 	v.decides("fewer cancers are missed", record.Approve)
 	v.Says("Your approval is in the ledger.", "It waits for the word of risk, security.")
