@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -246,14 +247,15 @@ func (c *company) suppliesEvidence() {
 			c.Errorf("the signed run is taken for:\n%s", said)
 		}
 	}
+	ran := time.Now().UTC().Format(time.RFC3339)
 	c.write("report.jsonl", garakReport(400))
-	c.does("eve", "eval", "record", "@report.jsonl", "--category", "safety", "--model", "lab/net@1", "--dataset", "lab/prompts@1")
+	c.does("eve", "eval", "record", "@report.jsonl", "--category", "safety", "--ran", ran, "--model", "lab/net@1", "--dataset", "lab/prompts@1")
 	c.write("drift.ndjson", strings.Replace(items(`"suite":"shifted-holdout","category":"drift"`, "accuracy", 1200, 1150),
 		`"tool"`, `"reported":[{"name":"psi_max","value":0.08,"n":1200,"method":"bootstrap","stdErr":0.01,"direction":"lower"}],"tool"`, 1))
-	c.does("eve", "eval", "record", "@drift.ndjson", "--model", "lab/net@1", "--dataset", "lab/shifted@1")
+	c.does("eve", "eval", "record", "@drift.ndjson", "--ran", ran, "--model", "lab/net@1", "--dataset", "lab/shifted@1")
 	c.write("red-team.ndjson", strings.Replace(items(`"suite":"red-team","category":"misuse"`, "attack_success_rate", 150, 1),
 		`"tool"`, `"metrics":{"attack_success_rate":{"direction":"lower"}},"tool"`, 1))
-	c.does("eve", "eval", "record", "@red-team.ndjson", "--model", "lab/net@1", "--dataset", "lab/prompts@1")
+	c.does("eve", "eval", "record", "@red-team.ndjson", "--ran", ran, "--model", "lab/net@1", "--dataset", "lab/prompts@1")
 }
 
 // signs enrols a passkey by an invitation, approves with it, and signs out.
