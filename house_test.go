@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"guard":      {},
 	"statistics": {},
 	"catalogue":  {},
+	"token":      {},
 	"commitment": {"record"},
 	"drift":      {"record", "statistics"},
 	"authority":  {"record"},
@@ -55,7 +56,7 @@ var mayImport = map[string][]string{
 
 var belowRegistry = []string{
 	"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy", "wire",
-	"evidence", "artifact", "attest", "ledger", "verify", "store", "guard", "notify",
+	"evidence", "artifact", "attest", "ledger", "verify", "store", "guard", "notify", "token",
 }
 
 // Rooms that do no I/O and know no clock: the same input gives the same answer

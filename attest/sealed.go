@@ -37,8 +37,14 @@ func (k *Key) OpenSecret(name string, sealed []byte) ([]byte, error) {
 	return secret, nil
 }
 
+// Derive returns n bytes that nobody knows who has not the key, by HKDF-SHA256 (RFC 5869). Each use has a label of its
+// own, so that no two uses have the same bytes.
+func (k *Key) Derive(label string, n int) ([]byte, error) {
+	return hkdf.Key(sha256.New, k.private.Seed(), nil, label, n)
+}
+
 func (k *Key) sealer() (cipher.AEAD, error) {
-	derived, err := hkdf.Key(sha256.New, k.private.Seed(), nil, "imprimatur.dev/sealed-secret/v1", 32)
+	derived, err := k.Derive("imprimatur.dev/sealed-secret/v1", 32)
 	if err != nil {
 		return nil, fmt.Errorf("deriving the key for secrets: %w", err)
 	}

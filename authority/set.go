@@ -159,6 +159,17 @@ func (s *Set) Decide(call *Call, now time.Time, m *Meter) Decision {
 	return best
 }
 
+// Reaches reports whether a grant of a kind that has not ended names a resource,
+// for whatever action.
+func (s *Set) Reaches(kind, resource string, now time.Time) bool {
+	for g := range s.naming(&Call{Kind: kind, Resource: resource}) {
+		if record.Stands(time.Time{}, g.Until, now) {
+			return true
+		}
+	}
+	return false
+}
+
 // naming yields the grants that name the call's resource.
 func (s *Set) naming(call *Call) func(func(*grant) bool) {
 	return func(yield func(*grant) bool) {

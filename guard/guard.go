@@ -20,6 +20,8 @@ package guard
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -189,13 +191,18 @@ const dialWithin = 5 * time.Second
 
 // Client returns an HTTP client that reaches only what the guard lets through.
 // It gives up after the timeout. A redirect is an answer like any other.
-func (g *Guard) Client(timeout time.Duration) *http.Client {
+func (g *Guard) Client(timeout time.Duration) *http.Client { return g.ClientTrusting(nil, timeout) }
+
+// ClientTrusting is [Guard.Client] for servers whose certificates lead to one of
+// roots; nil are those of the system.
+func (g *Guard) ClientTrusting(roots *x509.CertPool, timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout: timeout,
 		Transport: checked{g, &http.Transport{
 			Proxy:                  nil, // a proxy would dial for us, past the guard
 			DialContext:            g.Dial,
 			DisableKeepAlives:      true,
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    dialWithin,
 			ResponseHeaderTimeout:  timeout,
 			MaxResponseHeaderBytes: 64 << 10,

@@ -35,6 +35,8 @@ func peopleAndPlaces() []record.Body {
 		record.Credential{Principal: "tess", Type: record.CredentialIssuer, Issuer: "https://login.acme.example", Account: "248289761001", Expires: noon},
 		record.Role{Principal: "tess", Role: record.Contributor, Team: "acme", Expires: noon},
 		record.Token{ID: "t-1", Principal: "tess", Hash: digest("secret"), Scopes: []string{record.ScopeRead, "risk"}, Expires: noon, Note: "laptop"},
+		record.Identity{ID: "i-1", Workload: "pipeline", Type: record.IdentityGitHub, Issuer: "https://token.actions.example", Claims: map[string]string{"/repository_id": "74", "/environment": "production"}, Expires: noon},
+		record.Revocation{Workload: "pipeline", Token: "0123456789abcdef", Expires: noon, Reason: "leaked"},
 		record.Team{Name: "acme", DisplayName: "Acme"},
 		record.Environment{Name: "production", LeastTier: "low", Policy: "default", Aliases: []string{"champion"}, Namespaces: []string{"prod"}, Workloads: []string{"pipeline"}},
 		record.UseCase{Team: "acme", Name: "queue", Title: "Sort the queue", Purpose: "triage", Owner: "mona", Tier: "high", Environments: []string{"production"}, Misuse: []record.MisuseCase{{Case: "direct-prompt-injection", Required: true}, {Case: "tool-misuse", Reason: "it has no tools"}}, Catalogue: "2026-11", Anchor: digest("anchor")},

@@ -45,6 +45,10 @@ func Said(body Body, self Digest) string {
 		return map[bool]string{false: "", true: "disabled"}[b.Disabled]
 	case PrincipalKey:
 		return map[bool]string{false: "enrolled", true: "withdrawn: "}[b.Withdrawn] + b.Reason
+	case Identity:
+		return map[bool]string{false: "bound: " + b.Shows(), true: "ended: " + b.Reason}[b.Revoked]
+	case Revocation:
+		return cmp.Or(b.Reason, "ended")
 	}
 	return ""
 }

@@ -45,6 +45,8 @@ const (
 	KindComment      Kind = "https://imprimatur.dev/comment/v1"
 	KindTarget       Kind = "https://imprimatur.dev/target/v1"
 	KindDecisions    Kind = "https://imprimatur.dev/decisions/v1"
+	KindIdentity     Kind = "https://imprimatur.dev/identity/v1"
+	KindRevocation   Kind = "https://imprimatur.dev/access-revocation/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -82,6 +84,8 @@ var bodies = map[Kind]reflect.Type{
 	KindComment:      reflect.TypeFor[Comment](),
 	KindTarget:       reflect.TypeFor[Target](),
 	KindDecisions:    reflect.TypeFor[Decisions](),
+	KindIdentity:     reflect.TypeFor[Identity](),
+	KindRevocation:   reflect.TypeFor[Revocation](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -97,6 +101,7 @@ var words = map[Kind]string{
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
 	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target", KindDecisions: "set of decisions",
+	KindIdentity: "platform identity", KindRevocation: "revocation of access",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

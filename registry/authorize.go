@@ -24,7 +24,7 @@ func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wir
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	if err := who.stands(me, now); err != nil {
+	if err := who.asks(me, now, &ask); err != nil {
 		return wire.Answer{}, err
 	}
 	ask.Workload = cmp.Or(ask.Workload, who.Name)
@@ -108,7 +108,10 @@ func (r *Registry) WhatMay(ctx context.Context, who Caller, ask wire.Ask, any st
 	if err != nil {
 		return nil, err
 	}
-	if err := who.stands(me, now); err != nil {
+	if any == AnyWorkload && who.Access != nil {
+		ask.Workload = who.Name
+	}
+	if err := who.asks(me, now, &ask); err != nil {
 		return nil, err
 	}
 	if err := r.meet(ctx); err != nil {

@@ -75,13 +75,15 @@ func (r *Registry) committed(entries []store.Committed) {
 	r.learn(learnt)
 }
 
-// learn tells what is kept in memory of entries of the ledger: the shelf, the
+// learn tells what is kept in memory of entries of the ledger: identities, the shelf, the
 // roll, what pipelines sent, the graph, and the outbox. All are told at the start of every entry, from
 // the first, then of each new one before its author is answered. They take
 // entries in any order and twice: a replica hears of its own before those of
 // others that stand earlier.
 func (r *Registry) learn(entries []lineage.Entry) {
+	now := record.Millis(r.now())
 	for _, e := range entries {
+		r.identities.learn(e.Index, e.Statement, now)
 		r.shelf.learn(e.Index, e.Statement)
 		r.roll.learn(e.Index, e.Statement)
 		if body, ok := e.Statement.Body.(record.LineageEvents); ok {

@@ -55,6 +55,13 @@ type Config struct {
 	// zeros are each, and for ever.
 	KeepEvery     int
 	KeepDecisions time.Duration
+	// URL is the address of the server, without a final slash, that access tokens
+	// name as their issuer; without it none are issued. Audiences are those besides
+	// for whom workloads may ask for one, such as a gateway.
+	URL       string
+	Audiences []string
+	// AccessLife is how long access tokens live; token.Life where it is 0.
+	AccessLife time.Duration
 }
 
 // Registry is an open installation. Its methods may be called concurrently.
@@ -84,6 +91,9 @@ type Registry struct {
 	journal *journal
 	// reserved are the calls whose cost is not settled.
 	reserved reservations
+	// identities are what workloads show, and issuing gives them tokens for it.
+	identities *identities
+	issuing    issuing
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
 	// rereads are the readings before a promotion, and rereadPatience is how long
@@ -125,6 +135,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	}
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), argons: make(chan struct{}, argonAtOnce)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
+	r.identities, r.issuing = newIdentities(), newIssuing(key, cfg)
 	r.graph.g, r.drafts.at = lineage.NewGraph(), map[*byte]lineage.Entry{}
 	r.roll, r.whole = newRoll(), make(chan struct{})
 	r.patience, r.reports, r.turns.seed = hashAtOnce, cfg.Reports, maphash.MakeSeed()
@@ -190,6 +201,7 @@ func (r *Registry) startMemory(size int64) {
 	err := r.remember(r.working, size)
 	if err == nil {
 		r.tailing.Go(func() { r.warm(r.working) })
+		r.tailing.Go(func() { r.keepUse(r.working) })
 		r.resumeHashing()
 		r.outbox.start(r.working)
 	}
@@ -223,7 +235,8 @@ func (r *Registry) Close() error {
 	r.cancel()
 	r.tailing.Wait()
 	r.outbox.close()
-	return errors.Join(r.journal.file.Close(), r.store.Close())
+	used := r.flushUse(context.Background())
+	return errors.Join(used, r.journal.file.Close(), r.store.Close())
 }
 
 // VerifierKey is the C2SP verifier key by which others check this ledger.

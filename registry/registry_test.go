@@ -128,7 +128,7 @@ func openOn(t testing.TB, database string) *house {
 
 func (h *house) reopen() {
 	h.Helper()
-	reg, err := registry.Open(h.ctx, registry.Config{Data: h.dir, Database: h.database, Now: h.clock.now})
+	reg, err := registry.Open(h.ctx, registry.Config{Data: h.dir, Database: h.database, Now: h.clock.now, URL: here})
 	if err != nil {
 		h.Fatal(err)
 	}

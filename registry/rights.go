@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"imprimatur.dev/record"
+	"imprimatur.dev/token"
 	"imprimatur.dev/wire"
 )
 
@@ -16,6 +17,7 @@ const (
 	actEnrol      act = "enrol principals"
 	actBind       act = "bind roles"
 	actToken      act = "issue tokens for others"
+	actIdentity   act = "bind platform identities"
 	actInvite     act = "invite people"
 	actOffboard   act = "see people off"
 	actKey        act = "withdraw the keys of others"
@@ -49,6 +51,7 @@ var rights = map[act][]record.RoleName{
 	actEnrol:      {record.Administrator},
 	actBind:       {record.Administrator},
 	actToken:      {record.Administrator},
+	actIdentity:   {record.Administrator},
 	actInvite:     {record.Administrator},
 	actOffboard:   {record.Administrator},
 	actKey:        {record.Administrator},
@@ -93,6 +96,11 @@ type Caller struct {
 	Scopes []string
 	// Request is the Idempotency-Key with '#' and a fingerprint, or empty.
 	Request string
+	// Access are the claims of the access token that was shown, where one was: it
+	// asks what its workload may do, and opens no other door.
+	Access *token.Access
+	// until is when the credential expires.
+	until time.Time
 }
 
 // may refuses unless the caller holds one of the act's roles for a team, or for
@@ -139,6 +147,9 @@ func (t *tx) mayAnywhere(a act) error {
 	if err != nil {
 		return err
 	}
+	if err := t.who.stands(me, t.now); err != nil {
+		return err
+	}
 	where := record.AllTeams
 	for _, role := range me.Roles {
 		if slices.Contains(rights[a], role.Role) && me.Holds(role.Role, role.Where(), t.now) {
@@ -161,6 +172,25 @@ func (t *tx) stands() error {
 }
 
 func (c Caller) stands(me record.Person, now time.Time) error {
+	if c.Access != nil {
+		return refusef(wire.Forbidden, "an access token of %s asks what the workload may do, and nothing else; sign in with a wider one, from imprimatur principal token %s", c.Name, c.Name)
+	}
+	return c.enrolled(me, now)
+}
+
+// asks refuses a caller who may not ask what a workload may do. An access token
+// asks for its own workload, under its own release.
+func (c Caller) asks(me record.Person, now time.Time, ask *wire.Ask) error {
+	if c.Access != nil {
+		if ask.Workload != c.Name || ask.Release != "" && ask.Release != c.Access.Release {
+			return refusef(wire.Forbidden, "an access token asks for its own workload and release, %s and %s; sign in with a wider one to ask for others", c.Name, c.Access.Release)
+		}
+		ask.Release = c.Access.Release
+	}
+	return c.enrolled(me, now)
+}
+
+func (c Caller) enrolled(me record.Person, now time.Time) error {
 	if me.Principal.Name == "" {
 		return unknownPrincipal(c.Name)
 	}
@@ -177,6 +207,9 @@ func (c Caller) onlyReads() bool {
 
 // mayState refuses a credential that may state nothing.
 func (c Caller) mayState() error {
+	if c.Access != nil {
+		return refusef(wire.Forbidden, "an access token of %s changes nothing; sign in with a wider one, from imprimatur principal token %s", c.Name, c.Name)
+	}
 	if c.onlyReads() {
 		return refusef(wire.Forbidden, "the token of %s is limited to read and may change nothing; sign in with a wider one", c.Name)
 	}

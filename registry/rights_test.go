@@ -125,7 +125,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
 		{"Bundle", "read", all, false, func(w registry.Caller) error { return only(reg.Bundle(ctx, w, c.ID)) }},
 	}
-	out = append(out, registrationDoors(h)...)
+	out = append(append(out, registrationDoors(h)...), identityDoors(h)...)
 	out = append(out, dataDoors(h)...)
 	out = append(out, moveDoors(h)...)
 	out = append(out, targetDoors(h)...)
@@ -151,6 +151,18 @@ func lookingDoors(h *house, c wire.Case) []door {
 		}},
 		{"ForeseeSuspend", "suspend releases", []record.RoleName{record.ModelOwner, record.Risk, record.Security}, false, func(w registry.Caller) error { return only(reg.ForeseeSuspend(ctx, w, c.ID, false)) }},
 		{"Entry", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Entry(ctx, w, c.Release.Index)) }},
+	}
+}
+
+// identityDoors are those of what workloads show.
+func identityDoors(h *house) []door {
+	h.Helper()
+	reg, ctx, admin := h.reg, h.ctx, []record.RoleName{record.Administrator}
+	id := must[record.Recorded[record.Identity]](h)(reg.AddIdentity(ctx, administrator, record.Identity{Workload: "robot", Type: record.IdentityCertificate, Certificate: digest("certificate")})).Record.ID
+	return []door{
+		{"AddIdentity", "bind platform identities", admin, true, func(w registry.Caller) error { return only(reg.AddIdentity(ctx, w, record.Identity{})) }},
+		{"EndIdentity", "bind platform identities", admin, true, func(w registry.Caller) error { return only(reg.EndIdentity(ctx, w, id, wire.Stop{})) }},
+		{"EndAccess", "issue tokens for others", admin, true, func(w registry.Caller) error { return only(reg.EndAccess(ctx, w, "robot", wire.Stop{})) }},
 	}
 }
 
@@ -296,6 +308,10 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 			l, err := h.reg.LineageOf(h.ctx, w, "job:flow:train", 1)
 			return len(l.Graph), err
 		},
+		"Identities": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Identities(h.ctx, w, "robot")
+			return len(l), err
+		},
 		"List": func(w registry.Caller) (int, error) { return count(h.reg.List(h.ctx, w, record.KindRelease, 0, 0)) },
 		"By":   func(w registry.Caller) (int, error) { return count(h.reg.By(h.ctx, w, "robot", 0, 0)) },
 		"FindReleases": func(w registry.Caller) (int, error) {
@@ -323,21 +339,23 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 	}
 }
 
-// teamless are the lists of what belongs to no team: principals, and evidence,
+// teamless are the lists of what belongs to no team: principals with what they show, and evidence,
 // which goes to whoever has a role and knows its digest; the evaluation tells that
 // to its own team alone.
-var teamless = []string{"Principal", "Evidence"}
+var teamless = []string{"Principal", "Evidence", "Identities"}
 
 // apart are those that ask for no one team, or for a person rather than a role;
 // evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go,
-// authorize_test.go and decisions_test.go test them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "Settle", "WhatMay", "Targets", "DecisionLog", "Used"}
+// authorize_test.go, access_test.go and decisions_test.go test them, and server/authzen.
+var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "IssueAccess", "Introspect", "RevokeAccess"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{
 	"Authenticate", "Begin", "RecoverAdministrator", "Close", "Whole", "Decide", "DecideFor", "VerifierKey", "Origin",
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
-	"RegistrationTeam",
+	"RegistrationTeam", "URL", "AccessKeys",
+	// These turn what a workload shows into who it is.
+	"VerifyAccess", "Prove",
 	// The server asks these of itself, about no caller or about the one that it has.
 	"InEnvironment", "KeepBytes", "Meant", "ReadBytes",
 	// Sessions belong to who holds their secret.
@@ -362,6 +380,7 @@ func rightsHouse(t *testing.T) (h *house, c wire.Case, exception string) {
 	c = h.live("1")
 	h.name("shown")
 	h.number("shown", "s3://bucket/shown")
+	must[record.Recorded[record.Identity]](t)(h.reg.AddIdentity(h.ctx, administrator, record.Identity{Workload: "robot", Type: record.IdentityCertificate, Certificate: digest("robot")}))
 	c2 := h.incomplete("2")
 	w := must[wire.Case](t)(h.reg.Waive(h.ctx, rita, c2.ID, "approval/security", "for the test", time.Hour))
 	return h, c, record.ExceptionID(w.Exceptions[0].Digest)

@@ -111,7 +111,7 @@ func (r *Registry) Authenticate(ctx context.Context, text string) (Caller, error
 	if !record.Stands(time.Time{}, b.token.Expires, now) || !b.person.Principal.Stands(now) {
 		return Caller{}, badToken()
 	}
-	return Caller{Name: b.token.Principal, Type: b.person.Principal.Type, Method: record.MethodToken, Scopes: b.token.Scopes}, nil
+	return Caller{Name: b.token.Principal, Type: b.person.Principal.Type, Method: record.MethodToken, Scopes: b.token.Scopes, until: b.token.Expires}, nil
 }
 
 // tokenParts are the ID and the secret of a token's text, empty where it is none.

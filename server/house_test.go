@@ -66,6 +66,7 @@ func open(t testing.TB) *house {
 func openWith(t testing.TB, cfg registry.Config) *house {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
+	cfg.URL = "https://imprimatur.example"
 	reg := must[*registry.Registry](t)(registry.Open(ctx, cfg))
 	t.Cleanup(func() { reg.Close() })
 	h := &house{TB: t, ctx: ctx, reg: reg, people: map[string]*client.Client{}, tokens: map[string]string{}, log: &bytes.Buffer{}}

@@ -22,7 +22,8 @@ const (
 	openRoutes = `
 		GET /api/v1/log/proof?index=0, GET /api/v1/log/consistency?older=1&newer=2, GET /api/v1/log/status
 		GET /log/checkpoint, GET /log/key, GET /log/tile/
-		GET /.well-known/authzen-configuration, GET /api/openapi.json, GET /healthz, GET /readyz
+		GET /.well-known/authzen-configuration, GET /.well-known/oauth-authorization-server, GET /.well-known/jwks.json
+		POST /oauth2/token, POST /oauth2/revoke, GET /api/openapi.json, GET /healthz, GET /readyz
 		GET /sign-in, POST /sign-in, POST /sign-out, GET /welcome/{link}, POST /welcome/{link}, GET /passkey.js
 		POST /passkey/sign-in/begin, POST /passkey/sign-in, GET /sign-in/issuer, GET /sign-in/issuer/callback
 		GET /api/{$}, GET /assets/{name}
@@ -32,6 +33,7 @@ const (
 	readRoutes = `
 		GET /api/v1/me, GET /api/v1/waiting, GET /api/v1/principals, GET /api/v1/principals/{id}, GET /api/v1/credentials
 		GET /api/v1/roles, GET /api/v1/tokens, GET /api/v1/principal-keys, GET /api/v1/teams, GET /api/v1/environments
+		GET /api/v1/identities, POST /oauth2/introspect
 		GET /api/v1/datasets, GET /api/v1/overlaps, GET /api/v1/data-approvals, GET /api/v1/runs, GET /api/v1/models
 		GET /api/v1/versions, GET /api/v1/use-cases, GET /api/v1/evaluations, GET /api/v1/evidence/{id}, GET /api/v1/policies
 		GET /api/v1/signals, GET /api/v1/releases, GET /api/v1/releases/{id}, GET /api/v1/releases/{id}/history
@@ -58,6 +60,7 @@ const (
 	actRoutes = `
 		POST /api/v1/principals, POST /api/v1/principals/{id}/invite, POST /api/v1/principals/{id}/offboard, POST /api/v1/roles, POST /api/v1/tokens
 		DELETE /api/v1/tokens/{id}, POST /api/v1/principal-keys, POST /api/v1/principal-keys/{id}/withdraw, POST /api/v1/teams
+		POST /api/v1/identities, POST /api/v1/identities/{id}/end, POST /api/v1/principals/{id}/end-access
 		POST /api/v1/environments, POST /api/v1/datasets, POST /api/v1/overlaps, POST /api/v1/data-approvals
 		POST /api/v1/withdrawals/preview, POST /api/v1/withdrawals, POST /api/v1/runs, POST /api/v1/runs/reported, POST /api/v1/models, POST /api/v1/versions
 		POST /api/v1/use-cases, PUT /api/v1/evidence/{id}, POST /api/v1/evaluations, POST /api/v1/policies, POST /api/v1/signals
@@ -90,6 +93,12 @@ var bodies = map[string]string{
 	"POST /api/v1/roles":                        `{"principal":"WHO","role":"administrator","team":"*"}`,
 	"POST /api/v1/tokens":                       `{"principal":"ann","scopes":["write"],"seconds":60}`,
 	"POST /api/v1/principal-keys/{id}/withdraw": `{"reason":"x"}`,
+	"POST /api/v1/identities":                   `{"workload":"robot","type":"certificate","certificate":"MORE"}`,
+	"POST /api/v1/identities/{id}/end":          `{"reason":"x"}`,
+	"POST /api/v1/principals/{id}/end-access":   `{"reason":"x"}`,
+	"POST /oauth2/token":                        `grant_type=client_credentials`,
+	"POST /oauth2/introspect":                   `token=x`,
+	"POST /oauth2/revoke":                       `token=x`,
 	"POST /api/v1/teams":                        `{"name":"mine"}`,
 	"POST /api/v1/environments":                 `{"name":"mine","leastTier":"low","policy":"house"}`,
 	"POST /api/v1/datasets":                     `{"team":"lab","name":"d","version":"1","digest":"MORE","source":"s3://d","classification":"c","owner":"bob"}`,
@@ -230,8 +239,9 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 	second = must[wire.Case](h)(h.people["rita"].Waive(h.ctx, second.ID, wire.ExceptionRequest{Gate: "approval/security", Reason: "for the test", Seconds: 60}))
 	evidence := string(record.DigestOf(evidenceOf(digest("model 1"))))
 	evaluation := must[wire.Page](h)(h.admin.List(h.ctx, record.KindEvaluation, 0, 0)).Entries[0]
+	identity := must[record.Recorded[record.Identity]](h)(h.admin.AddIdentity(h.ctx, record.Identity{Workload: "robot", Type: record.IdentityCertificate, Certificate: digest("certificate")}))
 	ids := map[string]string{
-		"/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")),
+		"/identities/": identity.Record.ID, "/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")),
 		"/exceptions/": record.ExceptionID(second.Exceptions[0].Digest), "/targets/": hook.Target.Record.ID, "/webhooks/": hook.Target.Record.ID, "/evaluations/": record.EvaluationID(evaluation.Digest),
 	}
 	names := map[string]string{"/models/": "net", "/data/": "data-1", "/runs/": "run-1", "/use-cases/": "triage", "/principals/": "robot", "/policies/": "house", "/assets/": "console.css"}

@@ -11,6 +11,7 @@
 //	                     under /ajax-api and behind /t/TEAM
 //	/access/v1/...       package authzen: what a workload may do, for whoever
 //	                     enforces it
+//	/oauth2/...          package oauth: access tokens for workloads
 //	/log/...             package tiles: the ledger for monitors and witnesses
 //	/healthz, /readyz    whether the process lives, and whether it can decide
 //
@@ -38,6 +39,7 @@ import (
 	"imprimatur.dev/server/authzen"
 	"imprimatur.dev/server/console"
 	"imprimatur.dev/server/mlflow"
+	"imprimatur.dev/server/oauth"
 	"imprimatur.dev/server/openlineage"
 	"imprimatur.dev/server/router"
 	"imprimatur.dev/server/session"
@@ -56,6 +58,11 @@ type Options struct {
 	URL *url.URL
 	// Issuer is whom single sign-on is with; nil is nobody.
 	Issuer *session.Issuer
+	// Issuers are whose word about workloads is taken; nil is nobody's.
+	Issuers *oauth.Issuers
+	// CertificateHeader is the header in which a proxy says which client certificate it
+	// was shown; empty where none does.
+	CertificateHeader string
 }
 
 // New returns the handler of everything that the server answers.
@@ -69,7 +76,7 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 	fromHere.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, log, api.Refusal(wire.Forbidden, "a browser sent this from another site's page; send it from here, or without a browser"))
 	}))
-	return guarded(fromHere.Handler(whole(mux, reg, log)), log)
+	return guarded(fromProxy(fromHere.Handler(whole(mux, reg, log)), opts.CertificateHeader, log), log)
 }
 
 // faces returns all that is mounted. Who gets in where is held by a test that
@@ -81,6 +88,7 @@ func faces(reg *registry.Registry, opts Options, log *slog.Logger) *router.Mux {
 	mux.Handle(tiles.Prefix, tiles.New(reg, log))
 	openlineage.Mount(mux, reg, log)
 	authzen.Mount(mux, reg, baseOf(opts.URL), log)
+	oauth.Mount(mux, reg, opts.Issuers, log)
 	mlflow.Mount(mux, reg, mlflow.Options{Team: opts.Team, Log: log})
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, "application/openapi+json; charset=utf-8", v1.OpenAPI)

@@ -23,6 +23,7 @@ type principalCmd struct {
 	Tokens      principalTokensCmd      `cmd:"" help:"List tokens."`
 	Revoke      principalRevokeCmd      `cmd:"" help:"End a token at once."`
 	Key         principalKeyCmd         `cmd:"" help:"Keys that sign for a principal: make, list, withdraw."`
+	Identity    principalIdentityCmd    `cmd:"" help:"What workloads show to get access tokens: bind, list, end."`
 	Team        principalTeamCmd        `cmd:"" help:"Create a team."`
 	Environment principalEnvironmentCmd `cmd:"" help:"Set up an environment: a place where releases run."`
 	Places      principalPlacesCmd      `cmd:"" help:"List environments."`

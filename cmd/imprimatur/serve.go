@@ -37,6 +37,7 @@ type serveCmd struct {
 
 	trackingFlags
 	notifyFlags
+	tokenFlags
 
 	KeepAllowed   int  `default:"1" placeholder:"N" help:"Each Nth allowed answer of the decision point has a line in the decision log; refusals always have (default 1: all)."`
 	KeepDecisions span `default:"400d" placeholder:"TIME" help:"How long the files of the decision log are kept (default 400d); their sums stay in the ledger."`
@@ -96,6 +97,13 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := c.issuing(&cfg, cfg.Notify.URL); err != nil {
+		return err
+	}
+	issuers, err := c.issuers(a, cfg.Notify.Guard)
+	if err != nil {
+		return err
+	}
 	reg, err := openRegistry(a.ctx, cfg)
 	if err != nil {
 		return err
@@ -121,7 +129,7 @@ func (c *serveCmd) Run(a *app) error {
 	if !loopback(listener.Addr()) {
 		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
-	handler := server.New(reg, server.Options{Log: log, Team: c.MLflowTeam, URL: at, Issuer: issuer})
+	handler := server.New(reg, server.Options{Log: log, Team: c.MLflowTeam, URL: at, Issuer: issuer, Issuers: issuers, CertificateHeader: c.CertificateHeader})
 	return errors.Join(beside.serveAll(a.ctx, reg, listener, handler), reg.Close())
 }
 

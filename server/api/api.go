@@ -29,10 +29,11 @@ type access int
 const (
 	public   access = iota + 1 // anyone: the log that outsiders check
 	signedIn                   // whoever holds a token that stands; the registry decides the rest
+	asking                     // these, and a workload with an access token
 )
 
 func (a access) String() string {
-	return map[access]string{public: "anyone", signedIn: "signed in"}[a]
+	return map[access]string{public: "anyone", signedIn: "signed in", asking: "signed in, or a workload's access token"}[a]
 }
 
 // route is one row of the table.
@@ -84,7 +85,7 @@ func build(reg *registry.Registry, log *slog.Logger, rows []route) *API {
 	f.huma = humago.NewWithPrefix(f.mux, Prefix, configuration())
 	api := &API{Mux: f.mux}
 	for _, row := range rows {
-		if row.access != public && row.access != signedIn {
+		if row.access.String() == "" {
 			panic(fmt.Sprintf("api: the route %s %s does not say who gets in", row.method, row.path))
 		}
 		row.handler(f, f.operation(row))
@@ -140,7 +141,7 @@ func (f *face) operation(row route) huma.Operation {
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = maxBody
 	}
-	if row.access == signedIn {
+	if row.access != public {
 		op.Security = []map[string][]string{{"token": {}}}
 	}
 	if row.method != http.MethodGet {

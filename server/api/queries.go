@@ -22,6 +22,14 @@ func waiting(r *reg, ctx context.Context, who registry.Caller, _ *none) ([]wire.
 	return r.Waiting(ctx, who)
 }
 
+type identitiesOf struct {
+	Workload string `query:"workload" doc:"A workload; without it, all."`
+}
+
+func identities(r *reg, ctx context.Context, who registry.Caller, p *identitiesOf) ([]wire.KeptIdentity, error) {
+	return r.Identities(ctx, who, p.Workload)
+}
+
 type targetsOf struct {
 	Team string `query:"team" doc:"A team, or * for those of everybody's affairs; without it, all."`
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"hash"
 	"io"
@@ -43,8 +44,11 @@ func (f *face) enter(row route) func(huma.Context, func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		q := &request{writer: w, id: w.Header().Get(RequestID), body: sha256.New()}
 		var err error
-		if row.access == signedIn {
+		switch row.access {
+		case signedIn:
 			q.who, err = f.reg.Authenticate(r.Context(), Bearer(r))
+		case asking:
+			q.who, err = Asker(f.reg, r)
 		}
 		if err == nil && r.Method != http.MethodGet {
 			q.key, err = idempotencyKey(r)
@@ -72,15 +76,42 @@ type tee struct {
 
 // Bearer returns the token of a request, or nothing.
 func Bearer(r *http.Request) string {
-	given := r.Header.Values("Authorization")
-	if len(given) != 1 {
-		return ""
-	}
-	scheme, token, _ := strings.Cut(given[0], " ")
+	scheme, token := credentials(r)
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}
-	return strings.TrimSpace(token)
+	return token
+}
+
+// credentials are those of the one header Authorization.
+func credentials(r *http.Request) (scheme, token string) {
+	given := r.Header.Values("Authorization")
+	if len(given) != 1 {
+		return "", ""
+	}
+	scheme, token, _ = strings.Cut(given[0], " ")
+	return scheme, strings.TrimSpace(token)
+}
+
+// Asker is who asks what a workload may do: whoever signs in with a token of
+// ours, or the workload itself with an access token.
+func Asker(reg *registry.Registry, r *http.Request) (registry.Caller, error) {
+	scheme, secret := credentials(r)
+	if !strings.EqualFold(scheme, "DPoP") && strings.Count(secret, ".") != 2 {
+		return reg.Authenticate(r.Context(), Bearer(r))
+	}
+	return reg.VerifyAccess(r.Context(), registry.Shown{
+		Secret: secret, Proofs: r.Header.Values("DPoP"), Method: r.Method, URL: reg.URL() + r.URL.EscapedPath(), Certificate: ClientCertificate(r),
+	})
+}
+
+// ClientCertificate is the one that a connection has shown, with its key at hand;
+// nil without one.
+func ClientCertificate(r *http.Request) *x509.Certificate {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil
+	}
+	return r.TLS.PeerCertificates[0]
 }
 
 // idempotencyKey returns the request's key. A '#' would let one key pass for

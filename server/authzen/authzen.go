@@ -8,7 +8,8 @@
 //	GET  /.well-known/authzen-configuration            the metadata, open to all
 //
 // Whoever asks signs in with a token of ours, as a principal that reads what the
-// workload's team does, or as the workload itself.
+// workload's team does, or as the workload itself, which may also show an access
+// token (package oauth).
 //
 // # How the words meet
 //
@@ -110,7 +111,7 @@ func (f *face) signedIn(answer answerer) http.HandlerFunc {
 }
 
 func (f *face) answered(w http.ResponseWriter, r *http.Request, answer answerer) (any, error) {
-	who, err := f.reg.Authenticate(r.Context(), api.Bearer(r))
+	who, err := api.Asker(f.reg, r)
 	if err != nil {
 		return nil, err
 	}
