@@ -80,7 +80,7 @@ func (r *Registry) Settle(ctx context.Context, who Caller, s wire.Settlement) (w
 	}
 	kept, ok := r.reserved.take(s.Reservation, who.Name)
 	if !ok {
-		return s, refusef(wire.Unknown, "there is no such reservation of %s: it was settled before, or this server was started since", who.Name)
+		return s, refusef(wire.Unknown, "there is no such reservation of %s: it was settled before, or this server was started since; ask again before the next call", who.Name)
 	}
 	kept.meter.Settle(kept.d, authority.Cost{Tokens: s.Tokens, Bytes: s.Bytes}, now)
 	return s, nil
