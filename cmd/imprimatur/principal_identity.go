@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/x509"
 	"encoding/pem"
-
 	"strings"
 
 	"imprimatur.dev/record"
