@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -30,11 +31,45 @@ type issuing struct {
 	life      time.Duration
 	keys      *token.Keys
 	proofs    *proofs
+	opened    *opened
 }
 
 func newIssuing(key *attest.Key, cfg Config) issuing {
 	life := min(cmp.Or(cfg.AccessLife, token.Life), token.MaxLife)
-	return issuing{cfg.URL, cfg.Audiences, life, token.NewKeys(key.Derive), &proofs{}}
+	return issuing{cfg.URL, cfg.Audiences, life, token.NewKeys(key.Derive), &proofs{}, &opened{of: map[[sha256.Size]byte]token.Access{}}}
+}
+
+// opened are access tokens whose signature was verified: what a signature says does not
+// change, and all else is asked each time. A token has expired before its key stops
+// counting.
+type opened struct {
+	mu sync.RWMutex
+	of map[[sha256.Size]byte]token.Access
+}
+
+// maxOpened bounds how many are remembered, about 1 KB each.
+const maxOpened = 20_000
+
+// open returns what an access token of ours says.
+func (i *issuing) open(secret string, now time.Time) (token.Access, error) {
+	sum := sha256.Sum256([]byte(secret))
+	i.opened.mu.RLock()
+	a, ok := i.opened.of[sum]
+	i.opened.mu.RUnlock()
+	if ok {
+		return a, nil
+	}
+	a, err := i.keys.Open(secret, now)
+	if err != nil {
+		return a, err
+	}
+	i.opened.mu.Lock()
+	defer i.opened.mu.Unlock()
+	if len(i.opened.of) >= maxOpened {
+		clear(i.opened.of)
+	}
+	i.opened.of[sum] = a
+	return a, nil
 }
 
 // Claimed is how a workload says who it is: by the claims of a platform's token
@@ -262,7 +297,7 @@ func (r *Registry) openAccess(ctx context.Context, secret string, now time.Time)
 	if err := r.issues(); err != nil {
 		return token.Access{}, err
 	}
-	a, err := r.issuing.keys.Open(secret, now)
+	a, err := r.issuing.open(secret, now)
 	if errors.Is(err, token.ErrToken) {
 		return a, badAccess("it is none of this server's")
 	}

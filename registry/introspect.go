@@ -45,7 +45,7 @@ func (r *Registry) RevokeAccess(ctx context.Context, who Caller, secret string) 
 		return err
 	}
 	now := record.Millis(r.now())
-	a, err := r.issuing.keys.Open(secret, now)
+	a, err := r.issuing.open(secret, now)
 	if errors.Is(err, token.ErrToken) || err == nil && (a.Issuer != r.issuing.url || !record.Stands(time.Time{}, time.Unix(a.Expires, 0), now)) {
 		return nil
 	}

@@ -105,9 +105,10 @@ func b64(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 type desk struct {
 	*house
 	cluster *cluster
-	// at is its address, and http asks there.
-	at   string
-	http *http.Client
+	// at is its address, http asks there, and handler answers.
+	at      string
+	http    *http.Client
+	handler http.Handler
 }
 
 const gateway = "https://gateway.example/mcp"
@@ -128,7 +129,7 @@ func deskWith(t testing.TB, c *cluster, issuers *oauth.Issuers, cfg registry.Con
 	t.Cleanup(func() { reg.Close() })
 	d.house = &house{TB: t, ctx: ctx, reg: reg, people: map[string]*client.Client{}, tokens: map[string]string{}, log: &bytes.Buffer{}}
 	handler := server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(d.log, nil)), URL: must[*url.URL](t)(url.Parse(d.at)), Issuers: issuers})
-	s.Config.Handler = handler
+	s.Config.Handler, d.handler = handler, handler
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	d.http = s.Client()

@@ -1,8 +1,11 @@
 package server_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +13,10 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-json-experiment/json"
 
+	"imprimatur.dev/guard"
 	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+	"imprimatur.dev/server/oauth"
 	"imprimatur.dev/wire"
 )
 
@@ -192,4 +198,54 @@ func TestAnAPITokenIsExchanged(t *testing.T) {
 	d.noToken(d.asks(exchangeForm("imp_00_11", "subject_token_type", "urn:ietf:params:oauth:token-type:access_token").Encode(), nil), "invalid_request", "sign in with a token that stands")
 	must[record.Recorded[record.Token]](t)(d.admin.RevokeToken(d.ctx, a.Identity))
 	d.mayNot(got.Token, nil)
+}
+
+// TestEachPlatformIsKnownByItsClaims exchanges what GitHub, GitLab and SPIFFE give, from
+// issuers whose keys are files.
+func TestEachPlatformIsKnownByItsClaims(t *testing.T) {
+	c := newCluster(t)
+	keys := filepath.Join(t.TempDir(), "keys.json")
+	set := fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"first","use":"USE","n":%q,"e":"AQAB"}]}`, b64(c.key.N.Bytes()))
+	for use, name := range map[string]string{"sig": keys, "jwt-svid": keys + ".bundle"} {
+		if err := os.WriteFile(name, []byte(strings.Replace(set, "USE", use, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issuers := must[*oauth.Issuers](t)(oauth.ReadIssuers(fmt.Appendf(nil, "issuers:\n- {issuer: 'https://github.example', keys: %s}\n- {issuer: 'https://gitlab.example', keys: %s, audience: imprimatur}\n- {issuer: 'spiffe://acme.example', keys: %s.bundle}\n", keys, keys, keys), &guard.Guard{}))
+	d := deskWith(t, c, issuers, registry.Config{Data: t.TempDir()})
+	for _, in := range []record.Identity{
+		{Workload: "scorer", Type: record.IdentityGitHub, Issuer: "https://github.example", Claims: map[string]string{"/repository_id": "74", "/environment": "production"}},
+		{Workload: "scorer", Type: record.IdentityGitLab, Issuer: "https://gitlab.example", Claims: map[string]string{"/project_id": "22", "/ref": "main", "/ref_protected": "true"}},
+		{Workload: "scorer", Type: record.IdentitySPIFFE, Issuer: "spiffe://acme.example", Claims: map[string]string{"/sub": "spiffe://acme.example/prod/scorer"}},
+	} {
+		must[record.Recorded[record.Identity]](t)(d.admin.AddIdentity(d.ctx, in))
+	}
+	d.live("1", "scorer")
+	exp := time.Now().Add(time.Hour).Unix()
+	sub := "repo:acme/net:environment:production"
+	for _, x := range []struct {
+		what   string
+		claims map[string]any
+		taken  bool
+	}{
+		{"GitHub", map[string]any{"iss": "https://github.example", "aud": d.at, "sub": sub, "repository_id": "74", "environment": "production", "exp": exp}, true},
+		{"a repository that took the name over", map[string]any{"iss": "https://github.example", "aud": d.at, "sub": sub, "repository_id": "75", "environment": "production", "exp": exp}, false},
+		{"a job outside of the environment", map[string]any{"iss": "https://github.example", "aud": d.at, "sub": sub, "repository_id": "74", "exp": exp}, false},
+		{"a number for a text", map[string]any{"iss": "https://github.example", "aud": d.at, "sub": sub, "repository_id": 74, "environment": "production", "exp": exp}, false},
+		{"GitLab", map[string]any{"iss": "https://gitlab.example", "aud": []string{"x", "imprimatur"}, "project_id": "22", "ref": "main", "ref_protected": "true", "exp": exp}, true},
+		{"GitLab for the server's address", map[string]any{"iss": "https://gitlab.example", "aud": d.at, "project_id": "22", "ref": "main", "ref_protected": "true", "exp": exp}, false},
+		{"GitHub's claims by GitLab", map[string]any{"iss": "https://gitlab.example", "aud": "imprimatur", "repository_id": "74", "environment": "production", "exp": exp}, false},
+		{"a JWT-SVID", map[string]any{"sub": "spiffe://acme.example/prod/scorer", "aud": []string{d.at}, "exp": exp}, true},
+		{"a JWT-SVID with an issuer", map[string]any{"iss": "https://spire.example", "sub": "spiffe://acme.example/prod/scorer", "aud": []string{d.at}, "exp": exp}, true},
+		{"a JWT-SVID of another path", map[string]any{"sub": "spiffe://acme.example/prod", "aud": []string{d.at}, "exp": exp}, false},
+		{"a JWT-SVID of another domain", map[string]any{"sub": "spiffe://acme.example.evil/prod/scorer", "aud": []string{d.at}, "exp": exp}, false},
+		{"another issuer's word for a SPIFFE ID", map[string]any{"iss": "spiffe://acme.example", "sub": "scorer", "aud": []string{d.at}, "exp": exp}, false},
+	} {
+		if got := d.exchange(c.signed(x.claims)); (got.status == http.StatusOK) != x.taken {
+			t.Errorf("%s: %+v", x.what, got)
+		}
+	}
+	if n := c.fetches.Load(); n > 0 {
+		t.Errorf("keys in files were fetched %d times", n)
+	}
 }

@@ -85,11 +85,14 @@ func short(text string) string {
 
 // Unverified reads the claims, before anybody has vouched for them, strictly.
 func (j *JWT) Unverified(claims any) error {
-	if err := json.Unmarshal(j.signed.UnsafePayloadWithoutVerification(), claims); err != nil {
+	if err := json.Unmarshal(j.Claims(), claims); err != nil {
 		return refused("its claims cannot be read: %w", err)
 	}
 	return nil
 }
+
+// Claims are the claims as they stand in the token.
+func (j *JWT) Claims() jsontext.Value { return j.signed.UnsafePayloadWithoutVerification() }
 
 // Verify holds the signature against a public key, which may be a
 // [jose.JSONWebKey].

@@ -1,8 +1,8 @@
 package oauth
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -61,7 +61,9 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, bad(invalidRequest, "parameters stand in the address, where they end in logs; send them in the body")
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	var raw bytes.Buffer
+	raw.Grow(int(min(max(r.ContentLength, 0), maxForm)) + bytes.MinRead)
+	_, err := raw.ReadFrom(http.MaxBytesReader(w, r.Body, maxForm))
 	var long *http.MaxBytesError
 	if errors.As(err, &long) {
 		return nil, &fault{http.StatusRequestEntityTooLarge, invalidRequest, "the request is longer than 65536 bytes; no token of a platform is"}
@@ -69,7 +71,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, bad(invalidRequest, "the request cannot be read")
 	}
-	return parseForm(string(raw))
+	return parseForm(raw.String())
 }
 
 // repeated are the parameters that may come more than once (RFC 8693 section 2.1).

@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -46,9 +45,8 @@ func (x *Issuers) verify(ctx context.Context, text, here string) (registry.Claim
 	if err != nil {
 		return registry.Claimed{}, bad(invalidRequest, "the subject_token is not good: "+err.Error()+"; send the token of the platform as it is")
 	}
-	var raw jsontext.Value
 	var c claims
-	if err := errors.Join(j.Unverified(&raw), j.Unverified(&c)); err != nil {
+	if err := j.Unverified(&c); err != nil {
 		return registry.Claimed{}, bad(invalidRequest, "the subject_token is not good: "+err.Error()+"; send the token of the platform as it is")
 	}
 	i := x.issuerOf(c)
@@ -69,7 +67,7 @@ func (x *Issuers) verify(ctx context.Context, text, here string) (registry.Claim
 	if why := i.wrong(c, here, time.Now()); why != "" {
 		return registry.Claimed{}, bad(invalidRequest, "the subject_token is not good: "+why)
 	}
-	return registry.Claimed{Issuer: i.name, Claims: raw, Expires: c.Expires.time()}, nil
+	return registry.Claimed{Issuer: i.name, Claims: j.Claims(), Expires: c.Expires.time()}, nil
 }
 
 // issuerOf finds who is said to have issued a token: the trust domain of a SPIFFE
