@@ -191,17 +191,24 @@ func (s *Set) naming(call *Call) func(func(*grant) bool) {
 	}
 }
 
+// Offers reports whether the call would be allowed for some arguments and within
+// the limits: what is not offered, [Set.Decide] refuses whatever its arguments. It
+// is asked for lists of what may be called, where there are no arguments yet.
+func (s *Set) Offers(call *Call, now time.Time) bool {
+	for g := range s.naming(call) {
+		if step, _ := g.names(call, now); step == conditionFails {
+			return true
+		}
+	}
+	return false
+}
+
 // admits says how near a grant that names the resource comes to allowing the
 // call: spent means that nothing but its limits can still refuse it.
 func (g *grant) admits(call *Call, now time.Time) (nearness, string) {
-	if !actionsCover(g.Actions, []string{call.Action}) {
-		return otherAction, fmt.Sprintf("the grant of %s allows %s, not %s", quoted(g.Resource), strings.Join(g.Actions, ", "), quoted(call.Action))
-	}
-	if !record.Stands(time.Time{}, g.Until, now) {
-		return ended, fmt.Sprintf("the grant of %s ended at %s", quoted(g.Resource), g.Until.UTC().Format(time.RFC3339))
-	}
-	if g.Definition != "" && g.Definition != call.Definition {
-		return redefined, fmt.Sprintf("%s is not defined as it was approved: the grant pins %s, and it is %s now", quoted(call.Resource), g.Definition.Short(), definition(call))
+	step, why := g.names(call, now)
+	if step < conditionFails {
+		return step, why
 	}
 	if g.condition != nil {
 		if ok, why := g.condition.holds(call, now); !ok {
@@ -209,6 +216,20 @@ func (g *grant) admits(call *Call, now time.Time) (nearness, string) {
 		}
 	}
 	return spent, ""
+}
+
+// names is admits without the arguments: conditionFails means that nothing but
+// the condition and the limits can still refuse the call.
+func (g *grant) names(call *Call, now time.Time) (nearness, string) {
+	switch {
+	case !actionsCover(g.Actions, []string{call.Action}):
+		return otherAction, fmt.Sprintf("the grant of %s allows %s, not %s", quoted(g.Resource), strings.Join(g.Actions, ", "), quoted(call.Action))
+	case !record.Stands(time.Time{}, g.Until, now):
+		return ended, fmt.Sprintf("the grant of %s ended at %s", quoted(g.Resource), g.Until.UTC().Format(time.RFC3339))
+	case g.Definition != "" && g.Definition != call.Definition:
+		return redefined, fmt.Sprintf("%s is not defined as it was approved: the grant pins %s, and it is %s now", quoted(call.Resource), g.Definition.Short(), definition(call))
+	}
+	return conditionFails, ""
 }
 
 func definition(call *Call) string {

@@ -135,14 +135,20 @@ func TestDecideAgainstBruteForce(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range calls {
-			want := false
+			want, offered := false, false
 			for _, g := range grants {
 				g.Condition = strings.TrimSuffix(strings.TrimPrefix(g.Condition, `args.c == "`), `"`)
 				want = want || c.allowedBy(g)
+				g.Condition = ""
+				offered = offered || c.allowedBy(g)
 			}
-			got := s.Decide(&Call{Kind: "tools", Resource: c.resource, Action: c.action, Definition: c.definition, Arguments: map[string]any{"c": c.condition}}, c.at, NewMeter())
+			call := &Call{Kind: "tools", Resource: c.resource, Action: c.action, Definition: c.definition, Arguments: map[string]any{"c": c.condition}}
+			got := s.Decide(call, c.at, NewMeter())
 			if got.Allowed != want {
 				t.Fatalf("%+v over %+v: %+v, want %v", c, grants, got, want)
+			}
+			if s.Offers(call, c.at) != offered || want && !offered {
+				t.Fatalf("%+v over %+v: offered is not %v", c, grants, offered)
 			}
 			if want {
 				allowed++

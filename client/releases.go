@@ -124,6 +124,18 @@ func (c *Client) Settle(ctx context.Context, s wire.Settlement) error {
 	return err
 }
 
+// Granted returns what a workload may do now; the grants are left out where
+// they are those of the digest. An empty workload is the caller.
+func (c *Client) Granted(ctx context.Context, of wire.Ask, have record.Digest) (wire.Granted, error) {
+	query := url.Values{}
+	for name, value := range map[string]string{"workload": of.Workload, "environment": of.Environment, "release": of.Release, "have": string(have)} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return do[wire.Granted](ctx, c, http.MethodGet, "/authority", query, nil)
+}
+
 func paging(before int64, limit int) url.Values {
 	query := url.Values{}
 	if before > 0 {

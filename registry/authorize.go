@@ -20,35 +20,64 @@ import (
 // answer comes from memory, and when it cannot be found it is no, with the
 // reason (rule 4). The error says that the caller may not ask.
 func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wire.Answer, error) {
-	me, now, err := r.person(ctx, who.Name)
+	acts, why, now, err := r.actingFor(ctx, who, &ask)
 	if err != nil {
 		return wire.Answer{}, err
 	}
-	if err := who.asks(me, now, &ask); err != nil {
-		return wire.Answer{}, err
-	}
-	ask.Workload = cmp.Or(ask.Workload, who.Name)
-	acts, why := r.acting(ctx, ask, now)
 	if acts == nil {
-		// Who may not read what the workload does learns nothing of it.
-		if who.Name != ask.Workload {
-			if err := who.may(me, now, actRead, record.AllTeams, rights[actRead]...); err != nil {
-				return wire.Answer{At: now, Reasons: why}, err
-			}
-		}
 		out := wire.Answer{At: now, Reasons: why}
 		r.journal.note(who.Name, "", &ask, &out, -1)
 		return out, nil
 	}
-	rel := acts.dossier.Release.Record
-	if who.Name != ask.Workload {
-		if err := who.may(me, now, actRead, rel.Behaviour.Model, rights[actRead]...); err != nil {
-			return wire.Answer{}, err
-		}
-	}
 	out, number := r.answer(acts, ask, later(now, acts.at), who.Name)
-	r.journal.note(who.Name, teamOf(rel.Behaviour.Model), &ask, &out, number)
+	r.journal.note(who.Name, teamOf(acts.dossier.Release.Record.Behaviour.Model), &ask, &out, number)
 	return out, nil
+}
+
+// Granted answers what a workload may do now, to who decides its calls beside
+// it; the ask says which workload, the caller itself if none, and where. The
+// grants are left out for who has those of the digest. It is asked by the
+// workload itself, or by who reads what its team does. Whoever holds the grants
+// must ask again: an answer says nothing about any later time.
+func (r *Registry) Granted(ctx context.Context, who Caller, ask wire.Ask, have record.Digest) (wire.Granted, error) {
+	acts, why, now, err := r.actingFor(ctx, who, &ask)
+	out := wire.Granted{Workload: ask.Workload, Reasons: why, At: now}
+	if acts == nil || err != nil {
+		return out, err
+	}
+	out.At = later(now, acts.at)
+	out.Stands, out.Release, out.Line = true, acts.dossier.ID, acts.dossier.Line
+	out.Digest, out.Until = acts.dossier.Digests.Parts[record.PartAuthority], acts.stands(out.At).Until
+	if have != out.Digest {
+		out.Authority = &acts.dossier.Release.Record.Authority
+	}
+	return out, nil
+}
+
+// actingFor is acting, for a caller who must be the workload or read what its
+// team does. An ask that names no workload is of the caller's own.
+func (r *Registry) actingFor(ctx context.Context, who Caller, ask *wire.Ask) (acts *standing, why []string, now time.Time, err error) {
+	me, now, err := r.person(ctx, who.Name)
+	if err != nil {
+		return nil, nil, now, err
+	}
+	ask.Workload = cmp.Or(ask.Workload, who.Name)
+	if err := who.asks(me, now, ask); err != nil {
+		return nil, nil, now, err
+	}
+	acts, why = r.acting(ctx, *ask, now)
+	if who.Name == ask.Workload {
+		return acts, why, now, nil
+	}
+	// Who may not read what the workload does learns nothing of it.
+	where := record.AllTeams
+	if acts != nil {
+		where = acts.dossier.Release.Record.Behaviour.Model
+	}
+	if err := who.may(me, now, actRead, where, rights[actRead]...); err != nil {
+		return nil, nil, now, err
+	}
+	return acts, why, now, nil
 }
 
 // answer decides a call under a release that stands, for who asks, and says the

@@ -196,6 +196,36 @@ func TestWhatACallMayCostIsReservedUntilItIsSettled(t *testing.T) {
 	}
 }
 
+func TestWhoDecidesBesideTheServerAsksAgain(t *testing.T) {
+	h := open(t)
+	h.agent("scorer")
+	granted := func(who registry.Caller, have record.Digest) wire.Granted {
+		t.Helper()
+		return must[wire.Granted](t)(h.reg.Granted(h.ctx, who, wire.Ask{Workload: "scorer"}, have))
+	}
+	if g := granted(scorer, ""); g.Stands || g.Authority != nil || len(g.Reasons) == 0 {
+		t.Fatalf("no release, and yet %+v", g)
+	}
+	c := h.liveWith("1", scoring("scorer"))
+	first := granted(scorer, "")
+	if !first.Stands || first.Release != c.ID || first.Authority == nil || len(first.Authority.Tools) != 2 || first.Until.IsZero() {
+		t.Fatalf("%+v", first)
+	}
+	if again := granted(rita, first.Digest); !again.Stands || again.Authority != nil || again.Digest != first.Digest {
+		t.Errorf("for who has the grants: %+v", again)
+	}
+	if other := granted(scorer, digest("other")); other.Authority == nil {
+		t.Error("who has other grants is not given these")
+	}
+	must[wire.Case](t)(h.reg.Suspend(h.ctx, sam, c.ID, "incident", false))
+	if g := granted(scorer, first.Digest); g.Stands || len(g.Reasons) == 0 {
+		t.Errorf("after it was suspended: %+v", g)
+	}
+	h.enrol("zoe")
+	_, err := h.reg.Granted(h.ctx, caller("zoe"), wire.Ask{Workload: "scorer"}, "")
+	h.refused(err, wire.Forbidden, "zoe may not read")
+}
+
 // BenchmarkAuthorize decides calls from memory: among few and many grants, and
 // with a condition over three arguments.
 func BenchmarkAuthorize(b *testing.B) {

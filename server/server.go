@@ -108,7 +108,7 @@ const wholeWithin = 30 * time.Second
 
 // early are the paths that need the decision index or the log alone, and so are
 // answered before the rest of what is kept in memory is there.
-var early = []string{"/healthz", "/readyz", "/log/", "/access/v1/evaluation", api.Prefix + "/decide", api.Prefix + "/authorize"}
+var early = []string{"/healthz", "/readyz", "/log/", "/access/v1/evaluation", api.Prefix + "/decide", api.Prefix + "/authorize", api.Prefix + "/authority"}
 
 // whole lets a request in when the server remembers its ledger.
 func whole(next http.Handler, reg *registry.Registry, log *slog.Logger) http.Handler {

@@ -73,3 +73,22 @@ type Answer struct {
 	// for who asked, and not for the workload.
 	Reservation string `json:"reservation,omitzero"`
 }
+
+// Granted says what a workload may do now, for who decides its calls beside it:
+// the one release that stands and names it, and the grants of that release.
+type Granted struct {
+	Workload string `json:"workload"`
+	// Stands is false where no release stands for the workload; the reasons say
+	// why, and every call is refused.
+	Stands  bool     `json:"stands"`
+	Reasons []string `json:"reasons,omitzero"`
+	Release string   `json:"release,omitzero"`
+	Line    string   `json:"line,omitzero"`
+	// Digest is that of the release's authority, which never changes; the grants
+	// are left out for who has them.
+	Digest    record.Digest     `json:"digest,omitzero"`
+	Authority *record.Authority `json:"authority,omitzero"`
+	// Until is when the release lapses by time alone.
+	Until time.Time `json:"until,omitzero"`
+	At    time.Time `json:"at"`
+}

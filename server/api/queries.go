@@ -96,6 +96,17 @@ func decide(r *reg, ctx context.Context, _ registry.Caller, p *decision) (wire.D
 	return r.DecideFor(ctx, p.Environment, p.Artifact, p.Release), nil
 }
 
+type grantedTo struct {
+	Workload    string        `query:"workload" doc:"Whose; without it, the caller's own."`
+	Environment string        `query:"environment" doc:"Where, for a workload that acts under several releases."`
+	Release     string        `query:"release" doc:"Under which release, for a workload that acts under several."`
+	Have        record.Digest `query:"have" doc:"The digest of the grants that the caller has, which are left out then."`
+}
+
+func granted(r *reg, ctx context.Context, who registry.Caller, p *grantedTo) (wire.Granted, error) {
+	return r.Granted(ctx, who, wire.Ask{Workload: p.Workload, Environment: p.Environment, Release: p.Release}, p.Have)
+}
+
 type moment struct {
 	At time.Time `query:"at" doc:"A time as RFC 3339; without it, now."`
 }
