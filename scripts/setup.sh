@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Go: the evaluation tools (scripts/tools.sh),
-# PostgreSQL's server programs, of which the tests start clusters of their own,
+# MCP servers (scripts/mcp.sh, which stands on them), PostgreSQL's server programs, of which the tests start clusters of their own,
 # and Chromium, which the tests of pages drive. Does nothing where they are present.
 set -euo pipefail
 
-"$(dirname "$0")/tools.sh" >/dev/null
+"$(dirname "$0")/mcp.sh" >/dev/null
 
 have_initdb() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null

@@ -72,6 +72,8 @@ type commands struct {
 	Authority authorityCmd `cmd:"" group:"look" help:"Show what a release may do, and how two releases differ."`
 	Log       logCmd       `cmd:"" group:"look" help:"Look at the ledger and check it, entry by entry."`
 
+	Gateway gatewayCmd `cmd:"" group:"start" help:"Stand on the path of a running agent: what its release does not grant does not pass."`
+
 	Digest digestCmd `cmd:"" group:"files" help:"Print the digest of a model or dataset, and what its files are."`
 	Sign   signCmd   `cmd:"" group:"files" help:"Sign a model folder by OpenSSF Model Signing."`
 	Verify verifyCmd `cmd:"" group:"files" help:"Check a model against its release's bundle, offline; also with the server."`
