@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -55,7 +56,9 @@ func newWaiter(id, token string) *waiter {
 // start starts a server. Its standard error goes to the writer.
 func start(command []string, env map[string]string, dir string, stderr io.Writer, notice func(*message)) (*process, error) {
 	p := &process{notice: notice, cmd: exec.Command(command[0], command[1:]...), done: make(chan struct{})}
-	p.cmd.Dir, p.cmd.Stderr, p.cmd.WaitDelay = dir, stderr, endWithin
+	// A group of its own: what is started is often a wrapper of what serves.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Dir, p.cmd.Stderr, p.cmd.WaitDelay = dir, stderr, leaveWithin
 	for _, name := range inherited {
 		if value, ok := os.LookupEnv(name); ok {
 			p.cmd.Env = append(p.cmd.Env, name+"="+value)
@@ -92,7 +95,7 @@ func (p *process) read(stdout io.Reader) {
 			p.dispatch(slices.Clone(line))
 		}
 	}
-	_ = p.cmd.Process.Kill() // it may have closed its output alone
+	p.signal(syscall.SIGKILL) // it may have closed its output alone
 	_ = p.cmd.Wait()
 	p.mu.Lock()
 	if p.err = errors.New("the server's process has ended"); !errors.Is(err, io.EOF) {
@@ -254,13 +257,23 @@ func (p *process) line(raw jsontext.Value) error {
 	return nil
 }
 
+// leaveWithin is how long a process may take to end when its input is closed,
+// and again when it is told to.
+const leaveWithin = time.Second
+
 // end closes the process's input, which tells it to end, and ends it where it
 // does not.
 func (p *process) end(http.Header) {
 	_ = p.stdin.Close()
-	select {
-	case <-p.done:
-	case <-time.After(endWithin):
-		_ = p.cmd.Process.Kill()
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		select {
+		case <-p.done:
+			return
+		case <-time.After(leaveWithin):
+			p.signal(signal)
+		}
 	}
 }
+
+// signal sends a signal to the process and to what it has started.
+func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
