@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"imprimatur.dev/authority"
 	"imprimatur.dev/record"
 )
 
@@ -271,7 +272,7 @@ func (s *session) answered(c *call, m *message) ([]byte, error) {
 		if m.fault != nil {
 			c.entry.Result, c.entry.Error = "", clipped(string(m.fault))
 		}
-		c.power.meter.Spend(c.decision, len(m.result), s.g.now())
+		c.power.meter.Settle(c.decision, authority.Cost{Bytes: len(m.result)}, s.g.now())
 		s.g.record(c, s)
 	}
 	if m.fault != nil {
