@@ -232,9 +232,10 @@ func (r *Registry) examined(ctx context.Context, id string) (c *examined, err er
 }
 
 // warm looks at the newest release of every line after a start, so that nobody
-// waits for that who asks first.
+// waits for that who asks first. It begins at the end: who asks meanwhile begins at
+// the other, and each line is looked at once.
 func (r *Registry) warm(ctx context.Context) {
-	for _, id := range r.roll.newest(func(string) bool { return true }) {
+	for _, id := range slices.Backward(r.roll.newest(func(string) bool { return true })) {
 		if ctx.Err() != nil {
 			return
 		}

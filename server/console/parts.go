@@ -70,6 +70,11 @@ type Cell struct {
 	Links []Link
 }
 
+// Blank reports whether there is nothing to show.
+func (c Cell) Blank() bool {
+	return c.Text == "" && c.Badge == nil && c.Time.IsZero() && len(c.Links) == 0 && c.Note == "" && len(c.Marks) == 0
+}
+
 // Text is a cell of plain text.
 func text(s string) Cell { return Cell{Text: s} }
 
