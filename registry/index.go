@@ -25,6 +25,8 @@ type index struct {
 	lines map[string]*standing
 	// places finds the lines in which an artifact was last promoted.
 	places map[place]map[string]bool
+	// promoted finds the line in which a release was promoted.
+	promoted map[string]string
 	// readers finds the lines whose dossier was read under a key.
 	readers map[string]map[string]bool
 	// actors finds the lines whose release a workload may act under, and powers
@@ -92,7 +94,7 @@ func (s *standing) stands(at time.Time) policy.Standing {
 
 func newIndex() *index {
 	return &index{
-		lines: map[string]*standing{}, places: map[place]map[string]bool{},
+		lines: map[string]*standing{}, places: map[place]map[string]bool{}, promoted: map[string]string{},
 		readers: map[string]map[string]bool{}, unknown: map[string]bool{}, notes: map[string]*noted{}, noters: map[string]map[string]bool{},
 		actors: map[string]map[string]bool{}, powers: map[string]*power{},
 	}
@@ -107,6 +109,17 @@ func (r *Registry) Decide(ctx context.Context, environment string, artifact reco
 // DecideFor is [Registry.Decide] for one release, where one is named: that the
 // bytes may run under another is no answer.
 func (r *Registry) DecideFor(ctx context.Context, environment string, artifact record.Digest, release string) wire.Decision {
+	if release == "" {
+		return r.decide(ctx, environment, artifact, func(*record.Dossier) bool { return true },
+			fmt.Sprintf("no release of the model %s is live in %s; propose one with imprimatur release propose, or see imprimatur audit live", artifact.Short(), environment))
+	}
+	return r.decide(ctx, environment, artifact, func(d *record.Dossier) bool { return d.ID == release },
+		fmt.Sprintf("the release %s is not live in %s with the model that is asked about; see imprimatur audit live, and promote it or name the one that is live", release, environment))
+}
+
+// decide answers by the live releases of the bytes that are meant, and with a
+// sentence where there is none.
+func (r *Registry) decide(ctx context.Context, environment string, artifact record.Digest, meant func(*record.Dossier) bool, none string) wire.Decision {
 	now := record.Millis(r.now())
 	no := wire.Decision{At: now}
 	if why := r.blind(); why != "" {
@@ -123,7 +136,7 @@ func (r *Registry) DecideFor(ctx context.Context, environment string, artifact r
 			no.Reasons = append(no.Reasons, fmt.Sprintf("it could not be decided for %s: %v", line, err))
 			continue
 		}
-		if s.dossier == nil || s.dossier.Release.Record.Behaviour.Artifact != artifact || release != "" && s.dossier.ID != release {
+		if s.dossier == nil || s.dossier.Release.Record.Behaviour.Artifact != artifact || !meant(s.dossier) {
 			continue
 		}
 		at := later(now, s.at)
@@ -137,12 +150,8 @@ func (r *Registry) DecideFor(ctx context.Context, environment string, artifact r
 		no.Release, no.Line = s.dossier.ID, line
 		no.Reasons = append(no.Reasons, st.Reasons...)
 	}
-	switch {
-	case len(no.Reasons) > 0:
-	case release != "":
-		no.Reasons = []string{fmt.Sprintf("the release %s is not live in %s with the model %s; see imprimatur audit live, and promote it or name the one that is live", release, environment, artifact.Short())}
-	default:
-		no.Reasons = []string{fmt.Sprintf("no release of the model %s is live in %s; propose one with imprimatur release propose, or see imprimatur audit live", artifact.Short(), environment)}
+	if len(no.Reasons) == 0 {
+		no.Reasons = []string{none}
 	}
 	return no
 }

@@ -357,7 +357,7 @@ var unguarded = []string{
 	// These turn what a workload shows into who it is.
 	"VerifyAccess", "Prove",
 	// The server asks these of itself, about no caller or about the one that it has.
-	"InEnvironment", "KeepBytes", "Meant", "ReadBytes",
+	"InEnvironment", "KeepBytes", "EnvironmentsOf", "DecideAt", "DecideRelease", "NoteRefused", "Meant", "ReadBytes",
 	// Sessions belong to who holds their secret.
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.

@@ -24,8 +24,10 @@ type shelf struct {
 	// places are the environments, and exist the teams that were created.
 	places map[string]placed
 	exist  map[string]bool
-	// located finds versions by where their bytes are.
+	// located finds versions by where their bytes are, and pinned model versions
+	// by what can only ever be the same bytes.
 	located places
+	pinned  map[string][]pin
 }
 
 // placed is an environment with the index of its statement.
@@ -84,7 +86,7 @@ func (m *Registered) Latest() []*record.RegisteredVersion {
 }
 
 func newShelf() *shelf {
-	return &shelf{teams: map[string]*teamShelf{}, places: map[string]placed{}, exist: map[string]bool{}, located: newPlaces()}
+	return &shelf{teams: map[string]*teamShelf{}, places: map[string]placed{}, exist: map[string]bool{}, located: newPlaces(), pinned: map[string][]pin{}}
 }
 
 // learn takes in a statement. Statements may come twice and out of order; what
@@ -102,6 +104,11 @@ func (s *shelf) put(index int64, stated record.Statement) {
 	case record.Environment:
 		if old, ok := s.places[b.Name]; !ok || old.at < index {
 			s.places[b.Name] = placed{index, b}
+		}
+	case record.ModelVersion:
+		fresh := pin{b.Artifact, b.Ref()}
+		if key := pinnedBy(b.Source); key != "" && !slices.Contains(s.pinned[key], fresh) {
+			s.pinned[key] = append(s.pinned[key], fresh)
 		}
 	case record.RegisteredModel:
 		s.change(b.Team, b.Name, func(m *Registered) {

@@ -84,7 +84,7 @@ func (x *index) put(line string, fresh *standing, from int64) bool {
 		x.readers[k][line] = true
 	}
 	if fresh.dossier != nil {
-		x.place(line, fresh.dossier.Release.Record)
+		x.place(line, fresh.id, fresh.dossier.Release.Record)
 	}
 	return true
 }
@@ -107,7 +107,8 @@ func (x *index) overtaken(keys []string, from int64) bool {
 }
 
 // place notes where the release that was last promoted in a line is found.
-func (x *index) place(line string, rel record.Release) {
+func (x *index) place(line, id string, rel record.Release) {
+	x.promoted[id] = line
 	note := func(lines map[string]bool) map[string]bool {
 		if lines == nil {
 			lines = map[string]bool{}
@@ -143,7 +144,7 @@ func (r *Registry) loadIndex(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			r.index.place(line, rel.Record)
+			r.index.place(line, id, rel.Record)
 			r.index.lines[line] = &standing{}
 		}
 		return nil
