@@ -89,6 +89,13 @@ func TestRule10AReplicaThatCannotSeeTheLedgerRefuses(t *testing.T) {
 	line.cut()
 	took := b.within(4*time.Second, "the cut-off server refuses", func() bool { return !b.decide("1").Allowed })
 	b.forbidden("1", "has not seen the ledger", "check its database")
+	if _, err := b.reg.EnvironmentsOf(h.ctx, "clinic"); err == nil {
+		t.Error("the cut-off server says which environment a namespace means")
+	}
+	_, at := b.reg.DecideAt(h.ctx, "production", "s3://models/net/1")
+	_, named := b.reg.DecideRelease(h.ctx, "production", h.decide("1").Release)
+	h.no(at, "has not seen the ledger")
+	h.no(named, "has not seen the ledger")
 	if took < 500*time.Millisecond {
 		t.Errorf("it refused after %s already, before its bound", took)
 	}

@@ -44,6 +44,7 @@ const (
 		GET /api/v1/decisions, GET /api/v1/decisions/{id}, GET /api/v1/releases/{id}/used
 		POST /access/v1/search/action, POST /access/v1/search/resource, POST /access/v1/search/subject
 		POST /access/v1/evaluation, POST /access/v1/evaluations, POST /api/v1/authorize, POST /api/v1/authorize/settle, GET /api/v1/authority?workload=robot
+		POST /kubernetes/admit
 		GET MLFLOW/2.0/mlflow/registered-models/get?name=shown, GET MLFLOW/2.0/mlflow/registered-models/search
 		POST MLFLOW/2.0/mlflow/registered-models/get-latest-versions, GET MLFLOW/2.0/mlflow/registered-models/get-latest-versions?name=shown
 		GET MLFLOW/2.0/mlflow/model-versions/get?name=shown&version=1, GET MLFLOW/2.0/mlflow/model-versions/search
@@ -136,6 +137,7 @@ var bodies = map[string]string{
 	"POST /access/v1/search/subject":            `{"subject":{"type":"workload"},"resource":{"type":"tool","id":"t"},"action":{"name":"call"}}`,
 	"POST /access/v1/search/resource":           `{"subject":{"type":"workload","id":"robot"},"resource":{"type":"tool"},"action":{"name":"call"}}`,
 	"POST /access/v1/search/action":             `{"subject":{"type":"workload","id":"robot"},"resource":{"type":"tool","id":"t"}}`,
+	"POST /kubernetes/admit":                    `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"group":"","version":"v1","kind":"Pod"},"operation":"DELETE"}}`,
 	"POST /releases/{id}/decision":              `record=RECORD&role=model-owner&decision=request-changes&reason=x`,
 	"POST /releases/{id}/comments":              `text=x`,
 	"POST /releases/{id}/promote":               ` `,

@@ -12,6 +12,8 @@
 //	/access/v1/...       package authzen: what a workload may do, for whoever
 //	                     enforces it
 //	/oauth2/...          package oauth: access tokens for workloads
+//	/kubernetes/admit    package admission: what a cluster may run, also on a
+//	                     listener of its own
 //	/log/...             package tiles: the ledger for monitors and witnesses
 //	/healthz, /readyz    whether the process lives, and whether it can decide
 //
@@ -35,6 +37,7 @@ import (
 	"time"
 
 	"imprimatur.dev/registry"
+	"imprimatur.dev/server/admission"
 	"imprimatur.dev/server/api"
 	"imprimatur.dev/server/authzen"
 	"imprimatur.dev/server/console"
@@ -63,6 +66,8 @@ type Options struct {
 	// CertificateHeader is the header in which a proxy says which client certificate it
 	// was shown; empty where none does.
 	CertificateHeader string
+	// Admission says what clusters may run without a release.
+	Admission admission.Options
 }
 
 // New returns the handler of everything that the server answers.
@@ -79,6 +84,11 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 	return guarded(fromProxy(fromHere.Handler(whole(mux, reg, log)), opts.CertificateHeader, log), log)
 }
 
+// Gate returns the handler of a listener that only clusters reach.
+func Gate(reg *registry.Registry, opts Options) http.Handler {
+	return guarded(admission.New(reg, &opts.Admission, opts.Log), opts.Log)
+}
+
 // faces returns all that is mounted. Who gets in where is held by a test that
 // walks every route of it.
 func faces(reg *registry.Registry, opts Options, log *slog.Logger) *router.Mux {
@@ -89,6 +99,7 @@ func faces(reg *registry.Registry, opts Options, log *slog.Logger) *router.Mux {
 	openlineage.Mount(mux, reg, log)
 	authzen.Mount(mux, reg, baseOf(opts.URL), log)
 	oauth.Mount(mux, reg, opts.Issuers, log)
+	admission.Mount(mux, reg, &opts.Admission, log)
 	mlflow.Mount(mux, reg, mlflow.Options{Team: opts.Team, Log: log})
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, "application/openapi+json; charset=utf-8", v1.OpenAPI)
@@ -108,7 +119,7 @@ const wholeWithin = 30 * time.Second
 
 // early are the paths that need the decision index or the log alone, and so are
 // answered before the rest of what is kept in memory is there.
-var early = []string{"/healthz", "/readyz", "/log/", "/access/v1/evaluation", api.Prefix + "/decide", api.Prefix + "/authorize", api.Prefix + "/authority"}
+var early = []string{"/healthz", "/readyz", "/log/", "/access/v1/evaluation", admission.Path, api.Prefix + "/decide", api.Prefix + "/authorize", api.Prefix + "/authority"}
 
 // whole lets a request in when the server remembers its ledger.
 func whole(next http.Handler, reg *registry.Registry, log *slog.Logger) http.Handler {

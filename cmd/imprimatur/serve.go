@@ -15,6 +15,7 @@ import (
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
 	"imprimatur.dev/server"
+	"imprimatur.dev/server/admission"
 	"imprimatur.dev/server/mlflow"
 	"imprimatur.dev/server/session"
 	"imprimatur.dev/store"
@@ -34,6 +35,8 @@ type serveCmd struct {
 	ModelsFrom []string   `name:"models-from" placeholder:"DIR" help:"A folder below which the server reads the bytes of models that MLflow's clients register; may be repeated."`
 
 	URL string `name:"url" placeholder:"URL" help:"The address at which browsers reach it, such as https://models.example; cookies and passkeys belong to it (default: this machine, in plain HTTP)."`
+
+	Admission admissionFlags `embed:"" prefix:"admission-"`
 
 	trackingFlags
 	notifyFlags
@@ -58,6 +61,7 @@ func (c *serveCmd) Help() string {
 type serving struct {
 	URL     string `json:"url"`
 	MLflow  string `json:"mlflow,omitzero"`
+	Gate    string `json:"admission,omitzero"`
 	Data    string `json:"data"`
 	Origin  string `json:"origin"`
 	Key     string `json:"key"`
@@ -117,6 +121,14 @@ func (c *serveCmd) Run(a *app) error {
 		defer beside.front.Close()
 		out.MLflow = "http://" + beside.front.Addr().String()
 	}
+	opts := server.Options{Log: log, Team: c.MLflowTeam, URL: at, Issuer: issuer, Issuers: issuers, CertificateHeader: c.CertificateHeader, Admission: c.Admission.Options}
+	if beside.gate, err = c.Admission.open(reg, opts); err != nil {
+		return errors.Join(err, reg.Close())
+	}
+	if beside.gate != nil {
+		defer beside.gate.Close()
+		out.Gate = "https://" + beside.gate.Addr().String() + admission.Path
+	}
 	if out.Token, out.Link, err = c.waysIn(a.ctx, reg); err != nil {
 		return errors.Join(err, reg.Close())
 	}
@@ -129,8 +141,7 @@ func (c *serveCmd) Run(a *app) error {
 	if !loopback(listener.Addr()) {
 		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
-	handler := server.New(reg, server.Options{Log: log, Team: c.MLflowTeam, URL: at, Issuer: issuer, Issuers: issuers, CertificateHeader: c.CertificateHeader})
-	return errors.Join(beside.serveAll(a.ctx, reg, listener, handler), reg.Close())
+	return errors.Join(beside.serveAll(a.ctx, reg, listener, server.New(reg, opts)), reg.Close())
 }
 
 // openRegistry opens an installation, and turns what a person must do something
@@ -192,6 +203,9 @@ func (s serving) draw(p *page) {
 	p.field("ledger", "%s", s.Origin)
 	if s.MLflow != "" {
 		p.field("MLflow", "%s", s.MLflow)
+	}
+	if s.Gate != "" {
+		p.field("Kubernetes", "%s", s.Gate)
 	}
 	if s.Token == "" {
 		return

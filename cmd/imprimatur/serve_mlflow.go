@@ -88,6 +88,7 @@ type mlflowSide struct {
 	front *front
 	watch *tracking.Watch
 	every time.Duration
+	gate  *front
 }
 
 // mlflowSide opens it.
@@ -97,7 +98,7 @@ func (c *serveCmd) mlflowSide(a *app, reg *registry.Registry, opts mlflow.Option
 		return mlflowSide{}, err
 	}
 	watch, err := c.Watch.open(a, reg, c.MLflowTeam, opts.Log)
-	return mlflowSide{front, watch, c.Watch.WatchEvery}, err
+	return mlflowSide{front: front, watch: watch, every: c.Watch.WatchEvery}, err
 }
 
 // serveAll serves the installation and what stands beside it, until ctx ends or
@@ -113,6 +114,9 @@ func (s mlflowSide) serveAll(ctx context.Context, reg *registry.Registry, l net.
 			}
 			return serve()
 		})
+	}
+	if s.gate != nil {
+		all.Go(func() error { return server.ServeOn(ctx, s.gate, s.gate.handler) })
 	}
 	if s.front != nil {
 		beside(func() error { return server.ServeOn(ctx, s.front, s.front.handler) })

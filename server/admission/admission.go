@@ -78,22 +78,23 @@ const (
 	maxWarning = 250
 )
 
-// Options say what is not governed, and how images and locations are taken.
+// Options say what is not governed, and how images and locations are taken. The
+// tags are for the command line.
 type Options struct {
 	// Exempt are namespaces in which everything may run.
-	Exempt []string
+	Exempt []string `placeholder:"NAMESPACE" help:"A namespace in which everything may run; may be repeated."`
 	// Advise lets everything through and warns.
-	Advise bool
+	Advise bool `help:"Refuse nothing: what would be refused is let through with a warning."`
 	// Helpers begin the names of images that serve no model, such as sidecars.
-	Helpers []string
+	Helpers []string `name:"helper" placeholder:"PREFIX" help:"How the names of images begin that serve no model, such as sidecars; may be repeated."`
 	// Runtimes begin the names of images that serve whatever model they are
 	// given; they need not be pinned by digest.
-	Runtimes []string
+	Runtimes []string `name:"runtime" placeholder:"PREFIX" help:"How the names of images begin that serve whatever model they are given; may be repeated."`
 	// Stores begin locations whose bytes the server does not read, while who
 	// writes there is trusted: an annotation is enough.
-	Stores []string
+	Stores []string `name:"store" placeholder:"PREFIX" help:"How locations begin whose bytes the server does not read, while you trust who writes there: an annotation says what is there; may be repeated."`
 	// NotModels begin locations at which there is no model.
-	NotModels []string
+	NotModels []string `name:"no-model" placeholder:"PREFIX" help:"How locations begin at which there is no model; may be repeated."`
 }
 
 type gate struct {

@@ -155,12 +155,12 @@ func (g *gate) within(ctx context.Context, environment string, s shape, f found)
 	switch {
 	case f.release != "" || f.artifact != "":
 		if claim != nil && ties > 0 && !slices.ContainsFunc(out.by[:ties], func(d decided) bool { return d.artifact == claim.artifact }) {
-			out.no(claim.Decision, fmt.Sprintf("the annotations say the model %s, and another one is named", claim.artifact.Short()))
+			out.no(claim.Decision, fmt.Sprintf("the annotations say the model %s, and another one is named; set right whichever is wrong", claim.artifact.Short()))
 		}
 	case len(loose) > 0 && serves:
 		out.reasons = append(out.reasons, f.why(loose)...)
 		out.reasons = append(out.reasons, "say which release it is, with the annotation "+releaseAnnotation+" on the pods; see imprimatur audit live")
-	case serves && ties == 0:
+	case serves && ties == 0 && len(out.reasons) == 0:
 		out.reasons = append(out.reasons, "it names no model; name the release that it serves with the annotation "+releaseAnnotation+" on the pods, see imprimatur audit live, or have its images counted among the helpers: imprimatur serve --admission-helper PREFIX")
 	}
 	for _, d := range out.by {

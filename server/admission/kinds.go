@@ -17,6 +17,8 @@ type shape struct {
 	serves, template bool
 	// cluster says that it belongs to no namespace.
 	cluster bool
+	// needs is a member without which another object says what is served.
+	needs string
 	// spec are the members that its spec may have; nil is any.
 	spec []string
 }
@@ -46,7 +48,7 @@ var shapes = map[string]shape{
 	"batch/CronJob":          {versions: v1, annotated: "spec.jobTemplate.spec.template.metadata"},
 
 	"serving.kserve.io/InferenceService":          {versions: []string{"v1beta1"}, annotated: "metadata", serves: true, spec: inference},
-	"serving.kserve.io/LLMInferenceService":       {versions: alpha, annotated: "metadata", serves: true, spec: llm},
+	"serving.kserve.io/LLMInferenceService":       {versions: alpha, annotated: "metadata", serves: true, needs: "spec.model.uri", spec: llm},
 	"serving.kserve.io/LLMInferenceServiceConfig": {versions: alpha, annotated: "metadata", template: true, spec: llm},
 	"serving.kserve.io/TrainedModel":              {versions: v1alpha1, annotated: "metadata", serves: true, spec: []string{"inferenceService", "model"}},
 	"serving.kserve.io/ServingRuntime":            {versions: v1alpha1, annotated: "metadata", template: true},
@@ -72,6 +74,12 @@ func shapeOf(k groupKind, object map[string]any) (shape, error) {
 	spec, isObject := object["spec"].(map[string]any)
 	if !isObject && object["spec"] != nil {
 		return s, fmt.Errorf("the spec of the %s is no object", k.Kind)
+	}
+	if s.needs != "" {
+		path, member := s.needs[:strings.LastIndexByte(s.needs, '.')], s.needs[strings.LastIndexByte(s.needs, '.')+1:]
+		if text, _ := at(object, path)[member].(string); text == "" {
+			return s, fmt.Errorf("%s is missing, so that another object says which model the %s serves; write it", s.needs, k.Kind)
+		}
 	}
 	if s.spec != nil {
 		for _, member := range slices.Sorted(maps.Keys(spec)) {

@@ -1,0 +1,79 @@
+package admission
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+)
+
+func TestImagesAreReadAsClustersDo(t *testing.T) {
+	list := []string{"kserve/", "docker.io/istio/proxyv2", "registry.example/tools", "mirror.example", "nginx"}
+	for image, want := range map[string]bool{
+		"kserve/sklearnserver:v1": true, "docker.io/kserve/x": true, "kserve.example/x": false, "other.example/kserve/x": false,
+		"istio/proxyv2": true, "istio/proxyv2:1@sha256:00": true, "istio/proxyv2-evil": false, "istio/proxyv2/evil": true,
+		"registry.example/tools/a:1": true, "registry.example/toolsmith/a": false, "registry.example:5000/tools/a": false,
+		"mirror.example/any/x": true, "mirror.example.invalid/x": false, "mirror.example": false,
+		"nginx:1": true, "library/nginx": true, "nginx-evil": false, "evil/nginx": false, "": false,
+		"kserve/../evil/x": false,
+	} {
+		if got := startsWithImage(image, list); got != want {
+			t.Errorf("%q: %v", image, got)
+		}
+	}
+	if startsWithImage("x", []string{""}) {
+		t.Error("an empty beginning takes everything")
+	}
+}
+
+// FuzzReview feeds reviews of any form: what can be read is walked without a
+// panic, and a location that is planted in it is found.
+func FuzzReview(f *testing.F) {
+	files, err := filepath.Glob("../testdata/admission/*.json")
+	if err != nil || len(files) == 0 {
+		f.Fatal(err, len(files))
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw, "spec")
+	}
+	f.Add([]byte(`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"image":"a","args":["--model","b"],"env":[{"name":"MODEL_ID","value":1}]}]}}`), "args")
+	opts := &Options{Helpers: []string{"kserve/"}}
+	const planted = "s3://planted/model"
+	f.Fuzz(func(t *testing.T, object []byte, member string) {
+		raw, err := json.Marshal(review{APIVersion: reviewVersion, Kind: reviewKind, Request: &request{UID: "1", Kind: groupKind{Version: "v1", Kind: "Pod"}, Operation: "CREATE"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := parse([]byte(strings.Replace(string(raw), `"object":null`, `"object":`+string(object), 1)))
+		if err != nil {
+			return
+		}
+		read, ok := q.Object.(map[string]any)
+		if !ok {
+			return
+		}
+		for name := range shapes {
+			group, kind, _ := strings.Cut(name, "/")
+			s, _ := shapeOf(groupKind{Group: group, Version: "v1", Kind: kind}, read)
+			opts.walk(s, read)
+		}
+		switch member {
+		case "status", "apiVersion", "kind", "metadata":
+			return // nothing there says what runs, annotations apart
+		}
+		read[member] = []any{map[string]any{"x": []any{planted}}}
+		found := opts.walk(shapes["/Pod"], read)
+		for _, n := range found.locations {
+			if n.text == planted {
+				return
+			}
+		}
+		t.Errorf("planted in %q, not found: %+v", member, found)
+	})
+}
