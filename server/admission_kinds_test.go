@@ -9,7 +9,7 @@ import (
 // TestAdmissionReadsEveryKind asks about an object of each kind as clusters send
 // them: with models that stand, with one that has no release, and elsewhere.
 func TestAdmissionReadsEveryKind(t *testing.T) {
-	c := newCluster(t)
+	c := newGated(t)
 	files := must[[]string](t)(filepath.Glob("testdata/admission/*.json"))
 	if len(files) < 17 {
 		t.Fatalf("only %d objects", len(files))
@@ -26,7 +26,7 @@ func TestAdmissionReadsEveryKind(t *testing.T) {
 		}
 		other := elsewhere(object(t, name), inS3, another, seer, seer[:len(seer)-1]+"0").(map[string]any)
 		c.no(name+" with other models", c.asks(c.gate, asked{object: other}))
-		with(t, other, "metadata.namespace", "shed")
+		altered(t, other, "metadata.namespace", "shed")
 		got = c.asks(c.gate, asked{object: other, namespace: "shed"})
 		c.yes(name+" in a namespace that no environment names", got)
 		if strings.Contains(strings.Join(got.Warnings, ""), "not governed") != (name != "inferenceservice-custom") {
@@ -55,7 +55,7 @@ func elsewhere(v any, pairs ...string) any {
 // TestAdmissionHasNoWayAround changes one member of an object whose models stand,
 // each to a model that does not.
 func TestAdmissionHasNoWayAround(t *testing.T) {
-	c := newCluster(t)
+	c := newGated(t)
 	const first, pod = "spec.containers.0.", "deployment/spec.template."
 	cases := []struct {
 		where string // FILE/PATH
@@ -148,7 +148,7 @@ func TestAdmissionHasNoWayAround(t *testing.T) {
 		if row.value == "SEER" {
 			row.value = c.seer.ID
 		}
-		got := c.asks(c.gate, asked{object: with(t, object(t, file), path, row.value), namespace: map[bool]string{true: "", false: "clinic"}[file == "clusterservingruntime"]})
+		got := c.asks(c.gate, asked{object: altered(t, object(t, file), path, row.value), namespace: map[bool]string{true: "", false: "clinic"}[file == "clusterservingruntime"]})
 		c.no(row.where, got, row.says)
 	}
 }

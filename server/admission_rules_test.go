@@ -25,10 +25,10 @@ func bare(images ...string) map[string]any {
 
 // TestAdmissionOfPodsThatNameNoModel asks for somebody's word, which must stand.
 func TestAdmissionOfPodsThatNameNoModel(t *testing.T) {
-	c := newCluster(t)
+	c := newGated(t)
 	own := "registry.example/lab/serve@sha256:" + strings.Repeat("66", 32)
 	claim := func(p map[string]any, name, value string) map[string]any {
-		return with(t, p, "metadata.annotations.imprimatur~dev/"+name, value)
+		return altered(t, p, "metadata.annotations.imprimatur~dev/"+name, value)
 	}
 	model := string(c.net.Release.Record.Behaviour.Artifact)
 	c.yes("a pod of helpers", c.asks(c.gate, asked{object: bare("istio/proxyv2:1", "docker.io/istio/proxyv2@sha256:"+strings.Repeat("66", 32))}))
@@ -43,17 +43,17 @@ func TestAdmissionOfPodsThatNameNoModel(t *testing.T) {
 		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "d", "namespace": "clinic", "annotations": map[string]any{"imprimatur.dev/release": c.net.ID}},
 		"spec": map[string]any{"template": map[string]any{"spec": bare(own)["spec"]}},
 	}}), "on the pods")
-	c.yes("what is no model", c.asks(c.gate, asked{object: with(t, bare("istio/proxyv2:1"), "spec.containers.0.args", []any{"--to=s3://logs/mesh"})}))
-	trusted := with(t, object(t, "inferenceservice"), "spec.predictor.model.storageUri", "pvc://trusted/net")
+	c.yes("what is no model", c.asks(c.gate, asked{object: altered(t, bare("istio/proxyv2:1"), "spec.containers.0.args", []any{"--to=s3://logs/mesh"})}))
+	trusted := altered(t, object(t, "inferenceservice"), "spec.predictor.model.storageUri", "pvc://trusted/net")
 	c.yes("a store that is trusted, with a release", c.asks(c.gate, asked{object: claim(trusted, "release", c.net.ID)}))
-	elsewhere := with(t, object(t, "inferenceservice"), "spec.predictor.model.storageUri", "pvc://other/net")
+	elsewhere := altered(t, object(t, "inferenceservice"), "spec.predictor.model.storageUri", "pvc://other/net")
 	c.no("another store, with a release", c.asks(c.gate, asked{object: claim(elsewhere, "release", c.net.ID)}), "no model is known by it")
 }
 
 // TestASecondVersionDoesNotBorrowAnApproval registers the bytes that stand once
 // more, with another image as their source.
 func TestASecondVersionDoesNotBorrowAnApproval(t *testing.T) {
-	c := newCluster(t)
+	c := newGated(t)
 	evil := "registry.example/lab/evil@sha256:" + strings.Repeat("ee", 32)
 	c.register("lab/net@9", c.net.Release.Record.Behaviour.Artifact, "oci://"+evil)
 	c.no("the borrower", c.asks(c.gate, asked{object: bare(evil)}), "no release of lab/net@9 is live")
@@ -63,10 +63,10 @@ func TestASecondVersionDoesNotBorrowAnApproval(t *testing.T) {
 
 // TestAdmissionFollowsTheRelease stops one, and looks at what may still be done.
 func TestAdmissionFollowsTheRelease(t *testing.T) {
-	c := newCluster(t)
+	c := newGated(t)
 	deployment := func() map[string]any { return object(t, "deployment") }
 	update := func(change ...any) admitted {
-		return c.asks(c.gate, asked{operation: "UPDATE", old: deployment(), object: with(t, deployment(), change...)})
+		return c.asks(c.gate, asked{operation: "UPDATE", old: deployment(), object: altered(t, deployment(), change...)})
 	}
 	c.yes("a label", update("metadata.labels.x", "y"))
 	must[wire.Case](t)(c.people["sam"].Suspend(c.ctx, c.net.ID, wire.Stop{Reason: "incident"}))
@@ -86,7 +86,7 @@ func TestAdmissionFollowsTheRelease(t *testing.T) {
 	for _, operation := range []string{"DELETE", "CONNECT"} {
 		c.yes(operation, c.asks(c.gate, asked{operation: operation, object: pod}))
 	}
-	debugged := with(t, object(t, "pod"), "spec.ephemeralContainers", []any{map[string]any{"name": "d", "image": "docker.io/library/busybox:1", "targetContainerName": "kserve-container"}})
+	debugged := altered(t, object(t, "pod"), "spec.ephemeralContainers", []any{map[string]any{"name": "d", "image": "docker.io/library/busybox:1", "targetContainerName": "kserve-container"}})
 	c.no("a debugger", c.asks(c.gate, asked{operation: "UPDATE", subresource: "ephemeralcontainers", object: debugged, old: pod}), "spec.ephemeralContainers[0].image")
 	c.no("a patch", c.asks(c.gate, asked{operation: "PATCH", object: pod}), `the operation "PATCH"`)
 	must[wire.Case](t)(c.people["sam"].Suspend(c.ctx, c.net.ID, wire.Stop{Reason: "over", Lift: true}))
@@ -95,9 +95,9 @@ func TestAdmissionFollowsTheRelease(t *testing.T) {
 
 // TestAdmissionAdvisesExemptsAndRemembers looks at what is noted of what.
 func TestAdmissionAdvisesExemptsAndRemembers(t *testing.T) {
-	c := newCluster(t)
+	c := newGated(t)
 	other := func() map[string]any {
-		return with(t, object(t, "inferenceservice"), "spec.predictor.model.storageUri", another)
+		return altered(t, object(t, "inferenceservice"), "spec.predictor.model.storageUri", another)
 	}
 	advising := clusterOptions
 	advising.Advise = true
@@ -106,9 +106,9 @@ func TestAdmissionAdvisesExemptsAndRemembers(t *testing.T) {
 	if len(got.Warnings) != 1 || !strings.HasPrefix(got.Warnings[0], "would be refused: spec.predictor.model.storageUri") || len(got.Warnings[0]) > 256 {
 		t.Errorf("warned %q", got.Warnings)
 	}
-	exempt := with(t, other(), "metadata.namespace", "kube-system")
+	exempt := altered(t, other(), "metadata.namespace", "kube-system")
 	c.yes("an exempt namespace", c.asks(c.gate, asked{namespace: "kube-system", object: exempt}))
-	c.no("a trial", c.asks(c.gate, asked{object: with(t, other(), "metadata.name", "trial"), dryRun: true}))
+	c.no("a trial", c.asks(c.gate, asked{object: altered(t, other(), "metadata.name", "trial"), dryRun: true}))
 	c.no("in earnest", c.asks(c.gate, asked{object: other()}))
 	// What a server has noted is stated at the latest when it ends.
 	if err := c.reg.Close(); err != nil {
@@ -129,7 +129,7 @@ func TestAdmissionAdvisesExemptsAndRemembers(t *testing.T) {
 // TestAdmissionThatCannotDecideIsNo asks when the server has closed its ledger,
 // and with what is no review.
 func TestAdmissionThatCannotDecideIsNo(t *testing.T) {
-	c := newCluster(t)
+	c := newGated(t)
 	good := asked{operation: "CREATE", namespace: "clinic", object: object(t, "pod")}.review()
 	for what, body := range map[string]string{
 		"nothing": "", "no JSON": "{", "another version": strings.Replace(string(good), "admission.k8s.io/v1", "admission.k8s.io/v1beta1", 1),
@@ -150,12 +150,12 @@ func TestAdmissionThatCannotDecideIsNo(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.no("a closed ledger", c.asks(c.gate, asked{object: object(t, "pod")}), "closed")
-	c.no("a closed ledger, elsewhere", c.asks(c.gate, asked{namespace: "shed", object: with(t, object(t, "pod"), "metadata.namespace", "shed")}), "closed")
+	c.no("a closed ledger, elsewhere", c.asks(c.gate, asked{namespace: "shed", object: altered(t, object(t, "pod"), "metadata.namespace", "shed")}), "closed")
 }
 
 // TestAdmissionOnTheMainListenerAsksForAToken asks as nobody and as a viewer.
 func TestAdmissionOnTheMainListenerAsksForAToken(t *testing.T) {
-	c := newCluster(t)
+	c := newGated(t)
 	review := string(asked{operation: "CREATE", namespace: "clinic", object: object(t, "pod")}.review())
 	if got := c.ask("", "POST", admission.Path, review); got.StatusCode != http.StatusUnauthorized {
 		t.Errorf("nobody is answered %s", got.Status)

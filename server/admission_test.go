@@ -33,7 +33,7 @@ const (
 
 var seer = "registry.example/lab/seer@sha256:" + strings.Repeat("5e", 32)
 
-type cluster struct {
+type gated struct {
 	*house
 	data string
 	gate http.Handler
@@ -66,10 +66,10 @@ func buckets(t testing.TB) registry.Hasher {
 	}
 }
 
-func newCluster(t *testing.T) *cluster {
+func newGated(t *testing.T) *gated {
 	t.Helper()
 	data := t.TempDir()
-	c := &cluster{data: data, house: openWith(t, registry.Config{Data: data, Hasher: buckets(t)})}
+	c := &gated{data: data, house: openWith(t, registry.Config{Data: data, Hasher: buckets(t)})}
 	c.settle()
 	must[record.Recorded[record.Environment]](t)(c.admin.SetEnvironment(c.ctx, record.Environment{
 		Name: "production", LeastTier: "low", Policy: "house", Namespaces: []string{"clinic"},
@@ -88,11 +88,11 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-func (c *cluster) open(opts admission.Options) http.Handler {
+func (c *gated) open(opts admission.Options) http.Handler {
 	return server.Gate(c.reg, server.Options{Log: slog.New(slog.NewTextHandler(c.log, nil)), Admission: opts})
 }
 
-func (c *cluster) register(ref string, model record.Digest, source string) {
+func (c *gated) register(ref string, model record.Digest, source string) {
 	c.Helper()
 	name, version, _ := strings.Cut(ref, "@")
 	must[record.Recorded[record.ModelVersion]](c)(c.people["ann"].RegisterVersion(c.ctx, record.ModelVersion{
@@ -102,7 +102,7 @@ func (c *cluster) register(ref string, model record.Digest, source string) {
 }
 
 // release has a version proposed, approved and promoted.
-func (c *cluster) release(ref string) wire.Case {
+func (c *gated) release(ref string) wire.Case {
 	c.Helper()
 	model := c.versionOf(ref).Artifact
 	name := strings.NewReplacer("lab/", "", "@", "-").Replace(ref)
@@ -164,7 +164,7 @@ func (a asked) review() []byte {
 }
 
 // ask sends a review to a gate; nothing said is a CREATE in the namespace clinic.
-func (c *cluster) asks(gate http.Handler, a asked) admitted {
+func (c *gated) asks(gate http.Handler, a asked) admitted {
 	c.Helper()
 	if a.operation == "" {
 		a.operation = "CREATE"
@@ -190,7 +190,7 @@ func (c *cluster) asks(gate http.Handler, a asked) admitted {
 	return got.Response
 }
 
-func (c *cluster) posts(gate http.Handler, body []byte) (int, []byte) {
+func (c *gated) posts(gate http.Handler, body []byte) (int, []byte) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, admission.Path+"?timeout=10s", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
@@ -203,14 +203,14 @@ func (c *cluster) posts(gate http.Handler, body []byte) (int, []byte) {
 }
 
 // yes and no demand an answer.
-func (c *cluster) yes(what string, got admitted) {
+func (c *gated) yes(what string, got admitted) {
 	c.Helper()
 	if !got.Allowed {
 		c.Errorf("%s is refused: %s", what, got.Status.Message)
 	}
 }
 
-func (c *cluster) no(what string, got admitted, says ...string) {
+func (c *gated) no(what string, got admitted, says ...string) {
 	c.Helper()
 	if got.Allowed {
 		c.Errorf("%s is let through", what)
@@ -251,9 +251,9 @@ func within(v any, path string) any {
 	return v
 }
 
-// with sets members by their paths, where a dot in a name is written as ~, and
+// altered sets members by their paths, where a dot in a name is written as ~, and
 // makes what is not there. A nil takes the member away.
-func with(t testing.TB, in map[string]any, pairs ...any) map[string]any {
+func altered(t testing.TB, in map[string]any, pairs ...any) map[string]any {
 	t.Helper()
 	for i := 0; i < len(pairs); i += 2 {
 		var v any = in
