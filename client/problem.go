@@ -23,6 +23,9 @@ func problemOf(base string, answer *http.Response, raw []byte) error {
 	if said := mlflowProblem(answer.StatusCode, raw); said != nil {
 		return said
 	}
+	if said := oauthProblem(answer.StatusCode, raw); said != nil {
+		return said
+	}
 	p.Problem = wire.Problem{
 		Type: "about:blank", Title: http.StatusText(answer.StatusCode), Status: answer.StatusCode, Code: wire.Unavailable,
 		Detail: fmt.Sprintf("%s answered %s, which is not an answer of Imprimatur's API; check the address, and what stands between", base, answer.Status),

@@ -12,6 +12,8 @@ type runCmd struct {
 	Record runRecordCmd `cmd:"" help:"Record a training run from a JSON file; best by the pipeline's own workload."`
 	Show   runShowCmd   `cmd:"" help:"Show a training run."`
 	List   runListCmd   `cmd:"" help:"List training runs, newest first."`
+
+	Exec runExecCmd `cmd:"" name:"exec" default:"withargs" help:"Start a command (after --) that may use the model while its release stands, and stop it then."`
 }
 
 type runRecordCmd struct {

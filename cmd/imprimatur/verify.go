@@ -55,34 +55,9 @@ type signatureCheck struct {
 
 // Run implements the command.
 func (c *verifyCmd) Run(a *app) error {
-	if err := c.sensible(); err != nil {
-		return err
-	}
-	b, err := a.hash(c.Path)
+	out, err := c.check(a)
 	if err != nil {
 		return err
-	}
-	out := verified{OK: true, Artifact: b.Digest}
-	if c.Signer != "" {
-		if out.Signature, err = c.signature(a, b); err != nil {
-			return err
-		}
-		if !out.Signature.OK {
-			out.OK, out.Reasons = false, append(out.Reasons, out.Signature.Detail)
-		}
-	}
-	if c.Bundle != "" {
-		if out.Release, err = c.release(a, b); err != nil {
-			return err
-		}
-		out.OK = out.OK && out.Release.OK
-		out.Reasons = append(out.Reasons, out.Release.Reasons...)
-	}
-	if c.Online && out.OK {
-		if out.Now, err = c.online(a, out); err != nil {
-			return err
-		}
-		out.OK, out.Reasons = out.Now.Allowed, out.Now.Reasons
 	}
 	if err := a.show(out, func(p *page) { drawVerified(p, c.Path, out) }); err != nil {
 		return err
@@ -91,6 +66,40 @@ func (c *verifyCmd) Run(a *app) error {
 		return no()
 	}
 	return nil
+}
+
+// check hashes the model and holds it against all that it is to be held against.
+func (c *verifyCmd) check(a *app) (out verified, err error) {
+	if err := c.sensible(); err != nil {
+		return out, err
+	}
+	b, err := a.hash(c.Path)
+	if err != nil {
+		return out, err
+	}
+	out = verified{OK: true, Artifact: b.Digest}
+	if c.Signer != "" {
+		if out.Signature, err = c.signature(a, b); err != nil {
+			return out, err
+		}
+		if !out.Signature.OK {
+			out.OK, out.Reasons = false, append(out.Reasons, out.Signature.Detail)
+		}
+	}
+	if c.Bundle != "" {
+		if out.Release, err = c.release(a, b); err != nil {
+			return out, err
+		}
+		out.OK = out.OK && out.Release.OK
+		out.Reasons = append(out.Reasons, out.Release.Reasons...)
+	}
+	if c.Online && out.OK {
+		if out.Now, err = c.online(a, out); err != nil {
+			return out, err
+		}
+		out.OK, out.Reasons = out.Now.Allowed, out.Now.Reasons
+	}
+	return out, nil
 }
 
 func (c *verifyCmd) sensible() error {

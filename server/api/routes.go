@@ -101,7 +101,7 @@ var routes = []route{
 	{get, "/decisions", "ListDecisions", "What workloads asked to do, in sum, with what was refused", signedIn, 0, list(record.KindDecisions)},
 	{get, "/decisions/{id}", "DecisionLog", "The decision log with a digest: gzip of JSON lines", signedIn, 0, decisionLog},
 	{get, "/releases/{id}/used", "Used", "What was really called under a release, and the authority that is enough for it", signedIn, 0, ask(used)},
-	{get, "/authority", "Granted", "What may this workload do now? For who decides its calls beside it, and asks again before it relies on the answer", signedIn, 0, ask(granted)},
+	{get, "/authority", "Granted", "What may this workload do now? For who decides its calls beside it, and asks again before it relies on the answer", asking, 0, ask(granted)},
 
 	{get, "/audit/live", "Live", "What was live at a time, by whose approval and on what evidence", signedIn, 0, ask(live)},
 	{get, "/audit/who", "By", "What a principal stated", signedIn, 0, page(by)},
