@@ -52,8 +52,9 @@ func newIdentities() *identities {
 	}
 }
 
-// learn takes entries in any order and twice.
-func (x *identities) learn(index int64, s record.Statement, now time.Time) {
+// learn takes entries in any order and twice. What is forgotten has long expired by
+// the time of the newer statement, whoever's clock is behind.
+func (x *identities) learn(index int64, s record.Statement) {
 	switch b := s.Body.(type) {
 	case record.Identity:
 		x.mu.Lock()
@@ -74,9 +75,6 @@ func (x *identities) learn(index int64, s record.Statement, now time.Time) {
 			x.revoked[b.ID] = true
 		}
 	case record.Revocation:
-		if !record.Stands(time.Time{}, b.Expires, now) {
-			return
-		}
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		if b.Token == "" {
@@ -84,7 +82,7 @@ func (x *identities) learn(index int64, s record.Statement, now time.Time) {
 			return
 		}
 		for id, e := range x.ended {
-			if !record.Stands(time.Time{}, e.until, now) {
+			if !record.Stands(time.Time{}, e.until.Add(token.MaxLife), s.Time) {
 				delete(x.ended, id)
 			}
 		}

@@ -81,9 +81,8 @@ func (r *Registry) committed(entries []store.Committed) {
 // entries in any order and twice: a replica hears of its own before those of
 // others that stand earlier.
 func (r *Registry) learn(entries []lineage.Entry) {
-	now := record.Millis(r.now())
 	for _, e := range entries {
-		r.identities.learn(e.Index, e.Statement, now)
+		r.identities.learn(e.Index, e.Statement)
 		r.shelf.learn(e.Index, e.Statement)
 		r.roll.learn(e.Index, e.Statement)
 		if body, ok := e.Statement.Body.(record.LineageEvents); ok {
