@@ -41,6 +41,13 @@ const (
 	maxAnswer = 512 << 20
 )
 
+// connections are shared by all clients: a gateway asks as many workloads at once.
+var connections = func() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 64
+	return t
+}()
+
 // Client is one principal's way to one server. Its methods may be called
 // concurrently.
 type Client struct {
@@ -58,7 +65,7 @@ func New(baseURL, token string) *Client {
 		token: token,
 		// An answer that points elsewhere is no answer of this API: following
 		// it would send the request's body to whoever it names.
-		http: &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		http: &http.Client{Transport: connections, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 }
 

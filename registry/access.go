@@ -206,6 +206,25 @@ func (r *Registry) claimed(ctx context.Context, in *AccessRequest, now time.Time
 	return found[0].ID, found[0].Workload, nil
 }
 
+// VouchedFor turns what a platform says of a workload, which the caller has
+// verified, into the workload that asks. As by an access token, nothing but what
+// [Registry.Authorize] answers can be asked for so.
+func (r *Registry) VouchedFor(ctx context.Context, in Claimed) (Caller, error) {
+	if err := r.wholeNow(); err != nil {
+		return Caller{}, err
+	}
+	in.Secret = ""
+	identity, workload, err := r.claimed(ctx, &AccessRequest{Claimed: in}, record.Millis(r.now()))
+	if err != nil {
+		return Caller{}, err
+	}
+	r.identities.use(identity, r.now())
+	return Caller{Name: workload, Type: record.Workload, Method: MethodPlatform, Scopes: []string{record.ScopeRead}}, nil
+}
+
+// MethodPlatform is how a caller was authenticated for whom a platform vouches.
+const MethodPlatform = "platform"
+
 func named(workload string) string {
 	if workload == "" {
 		return ""

@@ -355,7 +355,7 @@ var unguarded = []string{
 	"Checkpoint", "Proof", "Consistency", "LogTile", "VerifyLedger", "LogStatus", "Ready", "Me",
 	"RegistrationTeam", "URL", "AccessKeys",
 	// These turn what a workload shows into who it is.
-	"VerifyAccess", "Prove",
+	"VerifyAccess", "VouchedFor", "Prove",
 	// The server asks these of itself, about no caller or about the one that it has.
 	"InEnvironment", "KeepBytes", "EnvironmentsOf", "DecideAt", "DecideRelease", "NoteRefused", "Meant", "ReadBytes",
 	// Sessions belong to who holds their secret.

@@ -75,7 +75,7 @@ func (r *Registry) Settle(ctx context.Context, who Caller, s wire.Settlement) (w
 	if err != nil {
 		return s, err
 	}
-	if err := who.stands(me, now); err != nil {
+	if err := who.enrolled(me, now); err != nil {
 		return s, err
 	}
 	kept, ok := r.reserved.take(s.Reservation, who.Name)

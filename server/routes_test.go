@@ -43,7 +43,7 @@ const (
 		GET /api/v1/lineage?nodeId=job:flow:train, POST /api/v1/policies/try
 		GET /api/v1/decisions, GET /api/v1/decisions/{id}, GET /api/v1/releases/{id}/used
 		POST /access/v1/search/action, POST /access/v1/search/resource, POST /access/v1/search/subject
-		POST /access/v1/evaluation, POST /access/v1/evaluations, POST /api/v1/authorize, POST /api/v1/authorize/settle, GET /api/v1/authority?workload=robot
+		POST /access/v1/evaluation, POST /access/v1/evaluations, POST /api/v1/authorize, POST /api/v1/authorize/settle, GET /api/v1/authority?workload=robot, /envoy/check/
 		POST /kubernetes/admit
 		GET MLFLOW/2.0/mlflow/registered-models/get?name=shown, GET MLFLOW/2.0/mlflow/registered-models/search
 		POST MLFLOW/2.0/mlflow/registered-models/get-latest-versions, GET MLFLOW/2.0/mlflow/registered-models/get-latest-versions?name=shown
@@ -168,7 +168,7 @@ var foreseen = map[string][]int{
 	"POST /api/v1/principal-keys": {422}, "POST /sign-in/password": {422},
 	"POST /passkey/enrol/begin": {200}, "POST /passkey/enrol": {422}, "POST /passkey/ask": {422},
 	// The workload acts under no release: who asks for all learns that, and nobody else.
-	"POST /api/v1/authorize": {403}, "GET /api/v1/authority": {403}, "POST /access/v1/evaluation": {403}, "POST /access/v1/evaluations": {403},
+	"POST /api/v1/authorize": {403}, "POST /access/v1/evaluation": {403}, "POST /access/v1/evaluations": {403}, "/envoy/check/": {403}, "GET /api/v1/authority": {403},
 	// Where a team's affairs are told is for those who say it.
 	"GET /api/v1/targets": {403}, "GET MLFLOW/2.0/mlflow/webhooks": {403},
 }

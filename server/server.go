@@ -14,6 +14,7 @@
 //	/oauth2/...          package oauth: access tokens for workloads
 //	/kubernetes/admit    package admission: what a cluster may run, also on a
 //	                     listener of its own
+//	/envoy/check/...     package envoy: what a workload may do, as Envoy asks it
 //	/log/...             package tiles: the ledger for monitors and witnesses
 //	/healthz, /readyz    whether the process lives, and whether it can decide
 //
@@ -41,6 +42,7 @@ import (
 	"imprimatur.dev/server/api"
 	"imprimatur.dev/server/authzen"
 	"imprimatur.dev/server/console"
+	"imprimatur.dev/server/envoy"
 	"imprimatur.dev/server/mlflow"
 	"imprimatur.dev/server/oauth"
 	"imprimatur.dev/server/openlineage"
@@ -81,7 +83,20 @@ func New(reg *registry.Registry, opts Options) http.Handler {
 	fromHere.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, log, api.Refusal(wire.Forbidden, "a browser sent this from another site's page; send it from here, or without a browser"))
 	}))
-	return guarded(fromProxy(fromHere.Handler(whole(mux, reg, log)), opts.CertificateHeader, log), log)
+	return guarded(fromProxy(asAsked(fromHere.Handler(whole(mux, reg, log)), mux), opts.CertificateHeader, log), log)
+}
+
+// asAsked lets what Envoy asks about reach its face as it is written: the mux would
+// clean the path, and what belongs to another request would be judged as this one's.
+func asAsked(next http.Handler, mux *router.Mux) http.Handler {
+	face, _ := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: envoy.Prefix + "/"}})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.RequestURI, envoy.Prefix+"/") {
+			face.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Gate returns the handler of a listener that only clusters reach.
@@ -100,6 +115,7 @@ func faces(reg *registry.Registry, opts Options, log *slog.Logger) *router.Mux {
 	authzen.Mount(mux, reg, baseOf(opts.URL), log)
 	oauth.Mount(mux, reg, opts.Issuers, log)
 	admission.Mount(mux, reg, &opts.Admission, log)
+	mux.Handle(envoy.Prefix+"/", envoy.New(reg, log))
 	mlflow.Mount(mux, reg, mlflow.Options{Team: opts.Team, Log: log})
 	mux.HandleFunc("GET /api/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, "application/openapi+json; charset=utf-8", v1.OpenAPI)

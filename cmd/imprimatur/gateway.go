@@ -19,7 +19,8 @@ import (
 
 // gatewayCmd is the noun gateway.
 type gatewayCmd struct {
-	MCP gatewayMCPCmd `cmd:"" name:"mcp" help:"Stand between an agent and its MCP servers."`
+	MCP    gatewayMCPCmd    `cmd:"" name:"mcp" help:"Stand between an agent and its MCP servers."`
+	Egress gatewayEgressCmd `cmd:"" help:"Stand between a workload and the APIs and vendor models that it calls, and attach the credentials."`
 }
 
 type gatewayMCPCmd struct {

@@ -37,6 +37,7 @@ type serveCmd struct {
 	URL string `name:"url" placeholder:"URL" help:"The address at which browsers reach it, such as https://models.example; cookies and passkeys belong to it (default: this machine, in plain HTTP)."`
 
 	Admission admissionFlags `embed:"" prefix:"admission-"`
+	ExtAuthz  envoyFlags     `embed:"" prefix:"ext-authz-"`
 
 	trackingFlags
 	notifyFlags
@@ -128,6 +129,9 @@ func (c *serveCmd) Run(a *app) error {
 	if beside.gate != nil {
 		defer beside.gate.Close()
 		out.Gate = "https://" + beside.gate.Addr().String() + admission.Path
+	}
+	if beside.envoy, err = c.ExtAuthz.open(reg, log); err != nil {
+		return errors.Join(err, reg.Close())
 	}
 	if out.Token, out.Link, err = c.waysIn(a.ctx, reg); err != nil {
 		return errors.Join(err, reg.Close())

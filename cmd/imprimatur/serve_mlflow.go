@@ -83,12 +83,14 @@ func (c *frontFlags) open(a *app, reg *registry.Registry, opts mlflow.Options) (
 	return &front{l, handler}, nil
 }
 
-// mlflowSide is what serve does for a team's MLflow beside the protocol.
+// mlflowSide is what serve does beside the installation: for a team's MLflow, and
+// for Envoy where that is not nil.
 type mlflowSide struct {
 	front *front
 	watch *tracking.Watch
 	every time.Duration
 	gate  *front
+	envoy func(context.Context) error
 }
 
 // mlflowSide opens it.
@@ -117,6 +119,9 @@ func (s mlflowSide) serveAll(ctx context.Context, reg *registry.Registry, l net.
 	}
 	if s.gate != nil {
 		all.Go(func() error { return server.ServeOn(ctx, s.gate, s.gate.handler) })
+	}
+	if s.envoy != nil {
+		all.Go(func() error { return s.envoy(ctx) })
 	}
 	if s.front != nil {
 		beside(func() error { return server.ServeOn(ctx, s.front, s.front.handler) })

@@ -97,7 +97,7 @@ var routes = []route{
 	{post, "/targets/{id}/replay", "ReplayTarget", "Deliver what was given up: one delivery, or all", signedIn, 0, change((*reg).ReplayTarget)},
 	{get, "/decide", "Decide", "May this artifact run in this environment?", signedIn, 0, ask(decide)},
 	{post, "/authorize", "Authorize", "May this workload make this call?", asking, 0, create((*reg).Authorize)},
-	{post, "/authorize/settle", "Settle", "What a call has used of the budget that was reserved for it", signedIn, 0, create((*reg).Settle)},
+	{post, "/authorize/settle", "Settle", "What a call has used of the budget that was reserved for it", asking, 0, create((*reg).Settle)},
 	{get, "/decisions", "ListDecisions", "What workloads asked to do, in sum, with what was refused", signedIn, 0, list(record.KindDecisions)},
 	{get, "/decisions/{id}", "DecisionLog", "The decision log with a digest: gzip of JSON lines", signedIn, 0, decisionLog},
 	{get, "/releases/{id}/used", "Used", "What was really called under a release, and the authority that is enough for it", signedIn, 0, ask(used)},

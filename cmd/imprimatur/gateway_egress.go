@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"imprimatur.dev/client"
+	"imprimatur.dev/gateway/egress"
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
+)
+
+type gatewayEgressCmd struct {
+	Config string `required:"" placeholder:"FILE" help:"The gateway's configuration, in YAML: its upstreams by name."`
+	Listen string `default:"127.0.0.1:8423" placeholder:"ADDRESS" help:"Where workloads call (default 127.0.0.1:8423)."`
+}
+
+// Help implements kong.HelpProvider.
+func (c *gatewayEgressCmd) Help() string {
+	return `The configuration names upstreams, each with its address and the credential that is attached to what is sent there:
+
+  upstreams:
+    crm:    {url: "https://crm.example/v1", credential: {file: /run/secrets/crm, as: bearer}}
+    openai: {url: "https://api.openai.com", models: openai, credential: {env: OPENAI_KEY, as: bearer}}
+
+A workload calls http://ADDRESS/crm/PATH with its own token. A grant of kind apis names HOST/PATH with the method as action; one of kind models
+names VENDOR/MODEL. IMPRIMATUR_URL says which server to ask. With IMPRIMATUR_TOKEN, the token of who may record signals, the server is told of a
+model that does not answer by its name.`
+}
+
+// Run implements the command.
+func (c *gatewayEgressCmd) Run(a *app) error {
+	raw, err := a.readFile(c.Config, "the gateway's configuration")
+	if err != nil {
+		return err
+	}
+	cfg, err := egress.ReadConfig(raw)
+	if err != nil {
+		return wrongf("%s: %w", c.Config, err)
+	}
+	o := egress.Options{
+		Log: slog.New(slog.NewTextHandler(a.stderr, nil)),
+		Authorize: func(ctx context.Context, bearer string, ask wire.Ask) (wire.Answer, error) {
+			got, err := client.New(a.server(), bearer).Authorize(ctx, ask)
+			return got, asWorkload(err)
+		},
+		Settle: func(ctx context.Context, bearer string, s wire.Settlement) error {
+			return client.New(a.server(), bearer).Settle(ctx, s)
+		},
+		Granted: func(ctx context.Context, bearer string, have record.Digest) (wire.Granted, error) {
+			got, err := client.New(a.server(), bearer).Granted(ctx, wire.Ask{Environment: cfg.Environment, Release: cfg.Release}, have)
+			return got, asWorkload(err)
+		},
+	}
+	if a.env("IMPRIMATUR_TOKEN") != "" {
+		o.Report = a.modelChanged
+	}
+	g, err := egress.New(a.ctx, cfg, o)
+	if err != nil {
+		return wrongf("%s: %w", c.Config, err)
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return &failure{code: exitUndecided, err: fmt.Errorf("cannot listen at %s: %w", c.Listen, cause(err)), hint: "choose another address with --listen"}
+	}
+	if !loopback(l.Addr()) {
+		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
+	}
+	fmt.Fprintf(a.stderr, "imprimatur: http://%s\n", l.Addr())
+	return g.Serve(a.ctx, l)
+}
+
+// asWorkload marks the server's refusal of a token.
+func asWorkload(err error) error {
+	var p *client.Problem
+	if errors.As(err, &p) && (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) {
+		return fmt.Errorf("%w: %s", egress.ErrNotSignedIn, p.Detail)
+	}
+	return err
+}
+
+// vendorModelChanged is the type of the signal of a model that does not answer by
+// the name that was granted.
+const vendorModelChanged = "vendor-model-changed"
+
+// modelChanged tells the server.
+func (a *app) modelChanged(seen egress.Seen) {
+	s := record.Signal{Release: seen.Release, Line: seen.Line, Type: vendorModelChanged, Detail: seen.Detail(), Observed: record.Millis(a.now())}
+	if _, err := a.client().RecordSignal(a.ctx, s); err != nil {
+		fmt.Fprintf(a.stderr, "imprimatur: %s; the signal could not be recorded: %v\n", s.Detail, err)
+	}
+}
