@@ -44,6 +44,11 @@ func (c *Client) BindRole(ctx context.Context, b record.Role) (record.Recorded[r
 	return do[record.Recorded[record.Role]](ctx, c, http.MethodPost, "/roles", nil, b)
 }
 
+// Delegate lends a role of one's own to another person, or takes that back.
+func (c *Client) Delegate(ctx context.Context, in wire.DelegationRequest) (record.Recorded[record.Delegation], error) {
+	return do[record.Recorded[record.Delegation]](ctx, c, http.MethodPost, "/delegations", nil, in)
+}
+
 // IssueToken issues an API token, whose secret is in this answer only.
 func (c *Client) IssueToken(ctx context.Context, in wire.TokenRequest) (wire.IssuedToken, error) {
 	return do[wire.IssuedToken](ctx, c, http.MethodPost, "/tokens", nil, in)

@@ -350,7 +350,7 @@ func (c *collector) approvals() error {
 			seen[w.Record.Release] = facts
 		}
 		facts.Approval = w
-		c.names(w.Actor)
+		c.names(w.Actor, w.Record.For)
 		if a := w.Record.Assertion; a != nil {
 			// The key by which the approval is checked goes with it.
 			if _, err := c.Find(record.KeyPrincipalKey(a.Key)); err != nil {

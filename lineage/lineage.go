@@ -71,13 +71,17 @@ func All[T record.Body](src Source, key string) ([]record.Recorded[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []record.Recorded[T]
+	return only[T](entries), nil
+}
+
+// only returns the records of one type among entries.
+func only[T record.Body](entries []Entry) (out []record.Recorded[T]) {
 	for _, e := range entries {
 		if body, ok := e.Statement.Body.(T); ok {
 			out = append(out, recorded(e, body))
 		}
 	}
-	return out, nil
+	return out
 }
 
 // Last returns the newest record of one type under a key.

@@ -57,27 +57,55 @@ func (c *collector) author(author string) error {
 	return err
 }
 
-// PersonOf returns a principal with its current role bindings; the zero Person
-// when it was never enrolled.
+// PersonOf returns a principal with its current role bindings and what stands of
+// the delegations to it; the zero Person when it was never enrolled.
 func PersonOf(src Source, name string) (record.Person, error) {
-	p, ok, err := Last[record.Principal](src, record.KeyPrincipal(name))
-	if err != nil || !ok {
-		return record.Person{}, err
+	p, lent, err := unaided(src, name)
+	for _, d := range lent {
+		if d.Record.To != name || d.Record.Revoked || d.Actor != d.Record.From {
+			continue // from the person, taken back, or made by somebody who may not
+		}
+		from, _, err := unaided(src, d.Record.From)
+		if err != nil {
+			return p, err
+		}
+		p.Delegated = append(p.Delegated, record.Delegated{Delegation: d.Record, From: from})
 	}
-	bindings, err := All[record.Role](src, record.KeyRoles(name))
-	return record.Person{Principal: p.Record, Roles: currentRoles(bindings)}, err
+	return p, err
 }
 
-// currentRoles keeps the newest binding of each role, team and model, in the order in
-// which they were first bound.
-func currentRoles(bindings []record.Recorded[record.Role]) []record.Role {
-	var out []record.Role
-	for _, b := range bindings {
-		i := slices.IndexFunc(out, func(r record.Role) bool { return r.Role == b.Record.Role && r.Where() == b.Record.Where() })
+// Delegations returns the newest statement of each delegation that a principal
+// made or that was made to it, in the order in which they were first made.
+func Delegations(src Source, name string) ([]record.Recorded[record.Delegation], error) {
+	stated, err := All[record.Delegation](src, record.KeyRoles(name))
+	return newest(stated, record.Delegation.Same), err
+}
+
+// unaided returns a principal with its own bindings alone, and the delegations
+// beside them.
+func unaided(src Source, name string) (p record.Person, lent []record.Recorded[record.Delegation], err error) {
+	stated, ok, err := Last[record.Principal](src, record.KeyPrincipal(name))
+	if err != nil || !ok {
+		return p, nil, err
+	}
+	p.Principal = stated.Record
+	entries, err := src.Find(record.KeyRoles(name))
+	same := func(a, b record.Role) bool { return a.Role == b.Role && a.Where() == b.Where() }
+	for _, b := range newest(only[record.Role](entries), same) {
+		p.Roles = append(p.Roles, b.Record)
+	}
+	return p, newest(only[record.Delegation](entries), record.Delegation.Same), err
+}
+
+// newest keeps the newest of what is the same, in the order in which each was
+// first stated.
+func newest[T record.Body](stated []record.Recorded[T], same func(a, b T) bool) (out []record.Recorded[T]) {
+	for _, s := range stated {
+		i := slices.IndexFunc(out, func(o record.Recorded[T]) bool { return same(o.Record, s.Record) })
 		if i < 0 {
-			out = append(out, b.Record)
+			out = append(out, s)
 		} else {
-			out[i] = b.Record
+			out[i] = s
 		}
 	}
 	return out

@@ -119,9 +119,9 @@ func describe(s record.Statement) Data {
 		return about(d, "proposed the release %s of %s@%s for %s in %s, tier %s", d.Release, b.Behaviour.Model, b.Behaviour.Version, b.Context.UseCase, b.Context.Environment, b.Context.Tier)
 	case record.Approval:
 		if b.Decision == record.RequestChanges {
-			return about(of(b.Release, b.Line, b.Decision), "requested changes on %s (%s) as %s: %s", b.Release, b.Line, b.Role, brief(b.Reason))
+			return about(of(b.Release, b.Line, b.Decision), "requested changes on %s (%s) as %s%s: %s", b.Release, b.Line, b.Role, b.Behalf(), brief(b.Reason))
 		}
-		return about(of(b.Release, b.Line, b.Decision), "approved %s (%s) as %s: %s", b.Release, b.Line, b.Role, brief(b.Reason))
+		return about(of(b.Release, b.Line, b.Decision), "approved %s (%s) as %s%s: %s", b.Release, b.Line, b.Role, b.Behalf(), brief(b.Reason))
 	case record.Comment:
 		return about(of(b.Release, b.Line, "comment"), "commented on %s (%s): %s", b.Release, b.Line, brief(b.Text))
 	case record.Promotion:
@@ -180,6 +180,15 @@ func describeThing(s record.Statement, about func(Data, string, ...any) Data) Da
 			d.Team = ""
 		}
 		return about(d, verb+" for team %s", b.Role, b.Principal, b.Team)
+	case record.Delegation:
+		d := Data{Team: b.Team, Action: map[bool]string{false: "delegate", true: "revoke"}[b.Revoked]}
+		if b.Team == record.AllTeams {
+			d.Team = ""
+		}
+		if b.Revoked {
+			return about(d, "ended the delegation of the role %s for %s by %s to %s: %s", b.Role, b.For(), b.From, b.To, brief(b.Reason))
+		}
+		return about(d, "delegated the role %s for %s to %s from %s until %s: %s", b.Role, b.For(), b.To, day(b.Starts), day(b.Expires), brief(b.Reason))
 	}
 	name, _ := s.Subject()
 	return about(Data{}, "stated the %s %s", s.Body.Kind(), name)

@@ -27,12 +27,28 @@ type word struct {
 
 func (w *word) actor() string { return w.Approval.Actor }
 
+// behalf is who delegated the role in which the approver spoke, or empty.
+func (w *word) behalf() string { return w.Approval.Record.For }
+
+// by names the approver, and for whom they spoke.
+func (w *word) by() string { return w.actor() + w.Approval.Record.Behalf() }
+
+// people are whose approval it is: one person fills one seat, and whoever lends a
+// role has no second one by it.
+func (w *word) people() []string {
+	if w.behalf() == "" {
+		return []string{w.actor()}
+	}
+	return []string{w.actor(), w.behalf()}
+}
+
 // latest returns the last word of each person in a role, in the order of the
 // ledger, up to the time of judgement (rule 7). A word on another release of the
 // line is about this one only while the parts it covers are the same, so what
 // somebody says of a later release takes nothing back from an earlier one: it
 // can still be rolled back to. Of a person who has no word about this release
-// the last one on another is returned, so that it can be said why it is void.
+// the last one on another is returned, so that it can be said why it is void. What
+// was said for somebody who then spoke themselves is left out.
 func (j *judge) latest(s *Seats) []*record.ApprovalFacts {
 	var last []*record.ApprovalFacts
 	for i := range j.d.Approvals {
@@ -52,8 +68,20 @@ func (j *judge) latest(s *Seats) []*record.ApprovalFacts {
 			last[same] = a
 		}
 	}
-	slices.SortFunc(last, func(a, b *record.ApprovalFacts) int { return cmp.Compare(a.Approval.Index, b.Approval.Index) })
-	return last
+	var stand []*record.ApprovalFacts
+	for _, a := range last {
+		if !slices.ContainsFunc(last, func(b *record.ApprovalFacts) bool { return j.takesBack(s, b, a) }) {
+			stand = append(stand, a)
+		}
+	}
+	slices.SortFunc(stand, func(a, b *record.ApprovalFacts) int { return cmp.Compare(a.Approval.Index, b.Approval.Index) })
+	return stand
+}
+
+// takesBack reports whether b is what somebody said of this release themselves,
+// after another had said a for them.
+func (j *judge) takesBack(s *Seats, b, a *record.ApprovalFacts) bool {
+	return b.Approval.Actor == a.Approval.Record.For && b.Approval.Record.For == "" && b.Approval.Index > a.Approval.Index && j.about(s, b)
 }
 
 // about reports whether a word speaks of this release: it was given on it, or
@@ -70,15 +98,12 @@ func (j *judge) about(s *Seats, a *record.ApprovalFacts) bool {
 func (j *judge) weigh(s *Seats, a *record.ApprovalFacts) *word {
 	w := &word{ApprovalFacts: a}
 	x := &a.Approval.Record
-	heldUntil, holds := j.holds(w.actor(), s.Role, j.d.Release.Record.Behaviour.Model)
-	w.until = earliest(x.Expires, heldUntil)
+	held, holds := j.holding(w.actor(), w.behalf(), s.Role, j.d.Release.Record.Behaviour.Model)
+	own := record.Earlier(x.Expires, time.Time{})
 	if j.tier.Expires > 0 {
-		w.until = earliest(w.until, a.Approval.Time.Add(j.tier.Expires))
+		own = record.Earlier(own, a.Approval.Time.Add(j.tier.Expires))
 	}
-	own := earliest(x.Expires, time.Time{})
-	if j.tier.Expires > 0 {
-		own = earliest(own, a.Approval.Time.Add(j.tier.Expires))
-	}
+	w.until = record.Earlier(own, held.Until)
 	switch {
 	case x.Decision != record.Approve:
 		w.void = fmt.Sprintf("%s requested changes", w.actor())
@@ -86,6 +111,8 @@ func (j *judge) weigh(s *Seats, a *record.ApprovalFacts) *word {
 		w.void = fmt.Sprintf("%s is no person and may comment only", w.actor())
 	case !record.Stands(time.Time{}, own, j.at):
 		w.void = fmt.Sprintf("the approval by %s lapsed on %s", w.actor(), date(own))
+	case !holds && w.behalf() != "":
+		w.void = fmt.Sprintf("%s approved for %s, whose delegation of the role %s for team %s does not stand now", w.actor(), w.behalf(), s.Role, j.team)
 	case !holds:
 		w.void = fmt.Sprintf("%s does not hold the role %s for team %s now", w.actor(), s.Role, j.team)
 	case s.Passkey && x.Method != record.MethodPasskey:
@@ -96,12 +123,16 @@ func (j *judge) weigh(s *Seats, a *record.ApprovalFacts) *word {
 	if w.void != "" {
 		return w
 	}
-	if why := j.excluded(w.actor()); why != "" && !j.tier.Solo {
+	why := j.barred(w)
+	if why != "" && !j.tier.Solo {
 		w.void = why
-	} else if why != "" {
-		w.dependent = why
-	} else if why, trained := j.took(w.actor(), Trainer); trained {
-		w.dependent = w.actor() + " " + why
+		return w
+	}
+	w.dependent = why
+	for _, name := range w.people() {
+		if trained, ok := j.took(name, Trainer); ok && w.dependent == "" {
+			w.dependent = name + " " + trained
+		}
 	}
 	return w
 }

@@ -161,7 +161,11 @@
 // (rule 7). An approval holds while the parts that the entry covers are those
 // that were seen, or the authority is narrower (rules 6 and 9), while the
 // person holds the role, and until it expires. One person fills one seat over
-// all entries, and contributors named under separation fill none (rule 5). A
+// all entries, and contributors named under separation fill none (rule 5). An
+// approval in a delegated role is of two people, who gave it and who delegated: it
+// counts while the delegation stands, what bars either bars it, and neither fills
+// another seat. What the delegator says later takes the place of what was said for
+// them. A
 // standing request for changes blocks. In a solo tier separation does not hold
 // and one person may fill several seats; the verdict then bears the mark "no
 // independent approval" (rule 13), as it does where no approval is asked for.

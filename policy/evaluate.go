@@ -29,7 +29,7 @@ func (p *Policy) Evaluate(d *record.Dossier, at time.Time) record.Verdict {
 	for _, g := range j.gates {
 		v.Passed = v.Passed && g.Lets()
 		if g.Mode == record.Enforce && g.Lets() {
-			v.Until = earliest(v.Until, g.Until)
+			v.Until = record.Earlier(v.Until, g.Until)
 		}
 	}
 	v.Marks = j.verdictMarks()
@@ -189,34 +189,35 @@ func refuse(result record.Result, who []record.RoleName, do, format string, args
 
 func roles(names ...record.RoleName) []record.RoleName { return names }
 
-// earliest returns the earlier of two ends, where zero is never.
-func earliest(a, b time.Time) time.Time {
-	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
-		return b.UTC()
+// holding returns how a person holds a role for a team or a model: by a binding of
+// their own or, where behalf names somebody, by what that person delegated to them.
+func (j *judge) holding(name, behalf string, role record.RoleName, where string) (best record.Holding, ok bool) {
+	for _, h := range j.d.People[name].Holdings(role, where, j.at) {
+		if h.For == behalf && (!ok || h.Until.After(best.Until)) {
+			best, ok = h, true
+		}
 	}
-	return a.UTC()
+	return best, ok
 }
 
-// holds returns until when a person holds a role for a team or a model, zero for
-// no end.
-func (j *judge) holds(name string, role record.RoleName, where string) (until time.Time, ok bool) {
-	p, known := j.d.People[name]
-	if !known || !p.Principal.Stands(j.at) {
-		return time.Time{}, false
+// acting chooses by which of their holdings a person acts: their own, where they
+// have one, else the first that was delegated by somebody who is not barred. It
+// says why they may not, where they or all of these are.
+func acting(name string, holdings []record.Holding, barred func(string) string) (h record.Holding, why string) {
+	if len(holdings) > 0 {
+		h = holdings[0]
 	}
-	for _, r := range p.Roles {
-		if r.Role != role || !r.Covers(where, j.at) {
-			continue
-		}
-		switch {
-		case !ok:
-			until, ok = r.Expires, true
-		case r.Expires.IsZero() || (!until.IsZero() && r.Expires.After(until)):
-			until = r.Expires
-		}
+	if why = barred(name); why != "" || h.For == "" {
+		return h, why
 	}
-	return earliest(until, p.Principal.Expires), ok
+	if i := slices.IndexFunc(holdings, func(h record.Holding) bool { return barred(h.For) == "" }); i >= 0 {
+		return holdings[i], ""
+	}
+	return h, lentBy(barred(h.For), name)
 }
+
+// lentBy says of somebody who is barred that this bars whom they delegated to.
+func lentBy(why, to string) string { return why + ", and delegated the role to " + to }
 
 func (j *judge) human(name string) bool {
 	return j.d.People[name].Principal.Type == record.Human

@@ -116,7 +116,7 @@ func accompanied(g record.Gate, with *record.Gate) record.Gate {
 	switch {
 	case g.Result != record.Pass:
 	case with.Result == record.Pass || with.Result == record.Waived:
-		g.Until = earliest(g.Until, with.Until)
+		g.Until = record.Earlier(g.Until, with.Until)
 	default:
 		g.Result, g.Who, g.Do = with.Result, with.Who, with.Do
 		g.Reason += fmt.Sprintf(" It counts only while the gate %s passes, which is %s.", with.Name, with.Result)

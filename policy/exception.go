@@ -44,9 +44,8 @@ func (j *judge) waive(g record.Gate) record.Gate {
 
 // waiver returns the end of a waiver, or says why it does not count.
 func (j *judge) waiver(x *record.Recorded[record.Exception]) (until time.Time, void string) {
-	heldUntil, holds := j.holds(x.Actor, record.Risk, j.team)
-	trained, isTrainer := j.took(x.Actor, Trainer)
-	_, isProposer := j.took(x.Actor, Proposer)
+	holdings := j.d.People[x.Actor].Holdings(record.Risk, j.team, j.at)
+	held, made := acting(x.Actor, holdings, j.made)
 	reversed := false
 	for i := range j.d.Reviews {
 		r := &j.d.Reviews[i]
@@ -57,14 +56,23 @@ func (j *judge) waiver(x *record.Recorded[record.Exception]) (until time.Time, v
 		return until, "it lapsed on " + date(x.Record.Expires)
 	case reversed:
 		return until, "its review reversed it"
-	case !j.human(x.Actor) || !holds:
+	case !j.human(x.Actor) || len(holdings) == 0:
 		return until, fmt.Sprintf("%s does not hold the role risk for team %s", x.Actor, j.team)
-	case isTrainer:
-		return until, x.Actor + " " + trained
-	case isProposer:
-		return until, x.Actor + " proposed the release"
+	case made != "":
+		return until, made
 	}
-	return earliest(heldUntil, x.Record.Expires), ""
+	return record.Earlier(held.Until, x.Record.Expires), ""
+}
+
+// made says that somebody trained the model or proposed the release; empty where
+// they did neither.
+func (j *judge) made(name string) string {
+	for _, as := range []Contributor{Trainer, Proposer} {
+		if why, ok := j.took(name, as); ok {
+			return name + " " + why
+		}
+	}
+	return ""
 }
 
 // reviews reports whether r is a review of x, by somebody else, up to t.
@@ -88,7 +96,7 @@ func (j *judge) reviews() record.Gate {
 				x.Record.Type, id, x.Actor, x.Record.Release, date(x.Record.ReviewBy), x.Actor)
 		}
 		count++
-		until = earliest(until, x.Record.ReviewBy)
+		until = record.Earlier(until, x.Record.ReviewBy)
 	}
 	g := pass("No exception of this line waits for its review.")
 	if count > 0 {

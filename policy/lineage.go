@@ -19,8 +19,10 @@ type standing struct {
 	ok      bool
 	lapsed  bool
 	steward string
-	until   time.Time
-	why     string
+	// behalf is who delegated the role to the steward; empty where it is theirs.
+	behalf string
+	until  time.Time
+	why    string
 }
 
 // steward finds the standing approval of a dataset that lasts longest.
@@ -59,7 +61,7 @@ func (p *Policy) Lacking(d *record.Dossier, at time.Time) map[record.Digest]stri
 }
 
 func (j *judge) stewardsWord(f *record.DatasetFacts, a *record.Recorded[record.DataApproval]) standing {
-	until, holds := j.holds(a.Actor, record.DataSteward, f.Dataset.Record.Team)
+	holdings := j.d.People[a.Actor].Holdings(record.DataSteward, f.Dataset.Record.Team, j.at)
 	switch {
 	case j.withdrawn(f, a) != "":
 		return standing{why: j.withdrawn(f, a)}
@@ -67,10 +69,11 @@ func (j *judge) stewardsWord(f *record.DatasetFacts, a *record.Recorded[record.D
 		return standing{lapsed: true, why: fmt.Sprintf("the approval by %s lapsed on %s", a.Actor, date(a.Record.Expires))}
 	case !j.human(a.Actor):
 		return standing{why: a.Actor + " is no person and cannot approve data"}
-	case !holds:
+	case len(holdings) == 0:
 		return standing{why: fmt.Sprintf("%s, who approved it, does not hold the role data-steward for team %s", a.Actor, f.Dataset.Record.Team)}
 	}
-	return standing{ok: true, steward: a.Actor, until: earliest(until, a.Record.Expires)}
+	held := holdings[0]
+	return standing{ok: true, steward: a.Actor, behalf: held.For, until: record.Earlier(held.Until, a.Record.Expires)}
 }
 
 // withdrawn says who withdrew an approval, or is empty. A withdrawal voids what
@@ -94,7 +97,7 @@ func (j *judge) datasets() record.Gate {
 	for i := range j.d.Datasets {
 		s, ref := &j.stewards[i], j.d.Datasets[i].Dataset.Record.Ref()
 		if s.ok {
-			until = earliest(until, s.until)
+			until = record.Earlier(until, s.until)
 			continue
 		}
 		if first == "" {

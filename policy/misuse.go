@@ -252,7 +252,7 @@ func (e *Requirement) joined(results []suiteResult) record.Gate {
 		if x.suite != worst.suite {
 			g.Evidence = append(g.Evidence, x.gate.Evidence...)
 		}
-		g.Until = earliest(g.Until, x.gate.Until)
+		g.Until = record.Earlier(g.Until, x.gate.Until)
 	}
 	if len(failed) == 0 {
 		g.Reason = fmt.Sprintf("All %d suites that try it pass. The nearest to the limit is %s: %s", len(results), worst.suite, g.Reason)

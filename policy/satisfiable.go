@@ -12,9 +12,13 @@ import (
 // Satisfiable checks a policy against the real roster of a team before it
 // becomes active. Problems are tiers whose seats nobody could fill; warnings
 // are people without whom, or tiers whose seats, would stay empty once one of
-// the contributors has trained the model.
+// the contributors has trained the model. What is delegated is passed over: it ends,
+// and an approval by it fills a seat only where the delegator's own would too.
 func Satisfiable(p *Policy, people []record.Person, team string, at time.Time) (problems, warnings []string) {
 	people = slices.Clone(people)
+	for i := range people {
+		people[i].Delegated = nil
+	}
 	slices.SortFunc(people, func(a, b record.Person) int { return strings.Compare(a.Principal.Name, b.Principal.Name) })
 	for _, t := range p.Tiers {
 		if lack := t.unfilled(people, team, at, ""); len(lack) > 0 {

@@ -63,7 +63,7 @@ func (p *Policy) Seating(d *record.Dossier, at time.Time) []Seating {
 			case said.Fills:
 				said.Why = w.carried
 			case said.Why == "":
-				said.Why = w.actor() + " already fills a seat as " + string(j.seatedAs(filled, w.actor()))
+				said.Why = j.elsewhere(filled, w)
 			}
 			out[i].Words = append(out[i].Words, said)
 		}

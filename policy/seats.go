@@ -90,39 +90,35 @@ func (j *judge) seat(words [][]*word) filling {
 
 func (j *judge) seating(words [][]*word, counts func(*word) bool) (out filling, full bool) {
 	var people []string
-	var fits [][]int
-	var entryOf []int
+	var claims []claim
+	var of []*word
+	seats := make([]int, len(words))
 	for i, s := range j.tier.Approvals {
-		var able []int
+		seats[i] = s.Count
 		for _, w := range words[i] {
 			if !counts(w) {
 				continue
 			}
-			p := slices.Index(people, w.actor())
-			if p < 0 {
-				people, p = append(people, w.actor()), len(people)
+			c := claim{entry: i}
+			for _, name := range w.people() {
+				p := slices.Index(people, name)
+				if p < 0 {
+					people, p = append(people, name), len(people)
+				}
+				c.people = append(c.people, p)
 			}
-			able = append(able, p)
-		}
-		for range s.Count {
-			fits, entryOf = append(fits, able), append(entryOf, i)
+			claims, of = append(claims, c), append(of, w)
 		}
 	}
 	out, full = make(filling, len(words)), true
-	for seat, person := range match(fits, len(people)) {
-		if person < 0 {
-			full = false
-			continue
-		}
-		i := entryOf[seat]
-		out[i] = append(out[i], wordOf(words[i], people[person]))
+	for _, k := range fill(seats, claims, len(people)) {
+		i := claims[k].entry
+		out[i] = append(out[i], of[k])
+	}
+	for i := range out {
+		full = full && len(out[i]) == seats[i]
 	}
 	return out, full
-}
-
-func wordOf(words []*word, actor string) *word {
-	i := slices.IndexFunc(words, func(w *word) bool { return w.actor() == actor })
-	return words[i]
 }
 
 func (j *judge) approval(s *Seats, words []*word, filled filling, entry int) record.Gate {
@@ -131,7 +127,7 @@ func (j *judge) approval(s *Seats, words []*word, filled filling, entry int) rec
 		if j.blocks(s, w.ApprovalFacts) {
 			a := &w.Approval
 			return refuse(record.Fail, who, do, "%s requested changes on %s of %s: %s. This blocks until %s speaks again or what %s covers changes.",
-				a.Actor, date(a.Time), a.Record.Release, strings.TrimSuffix(a.Record.Reason, "."), a.Actor, s.Role)
+				w.by(), date(a.Time), a.Record.Release, strings.TrimSuffix(a.Record.Reason, "."), strings.Join(w.people(), " or "), s.Role)
 		}
 	}
 	seated := filled[entry]
@@ -141,9 +137,9 @@ func (j *judge) approval(s *Seats, words []*word, filled filling, entry int) rec
 	g := record.Gate{Result: record.Pass}
 	said := make([]string, len(seated))
 	for i, w := range seated {
-		g.Until = earliest(g.Until, w.until)
+		g.Until = record.Earlier(g.Until, w.until)
 		g.Evidence = append(g.Evidence, string(w.Approval.Digest))
-		said[i] = fmt.Sprintf("%s approved on %s by %s", w.actor(), date(w.Approval.Time), w.Approval.Record.Method)
+		said[i] = fmt.Sprintf("%s approved on %s by %s", w.by(), date(w.Approval.Time), w.Approval.Record.Method)
 		if w.carried != "" {
 			said[i] += ", " + w.carried
 		}
@@ -169,7 +165,7 @@ func (j *judge) empty(s *Seats, words []*word, filled filling, entry int) string
 		case w.void != "":
 			why = append(why, w.void)
 		case !slices.Contains(filled[entry], w):
-			why = append(why, fmt.Sprintf("%s already fills a seat as %s", w.actor(), j.seatedAs(filled, w.actor())))
+			why = append(why, j.elsewhere(filled, w))
 		}
 	}
 	if len(why) == 0 {
@@ -181,11 +177,29 @@ func (j *judge) empty(s *Seats, words []*word, filled filling, entry int) string
 	return text + ": " + strings.Join(why, "; ") + "."
 }
 
-func (j *judge) seatedAs(filled filling, actor string) record.RoleName {
+// elsewhere says why an approval that counts fills no seat: somebody whose it is
+// fills another, or nothing is open.
+func (j *judge) elsewhere(filled filling, w *word) string {
 	for i, seated := range filled {
-		if slices.ContainsFunc(seated, func(w *word) bool { return w.actor() == actor }) {
-			return j.tier.Approvals[i].Role
+		for _, other := range seated {
+			for _, name := range w.people() {
+				if slices.Contains(other.people(), name) {
+					return fmt.Sprintf("%s already fills a seat as %s%s", name, j.tier.Approvals[i].Role, through(w, other, name))
+				}
+			}
 		}
+	}
+	return w.by() + " is not needed"
+}
+
+// through says by whom else's approval somebody fills a seat, or for whom they
+// would have filled another.
+func through(w, other *word, name string) string {
+	switch {
+	case other.actor() != name:
+		return ", by the approval of " + other.actor() + other.Approval.Record.Behalf()
+	case w.actor() != name:
+		return ", and lends " + w.actor() + " no second one"
 	}
 	return ""
 }

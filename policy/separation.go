@@ -51,8 +51,12 @@ func (j *judge) contributions() map[string][]contribution {
 		did(e.Actor, Evaluator, "evaluated the model ("+record.EvaluationID(e.Digest)+")")
 	}
 	for i, s := range j.stewards {
-		if s.ok {
-			did(s.steward, Steward, "approved the dataset "+j.d.Datasets[i].Dataset.Record.Ref())
+		if !s.ok {
+			continue
+		}
+		why := "approved the dataset " + j.d.Datasets[i].Dataset.Record.Ref()
+		if did(s.steward, Steward, why); s.behalf != "" {
+			note(s.behalf, Steward, "delegated the role to "+s.steward+", who "+why)
 		}
 	}
 	if j.d.Release.Actor != "" {
@@ -91,6 +95,18 @@ func (j *judge) took(name string, as Contributor) (why string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// barred says why an approval may hold no seat, because of who gave it or of whose
+// role it was given in; empty where it may.
+func (j *judge) barred(w *word) string {
+	if why := j.excluded(w.actor()); why != "" || w.behalf() == "" {
+		return why
+	}
+	if why := j.excluded(w.behalf()); why != "" {
+		return lentBy(why, w.actor())
+	}
+	return ""
 }
 
 // excluded says why a person may hold no seat, or is empty.

@@ -94,15 +94,22 @@ func (t *Tier) Seats(role record.RoleName) (Seats, bool) {
 	return Seats{}, false
 }
 
-// Excluded says why a person may fill no seat of a release, because of what
-// they did in its lineage; empty where they may (rule 5). Solo tiers exclude
+// Acts says how a person acts on a release in a role: by their own binding or,
+// where they have none, for the first who delegated it to them and may. Why says
+// why they may fill no seat of it, because of what they, or all who delegated it to
+// them, did in its lineage; it is empty where they may (rule 5). Solo tiers exclude
 // nobody.
-func (p *Policy) Excluded(d *record.Dossier, name string, at time.Time) string {
+func (p *Policy) Acts(d *record.Dossier, who record.Person, role record.RoleName, at time.Time) (as record.Holding, why string) {
 	j := newJudge(p, d, record.Millis(at))
+	return j.acts(who, role)
+}
+
+func (j *judge) acts(who record.Person, role record.RoleName) (record.Holding, string) {
+	barred := j.excluded
 	if j.tier == nil || j.tier.Solo {
-		return ""
+		barred = func(string) string { return "" }
 	}
-	return j.excluded(name)
+	return acting(who.Principal.Name, who.Holdings(role, j.d.Release.Record.Behaviour.Model, j.at), barred)
 }
 
 // Needs reports whether a release lacks the word of a person in a role: an
@@ -124,6 +131,8 @@ func (p *Policy) Needs(d *record.Dossier, who record.Person, role record.RoleNam
 	for _, part := range seats.Covers {
 		word.Parts[part] = d.Digests.Parts[part]
 	}
+	as, _ := now.acts(who, role)
+	word.For, word.Lent = as.For, as.Lent
 	name, given := who.Principal.Name, *d
 	given.People = maps.Clone(d.People)
 	given.People[name] = who

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -23,11 +24,15 @@ const (
 // in a role counts, over all the releases of a line.
 type Approval struct {
 	// Release is the release's ID, Line its line.
-	Release  string   `json:"release"`
-	Line     string   `json:"line"`
-	Record   Digest   `json:"record"`
-	Role     RoleName `json:"role"`
-	Decision string   `json:"decision"`
+	Release string   `json:"release"`
+	Line    string   `json:"line"`
+	Record  Digest   `json:"record"`
+	Role    RoleName `json:"role"`
+	// For is who delegated the role to the approver, and Lent until when it then
+	// was delegated; empty where the approver spoke by a binding of their own.
+	For      string    `json:"for,omitzero"`
+	Lent     time.Time `json:"delegatedUntil,omitzero"`
+	Decision string    `json:"decision"`
 	// Parts are the digests of the parts that the role covers, as seen.
 	Parts   map[Part]Digest `json:"parts"`
 	Reason  string          `json:"reason"`
@@ -63,6 +68,12 @@ func (a Approval) Validate() error {
 	c.line("line", a.Line)
 	c.digest("record", a.Record)
 	c.role("role", a.Role)
+	if a.For != "" {
+		c.principal("for", a.For)
+		c.time("delegatedUntil", a.Lent)
+	} else if !a.Lent.IsZero() {
+		c.failf("delegatedUntil is only for an approval for somebody else")
+	}
 	c.oneOf("decision", a.Decision, Approve, RequestChanges)
 	if len(a.Parts) == 0 {
 		c.failf("parts is empty: an approval covers what was seen")
@@ -80,6 +91,15 @@ func (a Approval) Validate() error {
 		c.failf("asked and assertion are for the method passkey, which needs both")
 	}
 	return c.err()
+}
+
+// Behalf says in words for whom the approver spoke, to be put behind their name:
+// " for rita (delegated until 2026-12-01)"; empty where it was for themselves.
+func (a Approval) Behalf() string {
+	if a.For == "" {
+		return ""
+	}
+	return fmt.Sprintf(" for %s (delegated until %s)", a.For, a.Lent.UTC().Format(time.DateOnly))
 }
 
 func (c *checker) releaseID(field, id string) {

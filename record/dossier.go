@@ -126,22 +126,32 @@ type Event struct {
 	Retirement *Retirement
 }
 
-// Person is a principal with its role bindings.
+// Person is a principal with its role bindings, and the roles that others
+// delegated to it.
 type Person struct {
 	Principal Principal
 	Roles     []Role
+	Delegated []Delegated
 }
 
 // Holds reports whether the person holds a role at t for a team, or for a model
 // "team/name".
 func (p Person) Holds(role RoleName, where string, t time.Time) bool {
-	return p.Principal.Stands(t) && slices.ContainsFunc(p.Roles, func(r Role) bool { return r.Role == role && r.Covers(where, t) })
+	return p.holdsOne(t, func(r Role) bool { return r.Role == role && r.Covers(where, t) })
 }
 
 // HoldsWithin reports whether the person holds a role at t for the team, or for
 // some model of it.
 func (p Person) HoldsWithin(role RoleName, team string, t time.Time) bool {
-	return p.Principal.Stands(t) && slices.ContainsFunc(p.Roles, func(r Role) bool { return r.Role == role && r.Within(team, t) })
+	return p.holdsOne(t, func(r Role) bool { return r.Role == role && r.Within(team, t) })
+}
+
+// holdsOne is asked by every request, and makes no list.
+func (p Person) holdsOne(t time.Time, fits func(Role) bool) bool {
+	return p.Principal.Stands(t) && (slices.ContainsFunc(p.Roles, fits) || slices.ContainsFunc(p.Delegated, func(d Delegated) bool {
+		r, ok := d.At(t)
+		return ok && fits(r)
+	}))
 }
 
 // Status is where a release stands in its life.

@@ -34,6 +34,7 @@ func peopleAndPlaces() []record.Body {
 		record.PrincipalKey{Principal: "tess", KeyID: "tess+0a1b2c3d", Type: record.KeyEd25519, Public: make([]byte, 32), Purpose: "laptop", Expires: noon},
 		record.Credential{Principal: "tess", Type: record.CredentialIssuer, Issuer: "https://login.acme.example", Account: "248289761001", Expires: noon},
 		record.Role{Principal: "tess", Role: record.Contributor, Team: "acme", Expires: noon},
+		record.Delegation{From: "rita", To: "tess", Role: record.ModelOwner, Team: "acme", Model: "acme/triage", Starts: noon, Expires: noon.Add(record.MaxDelegation), Reason: "on leave"},
 		record.Token{ID: "t-1", Principal: "tess", Hash: digest("secret"), Scopes: []string{record.ScopeRead, "risk"}, Expires: noon, Note: "laptop"},
 		record.Identity{ID: "i-1", Workload: "pipeline", Type: record.IdentityGitHub, Issuer: "https://token.actions.example", Claims: map[string]string{"/repository_id": "74", "/environment": "production"}, Expires: noon},
 		record.Revocation{Workload: "pipeline", Token: "0123456789abcdef", Expires: noon, Reason: "leaked"},

@@ -140,21 +140,27 @@ func (r Role) Subject() (string, Digest) {
 func (r Role) Validate() error {
 	c := checker{kind: KindRole}
 	c.principal("principal", r.Principal)
-	c.role("role", r.Role)
-	if r.Team != AllTeams {
-		c.name("team", r.Team)
-	}
-	if r.Model != "" {
-		if c.ref("model", r.Model); TeamOf(r.Model) != r.Team {
-			c.failf("model %q is not of the team %q", r.Model, r.Team)
-		}
-		if r.Role != ModelOwner {
-			c.failf("model is only for the role %s", ModelOwner)
-		}
-	}
+	c.where(r.Role, r.Team, r.Model)
 	c.optionalTime("expires", r.Expires)
 	c.text("issuer", r.Issuer, false)
 	return c.err()
+}
+
+// where checks a role and what it is for.
+func (c *checker) where(role RoleName, team, model string) {
+	c.role("role", role)
+	if team != AllTeams {
+		c.name("team", team)
+	}
+	if model == "" {
+		return
+	}
+	if c.ref("model", model); TeamOf(model) != team {
+		c.failf("model %q is not of the team %q", model, team)
+	}
+	if role != ModelOwner {
+		c.failf("model is only for the role %s", ModelOwner)
+	}
 }
 
 func (c *checker) role(field string, r RoleName) {

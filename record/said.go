@@ -14,7 +14,7 @@ func Said(body Body, self Digest) string {
 	case Release:
 		return ReleaseID(self) + ", " + b.Behaviour.Model + "@" + b.Behaviour.Version + " proposed"
 	case Approval:
-		return fmt.Sprintf("%s as %s: %s", b.Decision, b.Role, b.Reason)
+		return fmt.Sprintf("%s as %s%s: %s", b.Decision, b.Role, b.Behalf(), b.Reason)
 	case Exception:
 		return strings.TrimSpace(fmt.Sprintf("%s %s", b.Type, b.Gate)) + fmt.Sprintf(" until %s: %s", b.Expires.UTC().Format(time.DateOnly), b.Reason)
 	case Review:
@@ -39,6 +39,11 @@ func Said(body Body, self Digest) string {
 		return fmt.Sprintf("%d allowed, %d refused", b.Allowed, b.Denied)
 	case Role:
 		return map[bool]string{false: "bound", true: "taken away"}[b.Revoked]
+	case Delegation:
+		if b.Revoked {
+			return "taken back: " + b.Reason
+		}
+		return fmt.Sprintf("from %s until %s: %s", b.Starts.UTC().Format(time.DateOnly), b.Expires.UTC().Format(time.DateOnly), b.Reason)
 	case Token:
 		return map[bool]string{false: "issued", true: "ended"}[b.Revoked] + " for " + b.Principal
 	case Principal:

@@ -47,6 +47,7 @@ const (
 	KindDecisions    Kind = "https://imprimatur.dev/decisions/v1"
 	KindIdentity     Kind = "https://imprimatur.dev/identity/v1"
 	KindRevocation   Kind = "https://imprimatur.dev/access-revocation/v1"
+	KindDelegation   Kind = "https://imprimatur.dev/delegation/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -86,6 +87,7 @@ var bodies = map[Kind]reflect.Type{
 	KindDecisions:    reflect.TypeFor[Decisions](),
 	KindIdentity:     reflect.TypeFor[Identity](),
 	KindRevocation:   reflect.TypeFor[Revocation](),
+	KindDelegation:   reflect.TypeFor[Delegation](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -101,7 +103,7 @@ var words = map[Kind]string{
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
 	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target", KindDecisions: "set of decisions",
-	KindIdentity: "platform identity", KindRevocation: "revocation of access",
+	KindIdentity: "platform identity", KindRevocation: "revocation of access", KindDelegation: "delegation",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

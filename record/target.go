@@ -53,7 +53,7 @@ type Target struct {
 // they have to know. The rest is lineage, which comes by the thousand.
 var Notable = []Kind{
 	KindRelease, KindApproval, KindComment, KindException, KindReview, KindPromotion, KindSuspension, KindRetirement, KindEvaluation,
-	KindDataApproval, KindModelVersion, KindUseCase, KindPolicy, KindEnvelope, KindSignal, KindEnvironment, KindPrincipal, KindRole,
+	KindDataApproval, KindModelVersion, KindUseCase, KindPolicy, KindEnvelope, KindSignal, KindEnvironment, KindPrincipal, KindRole, KindDelegation,
 }
 
 // EventOf returns the name of a kind in Target.Events.

@@ -28,6 +28,7 @@ func wrong[T record.Body](says string, change func(*T)) fault {
 func TestValidateNamesEachFault(t *testing.T) {
 	var all []fault
 	all = append(all, faultsOfPeople()...)
+	all = append(all, faultsOfDelegations()...)
 	all = append(all, faultsOfLineage()...)
 	all = append(all, faultsOfCommitments()...)
 	all = append(all, faultsOfReleases()...)
@@ -157,6 +158,24 @@ func faultsOfPeople() []fault {
 			x.Digest = record.DigestOf([]byte(x.Text))
 		}),
 		wrong("reason", func(x *record.Policy) { x.Reason = bidi }),
+	}
+}
+
+func faultsOfDelegations() []fault {
+	return []fault{
+		wrong("from", func(d *record.Delegation) { d.From = "" }),
+		wrong("to", func(d *record.Delegation) { d.To = "?" }),
+		wrong("the same person", func(d *record.Delegation) { d.To = d.From }),
+		wrong("role", func(d *record.Delegation) { d.Role, d.Model = "boss", "" }),
+		wrong("cannot be delegated", func(d *record.Delegation) { d.Role, d.Model = record.Administrator, "" }),
+		wrong("team", func(d *record.Delegation) { d.Team, d.Model = "", "" }),
+		wrong("not of the team", func(d *record.Delegation) { d.Model = "other/triage" }),
+		wrong("only for the role model-owner", func(d *record.Delegation) { d.Role = record.Risk }),
+		wrong("starts is not given", func(d *record.Delegation) { d.Starts = time.Time{} }),
+		wrong("expires is not given", func(d *record.Delegation) { d.Expires = time.Time{} }),
+		wrong("not within 90 days", func(d *record.Delegation) { d.Expires = d.Expires.Add(time.Millisecond) }),
+		wrong("not within 90 days", func(d *record.Delegation) { d.Expires = d.Starts }),
+		wrong("reason is empty", func(d *record.Delegation) { d.Reason = "" }),
 	}
 }
 
@@ -319,6 +338,9 @@ func faultsOfDecisions() []fault {
 		wrong("line", func(a *record.Approval) { a.Line = "acme/triage" }),
 		wrong("record", func(a *record.Approval) { a.Record = "" }),
 		wrong("role", func(a *record.Approval) { a.Role = "" }),
+		wrong("for", func(a *record.Approval) { a.For, a.Lent = "?", noon }),
+		wrong("delegatedUntil is not given", func(a *record.Approval) { a.For = "rita" }),
+		wrong("delegatedUntil is only for", func(a *record.Approval) { a.Lent = noon }),
 		wrong("decision", func(a *record.Approval) { a.Decision = "shrug" }),
 		wrong("parts is empty", func(a *record.Approval) { a.Parts = nil }),
 		wrong("parts", func(a *record.Approval) { a.Parts = map[record.Part]record.Digest{"rest": digest("x")} }),

@@ -108,13 +108,16 @@ func (t *tx) speak(c *examined, in wire.Word, at time.Time) (a record.Approval, 
 		}
 		return refused(refusef(wire.Invalid, "policy %s asks for no approval by %s on tier %s; approve as %s", c.Verdict.Policy.Name, in.Role, tier.Name, orList(asked)))
 	}
-	if in.Decision == record.Approve {
-		if why := c.policy.Excluded(c.dossier, t.who.Name, t.now); why != "" {
-			return refused(refusef(wire.Forbidden, "%s may not approve the release %s: %s; another person with the role %s can", t.who.Name, c.ID, why, in.Role))
-		}
+	me, err := t.person(t.who.Name)
+	if err != nil {
+		return refused(err)
+	}
+	as, why := c.policy.Acts(c.dossier, me, in.Role, t.now)
+	if in.Decision == record.Approve && why != "" {
+		return refused(refusef(wire.Forbidden, "%s may not approve the release %s: %s; another person with the role %s can", t.who.Name, c.ID, why, in.Role))
 	}
 	a = record.Approval{
-		Release: c.ID, Line: c.Line, Record: c.Digests.Record, Role: in.Role, Decision: in.Decision,
+		Release: c.ID, Line: c.Line, Record: c.Digests.Record, Role: in.Role, For: as.For, Lent: as.Lent, Decision: in.Decision,
 		Parts: map[record.Part]record.Digest{}, Reason: plainText(in.Reason), Method: t.who.Method,
 	}
 	for _, p := range seats.Covers {

@@ -133,6 +133,11 @@ func teamOfRecord(body record.Body) string {
 		return b.Team
 	case record.RegisteredVersion:
 		return b.Team
+	case record.Delegation:
+		if b.Team == record.AllTeams {
+			return ""
+		}
+		return b.Team
 	case record.UseCase:
 		return b.Team
 	case record.Evaluation:

@@ -86,6 +86,8 @@ func typeOf(body record.Body) string {
 		return string(b.Type)
 	case record.UseCase:
 		return b.Tier
+	case record.Delegation:
+		return string(b.Role)
 	case record.Dataset:
 		return b.Classification
 	}

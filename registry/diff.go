@@ -71,7 +71,7 @@ func carried(older, newer *examined) []wire.Carried {
 			continue
 		}
 		ok, why := newer.policy.Carries(newer.dossier, a, newer.Verdict.At)
-		out = append(out, wire.Carried{Approver: a.Approval.Actor, Role: rec.Role, Carries: ok, Why: why})
+		out = append(out, wire.Carried{Approver: a.Approval.Actor, For: rec.For, Role: rec.Role, Carries: ok, Why: why})
 	}
 	return out
 }

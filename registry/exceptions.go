@@ -58,7 +58,11 @@ func (t *tx) exceptional(a act, id string, lasting, most time.Duration) (*examin
 	if err != nil {
 		return nil, err
 	}
-	if why := c.policy.Excluded(c.dossier, t.who.Name, t.now); why != "" {
+	me, err := t.person(t.who.Name)
+	if err != nil {
+		return nil, err
+	}
+	if why := t.barred(c, me, rights[a]...); why != "" {
 		return nil, refusef(wire.Forbidden, "%s may not %s of %s: %s; another person with the role %s can", t.who.Name, a, id, why, orList(rights[a]))
 	}
 	return c, nil
@@ -128,6 +132,27 @@ func (r *Registry) ReviewException(ctx context.Context, who Caller, id, outcome,
 		if x.Actor == t.who.Name {
 			return refusef(wire.Forbidden, "%s made the exception %s and may not review it; another person with the role risk or auditor can", t.who.Name, id)
 		}
+		if err := t.otherHand(x); err != nil {
+			return err
+		}
 		return t.state(record.Review{Exception: id, Release: x.Record.Release, Line: x.Record.Line, Outcome: outcome, Reason: reason})
 	})
+}
+
+// otherHand refuses a review by one role of one person: where who reviews holds it
+// only for who made the exception, or the other way round.
+func (t *tx) otherHand(x record.Recorded[record.Exception]) error {
+	team := teamOf(x.Record.Line)
+	me, err := t.person(t.who.Name)
+	if err != nil {
+		return err
+	}
+	maker, err := t.person(x.Actor)
+	if err != nil {
+		return err
+	}
+	if me.OnlyFor(x.Actor, rights[actReview], team, t.now) || maker.OnlyFor(t.who.Name, slices.Concat(rights[actWaive], rights[actBreakGlass]), team, x.Time) {
+		return refusef(wire.Forbidden, "%s and %s, who made the exception, hold the role by one binding, so %s may not review it; another person with the role risk or auditor can", t.who.Name, x.Actor, t.who.Name)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -44,9 +45,10 @@ type Seat struct {
 	Who []Candidate
 }
 
-// Candidate is somebody who holds the role and fills no seat of it. Not says
-// why they may not; it is empty where they may.
-type Candidate struct{ Name, Not string }
+// Candidate is somebody who holds the role and fills no seat of it. For is who
+// delegated it to them; it is empty where it is theirs. Not says why they may not;
+// it is empty where they may.
+type Candidate struct{ Name, For, Not string }
 
 // Sibling is a release of the same line.
 type Sibling struct {
@@ -147,7 +149,8 @@ func (t *tx) seats(c *examined) ([]Seat, error) {
 			if slices.ContainsFunc(s.Words, func(w policy.Spoken) bool { return w.Fills && w.Approval.Actor == name }) {
 				continue
 			}
-			seat.Who = append(seat.Who, Candidate{name, t.cannot(c, p, s)})
+			as, barred := c.policy.Acts(c.dossier, p, s.Role, t.now)
+			seat.Who = append(seat.Who, Candidate{name, as.For, cmp.Or(barred, t.cannot(c, p, s, as))})
 		}
 		out = append(out, seat)
 	}
@@ -155,17 +158,17 @@ func (t *tx) seats(c *examined) ([]Seat, error) {
 }
 
 // cannot says why somebody who holds a role may not fill one of its seats.
-func (t *tx) cannot(c *examined, p record.Person, s policy.Seating) string {
+func (t *tx) cannot(c *examined, p record.Person, s policy.Seating, as record.Holding) string {
 	name := p.Principal.Name
 	switch {
 	case p.Principal.Type != record.Human:
 		return name + " is a workload and may only comment"
-	case c.policy.Excluded(c.dossier, name, t.now) != "":
-		return c.policy.Excluded(c.dossier, name, t.now)
-	case s.Open() > 0 && !c.policy.Needs(c.dossier, p, s.Role, t.now):
-		return fmt.Sprintf("%s fills another seat, and one person fills one", name)
+	case s.Open() == 0 || c.policy.Needs(c.dossier, p, s.Role, t.now):
+		return ""
+	case as.For != "":
+		return fmt.Sprintf("%s would act for %s, and one of the two fills a seat: one person fills one", name, as.For)
 	}
-	return ""
+	return name + " fills another seat, and one person fills one"
 }
 
 // mine returns the roles in which the caller may speak of a release.

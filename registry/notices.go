@@ -222,7 +222,7 @@ func (n *noticing) lapses(c *examined) {
 			}
 			for _, p := range n.people {
 				role, holds := holdsOne(p, then.Who, teamOf(c.Line), n.now)
-				if !holds || strings.HasPrefix(now.Name, approvalGate) && c.policy.Excluded(c.dossier, p.Principal.Name, n.now) != "" {
+				if !holds || strings.HasPrefix(now.Name, approvalGate) && n.barred(c, p, role) != "" {
 					continue
 				}
 				subject := fmt.Sprintf("%s of %s lapses on %s", now.Name, c.ID, now.Until.Format("2 January 2006"))

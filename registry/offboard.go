@@ -16,7 +16,7 @@ import (
 const lookedFor = 5 * time.Second
 
 // Offboard sees off a person who leaves: what they own goes to another, their
-// roles, tokens and keys end, and they are disabled, all in one step; then their
+// roles, delegations, tokens and keys end, and they are disabled, all in one step; then their
 // sessions end. A dry run changes nothing. Either way it says what the person
 // had, and which releases suffer.
 func (r *Registry) Offboard(ctx context.Context, who Caller, name string, in wire.Offboarding) (out wire.Offboarded, err error) {
@@ -50,7 +50,7 @@ func (r *Registry) Offboard(ctx context.Context, who Caller, name string, in wir
 		if err == nil && in.To == "" && len(done.Owns) > 0 {
 			err = refusef(wire.Refused, "%s still owns %d things, such as %s; name who takes them over: imprimatur principal offboard %s --to OTHER", name, len(done.Owns), done.Owns[0].Subject, name)
 		}
-		out.Owns, out.Roles, out.Tokens, out.Keys = done.Owns, done.Roles, done.Tokens, done.Keys
+		out.Owns, out.Roles, out.Delegations, out.Tokens, out.Keys = done.Owns, done.Roles, done.Delegations, done.Tokens, done.Keys
 		return err
 	})
 	if err != nil {
@@ -62,7 +62,7 @@ func (r *Registry) Offboard(ctx context.Context, who Caller, name string, in wir
 
 // offboard states all that ends with a person, and returns what they had.
 func (t *tx) offboard(name, to string) (wire.Offboarded, error) {
-	out := wire.Offboarded{Principal: name, To: to, Owns: []wire.Entry{}, Tokens: []string{}, Keys: []string{}, Losses: []wire.Loss{}}
+	out := wire.Offboarded{Principal: name, To: to, Owns: []wire.Entry{}, Delegations: []record.Delegation{}, Tokens: []string{}, Keys: []string{}, Losses: []wire.Loss{}}
 	p, err := t.leaver(name, to)
 	if err != nil {
 		return out, err
@@ -92,11 +92,10 @@ func (t *tx) offboard(name, to string) (wire.Offboarded, error) {
 			return out, err
 		}
 	}
-	if err := t.endTokens(name, &out); err != nil {
-		return out, err
-	}
-	if err := t.endKeys(name, &out); err != nil {
-		return out, err
+	for _, end := range []func(string, *wire.Offboarded) error{t.endDelegations, t.endTokens, t.endKeys} {
+		if err := end(name, &out); err != nil {
+			return out, err
+		}
 	}
 	p.Principal.Disabled = true
 	return out, t.state(p.Principal)

@@ -81,7 +81,7 @@ func (r *Registry) lineageTeam(ctx context.Context, who Caller, asked string) (s
 	}
 	if asked == "" {
 		var teams []string
-		for _, role := range me.Roles {
+		for _, role := range me.RolesAt(now) {
 			if slices.Contains(rights[actLineage], role.Role) && role.Covers(role.Team, now) && !slices.Contains(teams, role.Team) {
 				teams = append(teams, role.Team)
 			}

@@ -203,7 +203,7 @@ func TestTargetsAreToldInOrderAndSigned(t *testing.T) {
 				}
 			}
 		}
-		if !strings.Contains(seen["approval"], "sam approved "+c.ID+" (lab/net/lab:triage/production) as security: seen.") {
+		if !strings.Contains(seen["approval"], "rita approved "+c.ID+" (lab/net/lab:triage/production) as risk: seen.") {
 			t.Errorf("an approval is told as %q", seen["approval"])
 		}
 		h.eventually(target.Target.Record.ID, "nothing left", func(s wire.TargetStatus) bool { return s.Sent >= 7 && s.Failures == 0 })

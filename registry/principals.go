@@ -175,11 +175,15 @@ func (t *tx) roster(role record.RoleName, where string) ([]record.Person, error)
 	}
 	var names []string
 	for _, e := range bindings {
-		if b, ok := e.Statement.Body.(record.Role); ok && !slices.Contains(names, b.Principal) {
+		switch b := e.Statement.Body.(type) {
+		case record.Role:
 			names = append(names, b.Principal)
+		case record.Delegation:
+			names = append(names, b.To)
 		}
 	}
 	slices.Sort(names)
+	names = slices.Compact(names)
 	var people []record.Person
 	for _, n := range names {
 		p, err := t.person(n)

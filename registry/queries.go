@@ -15,7 +15,11 @@ func (r *Registry) Me(ctx context.Context, who Caller) (wire.Myself, error) {
 	out := wire.Myself{Name: who.Name, Type: who.Type, Scopes: who.Scopes}
 	err := r.read(ctx, who, func(t *tx) error {
 		me, err := t.person(who.Name)
+		if err != nil {
+			return err
+		}
 		out.Roles = t.bound(me)
+		out.Delegations, err = t.delegations(who.Name)
 		return err
 	})
 	return out, err
@@ -50,7 +54,11 @@ func (r *Registry) Principal(ctx context.Context, who Caller, name string) (wire
 			return unknownPrincipal(name)
 		}
 		person, err := t.person(name)
+		if err != nil {
+			return err
+		}
 		out = wire.Enrolled{Principal: p, Roles: t.bound(person)}
+		out.Delegations, err = t.delegations(name)
 		return err
 	})
 	return out, err

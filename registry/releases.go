@@ -187,9 +187,8 @@ func (t *tx) named(c *examined) *examined {
 			}
 			c.Approvers[role] = []string{}
 			for _, p := range people {
-				name := p.Principal.Name
-				if !strings.HasPrefix(g.Name, approvalGate) || c.policy.Excluded(c.dossier, name, t.now) == "" {
-					c.Approvers[role] = append(c.Approvers[role], name)
+				if !strings.HasPrefix(g.Name, approvalGate) || t.barred(c, p, role) == "" {
+					c.Approvers[role] = append(c.Approvers[role], p.Principal.Name)
 				}
 			}
 		}

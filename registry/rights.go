@@ -151,8 +151,8 @@ func (t *tx) mayAnywhere(a act) error {
 		return err
 	}
 	where := record.AllTeams
-	for _, role := range me.Roles {
-		if slices.Contains(rights[a], role.Role) && me.Holds(role.Role, role.Where(), t.now) {
+	for _, role := range me.RolesAt(t.now) {
+		if slices.Contains(rights[a], role.Role) {
 			if t.who.reaches(a, role.Role) {
 				return nil
 			}

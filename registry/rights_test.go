@@ -346,8 +346,8 @@ var teamless = []string{"Principal", "Evidence", "Identities"}
 
 // apart are those that ask for no one team, or for a person rather than a role;
 // evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go,
-// authorize_test.go, access_test.go and decisions_test.go test them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "IssueAccess", "Introspect", "RevokeAccess"}
+// authorize_test.go, access_test.go, delegations_test.go and decisions_test.go test them, and server/authzen.
+var apart = []string{"KeepEvidence", "EnrolKey", "Delegate", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "IssueAccess", "Introspect", "RevokeAccess"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{

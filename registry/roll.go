@@ -230,7 +230,7 @@ func (r *Registry) readers(ctx context.Context, who Caller) (func(team string) b
 		}
 		return ok
 	}
-	for _, role := range me.Roles {
+	for _, role := range me.RolesAt(now) {
 		somewhere = somewhere || who.may(me, now, actRead, role.Team, rights[actRead]...) == nil
 	}
 	if !somewhere {

@@ -346,8 +346,8 @@ func last[T record.Body](t *tx, key string) (record.Recorded[T], lineage.Entry, 
 // onlyTeam returns the one team that a person's roles are for.
 func onlyTeam(me record.Person, now time.Time, fallback string) string {
 	var teams []string
-	for _, role := range me.Roles {
-		if role.Team != record.AllTeams && role.Within(role.Team, now) && !slices.Contains(teams, role.Team) {
+	for _, role := range me.RolesAt(now) {
+		if role.Team != record.AllTeams && !slices.Contains(teams, role.Team) {
 			teams = append(teams, role.Team)
 		}
 	}

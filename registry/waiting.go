@@ -41,7 +41,7 @@ func (r *Registry) Waiting(ctx context.Context, who Caller) ([]wire.Waiting, err
 }
 
 func anyRole(p record.Person, team string, at time.Time) bool {
-	return slices.ContainsFunc(p.Roles, func(r record.Role) bool { return p.HoldsWithin(r.Role, team, at) })
+	return slices.ContainsFunc(p.RolesAt(at), func(r record.Role) bool { return r.Within(team, at) })
 }
 
 // waitingOn returns what waits for a person in one release.
@@ -65,7 +65,7 @@ func (t *tx) waitingOn(c *examined, me record.Person) (out []wire.Waiting) {
 		if approval {
 			if c.policy.Needs(c.dossier, me, record.RoleName(role), t.now) {
 				w.Act, w.Role, w.Gates, w.Do = wire.WaitsApprove, record.RoleName(role), []string{g.Name}, g.Do
-				w.Why = fmt.Sprintf("%s %s holds the role %s.", g.Reason, me.Principal.Name, role)
+				w.Why = fmt.Sprintf("%s %s.", g.Reason, t.holding(me, w.Role, model))
 				out = append(out, w)
 			}
 			continue
@@ -80,7 +80,7 @@ func (t *tx) waitingOn(c *examined, me record.Person) (out []wire.Waiting) {
 		}
 		s := w
 		s.Act, s.Role, s.Gates, s.Do = wire.WaitsSupply, held, []string{g.Name}, g.Do
-		s.Why = fmt.Sprintf("%s: %s %s holds the role %s.", g.Name, g.Reason, me.Principal.Name, held)
+		s.Why = fmt.Sprintf("%s: %s %s.", g.Name, g.Reason, t.holding(me, held, model))
 		lacks[held] = &s
 	}
 	for _, role := range record.RoleNames {
@@ -142,7 +142,7 @@ func (t *tx) reviews(c *examined, me record.Person) (out []wire.Waiting) {
 	for _, x := range c.Exceptions {
 		id := record.ExceptionID(x.Digest)
 		done := slices.ContainsFunc(c.dossier.Reviews, func(r record.Recorded[record.Review]) bool { return r.Record.Exception == id })
-		if done || x.Actor == me.Principal.Name {
+		if done || x.Actor == me.Principal.Name || me.OnlyFor(x.Actor, rights[actReview], teamOf(c.Line), t.now) {
 			continue
 		}
 		w := c.waiting()

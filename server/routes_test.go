@@ -32,8 +32,8 @@ const (
 	// readRoutes show what the caller may see.
 	readRoutes = `
 		GET /api/v1/me, GET /api/v1/waiting, GET /api/v1/principals, GET /api/v1/principals/{id}, GET /api/v1/credentials
-		GET /api/v1/roles, GET /api/v1/tokens, GET /api/v1/principal-keys, GET /api/v1/teams, GET /api/v1/environments
 		GET /api/v1/identities, POST /oauth2/introspect
+		GET /api/v1/roles, GET /api/v1/delegations, GET /api/v1/tokens, GET /api/v1/principal-keys, GET /api/v1/teams, GET /api/v1/environments
 		GET /api/v1/datasets, GET /api/v1/overlaps, GET /api/v1/data-approvals, GET /api/v1/runs, GET /api/v1/models
 		GET /api/v1/versions, GET /api/v1/use-cases, GET /api/v1/evaluations, GET /api/v1/evidence/{id}, GET /api/v1/policies
 		GET /api/v1/signals, GET /api/v1/releases, GET /api/v1/releases/{id}, GET /api/v1/releases/{id}/history
@@ -59,7 +59,7 @@ const (
 		GET /principals/{name}/roles, GET /principals/{name}/offboard`
 	// actRoutes change something, or show what only who may change it may see.
 	actRoutes = `
-		POST /api/v1/principals, POST /api/v1/principals/{id}/invite, POST /api/v1/principals/{id}/offboard, POST /api/v1/roles, POST /api/v1/tokens
+		POST /api/v1/principals, POST /api/v1/principals/{id}/invite, POST /api/v1/principals/{id}/offboard, POST /api/v1/roles, POST /api/v1/delegations, POST /api/v1/tokens
 		DELETE /api/v1/tokens/{id}, POST /api/v1/principal-keys, POST /api/v1/principal-keys/{id}/withdraw, POST /api/v1/teams
 		POST /api/v1/identities, POST /api/v1/identities/{id}/end, POST /api/v1/principals/{id}/end-access
 		POST /api/v1/environments, POST /api/v1/datasets, POST /api/v1/overlaps, POST /api/v1/data-approvals
@@ -83,7 +83,8 @@ const (
 		POST /sign-in/password, POST /passkey/enrol/begin, POST /passkey/enrol, POST /passkey/ask
 		POST /releases/{id}/decision, POST /releases/{id}/comments, POST /live/{release}/rollback, POST /live/{release}/suspend
 		POST /datasets/{digest}/decide, POST /policies, POST /releases/{id}/promote, POST /people/enrol
-		POST /principals/{name}/invite, POST /principals/{name}/roles, POST /principals/{name}/roles/take, POST /principals/{name}/offboard`
+		POST /principals/{name}/invite, POST /principals/{name}/roles, POST /principals/{name}/roles/take, POST /principals/{name}/offboard
+		POST /principals/{name}/delegations, POST /principals/{name}/delegations/end`
 )
 
 // bodies are what acts are asked with, so that the right is what they lack.
@@ -92,6 +93,7 @@ var bodies = map[string]string{
 	"POST /api/v1/principals":                   `{"name":"mallory","type":"human"}`,
 	"POST /api/v1/principals/{id}/offboard":     `{"to":"ann"}`,
 	"POST /api/v1/roles":                        `{"principal":"WHO","role":"administrator","team":"*"}`,
+	"POST /api/v1/delegations":                  `{"to":"ann","role":"model-owner","team":"lab","expires":"2100-01-01T00:00:00Z","reason":"x"}`,
 	"POST /api/v1/tokens":                       `{"principal":"ann","scopes":["write"],"seconds":60}`,
 	"POST /api/v1/principal-keys/{id}/withdraw": `{"reason":"x"}`,
 	"POST /api/v1/identities":                   `{"workload":"robot","type":"certificate","certificate":"MORE"}`,
@@ -150,6 +152,8 @@ var bodies = map[string]string{
 	"POST /live/{release}/suspend":              `reason=x`,
 	"POST /datasets/{digest}/decide":            `decision=allow&purposes=x&expires=2100-01-01T00:00&reason=x`,
 	"POST /policy-draft":                        `text=POLICY`,
+	"POST /principals/{name}/delegations":       `to=ann&holding=model-owner+lab&until=2100-01-01T00:00&reason=x`,
+	"POST /principals/{name}/delegations/end":   `delegation=ann+model-owner+lab&why=x`,
 	"POST /policies":                            `text=POLICY&reason=x`,
 }
 

@@ -20,6 +20,8 @@ type Offboarded struct {
 	// Owns are models, data, use cases and workloads.
 	Owns  []Entry       `json:"owns"`
 	Roles []record.Role `json:"roles"`
+	// Delegations are those to them and by them that had not ended.
+	Delegations []record.Delegation `json:"delegations"`
 	// Tokens and Keys are the IDs of those that stood.
 	Tokens []string `json:"tokens"`
 	Keys   []string `json:"keys"`

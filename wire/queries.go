@@ -2,10 +2,12 @@ package wire
 
 import "imprimatur.dev/record"
 
-// Enrolled is a principal as it stands, with the roles that are bound to it now.
+// Enrolled is a principal as it stands, with the roles that are bound to it now,
+// what it delegated and what was delegated to it.
 type Enrolled struct {
-	Principal record.Recorded[record.Principal] `json:"principal"`
-	Roles     []record.Role                     `json:"roles"`
+	Principal   record.Recorded[record.Principal] `json:"principal"`
+	Roles       []record.Role                     `json:"roles"`
+	Delegations []Lent                            `json:"delegations"`
 }
 
 // LogStatus is how the ledger stands.

@@ -175,10 +175,20 @@ type PartChange struct {
 // Carried says of one person's approval of the older release whether it still
 // covers the newer one.
 type Carried struct {
-	Approver string          `json:"approver"`
-	Role     record.RoleName `json:"role"`
-	Carries  bool            `json:"carries"`
-	Why      string          `json:"why"`
+	Approver string `json:"approver"`
+	// For is who had delegated the role to the approver.
+	For     string          `json:"for,omitzero"`
+	Role    record.RoleName `json:"role"`
+	Carries bool            `json:"carries"`
+	Why     string          `json:"why"`
+}
+
+// By names the approver, and for whom they spoke.
+func (c Carried) By() string {
+	if c.For == "" {
+		return c.Approver
+	}
+	return c.Approver + " for " + c.For
 }
 
 // Diff compares two releases by behaviour, data, authority and context.
@@ -267,10 +277,12 @@ type ReviewRequest struct {
 	Reason  string `json:"reason"`
 }
 
-// Myself is who the caller is and what roles they hold.
+// Myself is who the caller is, what roles are bound to them, what they delegated
+// and what was delegated to them.
 type Myself struct {
-	Name   string               `json:"name"`
-	Type   record.PrincipalKind `json:"type"`
-	Roles  []record.Role        `json:"roles"`
-	Scopes []string             `json:"scopes"`
+	Name        string               `json:"name"`
+	Type        record.PrincipalKind `json:"type"`
+	Roles       []record.Role        `json:"roles"`
+	Delegations []Lent               `json:"delegations"`
+	Scopes      []string             `json:"scopes"`
 }

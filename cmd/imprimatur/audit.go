@@ -97,7 +97,7 @@ func drawLive(p *page, l wire.LiveRelease) {
 	p.field("artifact", "%s", l.Artifact)
 	p.field("since", "%s, %s by %s", day(l.Since), l.How, l.PromotedBy)
 	for _, x := range l.Approvals {
-		p.field("approved", "by %s as %s at %s: %s", x.Actor, x.Record.Role, day(x.Time), x.Record.Reason)
+		p.field("approved", "by %s as %s at %s: %s", x.Actor+x.Record.Behalf(), x.Record.Role, day(x.Time), x.Record.Reason)
 	}
 	for _, e := range l.Evaluations {
 		p.field("evidence", "%s %s/%s by %s, %s", record.EvaluationID(e.Digest), e.Record.Category, e.Record.Suite, e.Actor, e.Record.Evidence[0].Digest.Short())

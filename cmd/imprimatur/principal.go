@@ -18,6 +18,7 @@ type principalCmd struct {
 	Show        principalShowCmd        `cmd:"" help:"Show a principal with its roles."`
 	List        principalListCmd        `cmd:"" help:"List principals."`
 	Bind        principalBindCmd        `cmd:"" help:"Bind a role to a principal, or take it away."`
+	Delegate    principalDelegateCmd    `cmd:"" help:"Lend a role of your own to another person for a time, or take that back."`
 	Offboard    principalOffboardCmd    `cmd:"" help:"See off a person who leaves: hand over what they own, and end all that they may do."`
 	Token       principalTokenCmd       `cmd:"" help:"Issue an API token; its secret is shown once."`
 	Tokens      principalTokensCmd      `cmd:"" help:"List tokens."`
@@ -116,6 +117,7 @@ func drawPrincipal(p *page, w wire.Enrolled, now time.Time) {
 	for _, role := range w.Roles {
 		p.field("role", "%s", roleText(role))
 	}
+	drawDelegations(p, w.Delegations)
 }
 
 func roleText(r record.Role) string {
@@ -291,5 +293,6 @@ func (c *principalWhoamiCmd) Run(a *app) error {
 				p.field("role", "%s", roleText(r))
 			}
 		}
+		drawDelegations(p, me.Delegations)
 	})
 }

@@ -12,7 +12,7 @@ type principalOffboardCmd struct {
 
 // Help implements kong.HelpProvider.
 func (c *principalOffboardCmd) Help() string {
-	return `Hands over what the person owns, takes their roles, tokens and keys away and disables them, all in one step, and ends
+	return `Hands over what the person owns, takes their roles, delegations, tokens and keys away and disables them, all in one step, and ends
 their sessions. Their approvals count no more: what runs on them is shown.
 
   imprimatur principal offboard ann --to olga --dry-run
@@ -42,6 +42,9 @@ func drawOffboarded(p *page, got wire.Offboarded) {
 	}
 	for _, r := range got.Roles {
 		p.field("role", "%s", roleText(r))
+	}
+	for _, d := range got.Delegations {
+		p.field("delegation", "%s", delegationText(d))
 	}
 	p.field("tokens", "%s", join(got.Tokens, "none"))
 	p.field("keys", "%s", join(got.Keys, "none"))

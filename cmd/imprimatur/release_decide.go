@@ -290,7 +290,7 @@ func (c *releaseDiffCmd) Run(a *app) error {
 		p.line("approvals of %s, and whether they carry over:", d.From)
 		rows = nil
 		for _, w := range d.Approvals {
-			rows = append(rows, []cell{tick(w.Carries), {text: w.Approver}, {text: string(w.Role)}, {text: w.Why}})
+			rows = append(rows, []cell{tick(w.Carries), {text: w.By()}, {text: string(w.Role)}, {text: w.Why}})
 		}
 		p.table(rows)
 	})

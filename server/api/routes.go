@@ -30,6 +30,8 @@ var routes = []route{
 	{get, "/credentials", "ListCredentials", "What was stated of how people sign in", signedIn, 0, list(record.KindCredential)},
 	{post, "/roles", "BindRole", "Bind a role to a principal, or take it away", signedIn, 0, create((*reg).BindRole)},
 	{get, "/roles", "ListRoles", "What was stated of roles", signedIn, 0, list(record.KindRole)},
+	{post, "/delegations", "Delegate", "Lend a role of one's own to another person for a time, or take that back", signedIn, 0, create((*reg).Delegate)},
+	{get, "/delegations", "ListDelegations", "What was stated of delegations", signedIn, 0, list(record.KindDelegation)},
 	{post, "/tokens", "IssueToken", "Issue an API token; its secret is in this answer only, and a repeat makes another", signedIn, 0, create((*reg).IssueToken)},
 	{get, "/tokens", "ListTokens", "What was stated of tokens", signedIn, 0, list(record.KindToken)},
 	{remove, "/tokens/{id}", "RevokeToken", "End a token", signedIn, 0, on((*reg).RevokeToken)},

@@ -21,7 +21,7 @@ type SeatRow struct {
 	Covers  string
 	Passkey bool
 	Words   []Event
-	May     []string
+	May     []registry.Candidate
 	MayNot  []registry.Candidate
 }
 
@@ -51,7 +51,7 @@ func seatRow(s registry.Seat) SeatRow {
 		case w.Not != "":
 			row.MayNot = append(row.MayNot, w)
 		case open > 0:
-			row.May = append(row.May, w.Name)
+			row.May = append(row.May, w)
 		}
 	}
 	return row
@@ -59,7 +59,7 @@ func seatRow(s registry.Seat) SeatRow {
 
 func wordEvent(w policy.Spoken) Event {
 	a := w.Approval
-	e := Event{Time: a.Time, Who: a.Actor, Text: a.Record.Reason, What: "on", On: a.Record.Release, Badge: &Badge{"missing", "void"}}
+	e := Event{Time: a.Time, Who: a.Actor + a.Record.Behalf(), Text: a.Record.Reason, What: "on", On: a.Record.Release, Badge: &Badge{"missing", "void"}}
 	switch {
 	case w.Blocks:
 		e.Badge = &Badge{"fail", "requests changes"}

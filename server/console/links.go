@@ -95,6 +95,8 @@ func thingHref(e wire.Entry) string {
 		return policyHref(b.Name, b.Digest)
 	case record.Principal:
 		return principalHref(b.Name)
+	case record.Delegation:
+		return principalHref(b.From)
 	}
 	return entryHref(e.Index)
 }

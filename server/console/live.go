@@ -190,7 +190,7 @@ func until(l wire.LiveRelease) string {
 
 func approvers(l wire.LiveRelease) (out []Link) {
 	for _, a := range l.Approvals {
-		out = append(out, Link{Text: a.Actor + " (" + string(a.Record.Role) + ")", Href: entryHref(a.Index)})
+		out = append(out, Link{Text: a.Actor + a.Record.Behalf() + " (" + string(a.Record.Role) + ")", Href: entryHref(a.Index)})
 	}
 	return out
 }

@@ -316,7 +316,11 @@ func endsSection(name string, seen wire.Offboarded) section {
 	roles := rolesTable(name, seen.Roles)
 	roles.Empty = Empty{Sentence: "They hold no role."}
 	ids := func(ids []string) Cell { return text(cmp.Or(strings.Join(ids, ", "), "none")) }
-	return section{Title: "What ends", Terms: []Term{{"Tokens", ids(seen.Tokens)}, {"Keys", ids(seen.Keys)}}, Table: &roles}
+	var lent []string
+	for _, d := range seen.Delegations {
+		lent = append(lent, fmt.Sprintf("%s for %s, by %s to %s", d.Role, d.For(), d.From, d.To))
+	}
+	return section{Title: "What ends", Terms: []Term{{"Delegations", ids(lent)}, {"Tokens", ids(seen.Tokens)}, {"Keys", ids(seen.Keys)}}, Table: &roles}
 }
 
 func lossesSection(seen wire.Offboarded) section {

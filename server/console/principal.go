@@ -36,6 +36,9 @@ func (c *console) principal(ctx context.Context, who registry.Caller, in input) 
 	t.Facts = append(t.Facts, managing(p))
 	roles := rolesTable(name, got.Roles)
 	t.Sections = append(t.Sections, section{Title: "Roles", Table: &roles})
+	if p.Type == record.Human {
+		t.Sections = append(t.Sections, c.delegations(ctx, got, who, in)...)
+	}
 	for _, show := range []func(context.Context, registry.Caller, string) (section, error){c.tokens, c.keys, c.owned} {
 		s, err := show(ctx, who, name)
 		if err != nil {

@@ -243,7 +243,7 @@ func changes(d *wire.Diff) (parts []Part, carried []Change) {
 		if a.Carries {
 			sign, what = "+", "carries over"
 		}
-		carried = append(carried, Change{sign, fmt.Sprintf("The approval of %s as %s %s: %s.", a.Approver, a.Role, what, strings.TrimSuffix(a.Why, "."))})
+		carried = append(carried, Change{sign, fmt.Sprintf("The approval of %s as %s %s: %s.", a.By(), a.Role, what, strings.TrimSuffix(a.Why, "."))})
 	}
 	return parts, carried
 }
@@ -370,7 +370,7 @@ func history(got *registry.Inspection) []Event {
 			if a.Approval.Record.Decision != record.Approve {
 				b = Badge{"fail", "changes requested"}
 			}
-			out = append(out, Event{Time: a.Approval.Time, Badge: &b, Who: a.Approval.Actor, What: "as " + string(a.Approval.Record.Role)})
+			out = append(out, Event{Time: a.Approval.Time, Badge: &b, Who: a.Approval.Actor + a.Approval.Record.Behalf(), What: "as " + string(a.Approval.Record.Role)})
 		}
 	}
 	for _, h := range got.Dossier.History {

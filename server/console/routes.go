@@ -49,6 +49,8 @@ var routes = []route{
 	{post, "/principals/{name}/roles/take", signedIn, form((*console).take, (*console).roleForms)},
 	{get, "/principals/{name}/offboard", signedIn, page((*console).offboardForm)},
 	{post, "/principals/{name}/offboard", signedIn, form((*console).offboard, (*console).offboardForm)},
+	{post, "/principals/{name}/delegations", signedIn, form((*console).delegate, (*console).principal)},
+	{post, "/principals/{name}/delegations/end", signedIn, form((*console).endDelegation, (*console).principal)},
 	{get, "/policies", signedIn, listed(policies)},
 	{post, "/policies", signedIn, form((*console).publish, (*console).draft)},
 	{get, "/policies/{name}", signedIn, page((*console).policy)},

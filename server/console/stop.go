@@ -162,6 +162,11 @@ func (c *console) because(ctx context.Context, who registry.Caller, what, where 
 			return fmt.Sprintf("You may %s because you hold the role %s for %s.", what, r.Role, r.For()), nil
 		}
 	}
+	for _, d := range me.Delegations {
+		if d.Stands && d.Record.To == who.Name && slices.Contains(roles, d.Record.Role) && d.Record.Binding().Covers(where, c.now()) {
+			return fmt.Sprintf("You may %s because %s delegated the role %s for %s to you until %s.", what, d.Record.From, d.Record.Role, d.Record.For(), stamp(d.Record.Expires)), nil
+		}
+	}
 	return fmt.Sprintf("You may %s because the environment names you as one of its workloads.", what), nil
 }
 
