@@ -50,6 +50,24 @@ func TestAdmissionOfPodsThatNameNoModel(t *testing.T) {
 	c.no("another store, with a release", c.asks(c.gate, asked{object: claim(elsewhere, "release", c.net.ID)}), "no model is known by it")
 }
 
+// TestAdmissionOfPinnedModels names models by what can only ever be the same
+// bytes: an image volume, and a commit of a repository.
+func TestAdmissionOfPinnedModels(t *testing.T) {
+	c := newGated(t)
+	mounted := altered(t, bare("kserve/sklearnserver:1"), "spec.volumes", []any{map[string]any{"name": "m", "image": map[string]any{"reference": seer, "pullPolicy": "IfNotPresent"}}})
+	c.yes("an image volume", c.asks(c.gate, asked{object: mounted}))
+	commit := "hf://acme/tiny:" + strings.Repeat("c0", 20)
+	must[record.Recorded[record.Model]](t)(c.people["ann"].RegisterModel(c.ctx, record.Model{Team: "lab", Name: "tiny", Type: record.Trained, Owner: "olga"}))
+	c.register("lab/tiny@1", digest("tiny"), commit)
+	at := func(uri string) map[string]any {
+		return altered(t, object(t, "inferenceservice"), "spec.predictor.model.storageUri", uri)
+	}
+	c.no("a commit without a release", c.asks(c.gate, asked{object: at(commit)}), "no release of lab/tiny@1", "imprimatur release propose lab/tiny@1")
+	c.release("lab/tiny@1")
+	c.yes("a commit", c.asks(c.gate, asked{object: at(commit)}))
+	c.no("half a commit", c.asks(c.gate, asked{object: at(commit[:len(commit)-20])}), "no model is known by it")
+}
+
 // TestASecondVersionDoesNotBorrowAnApproval registers the bytes that stand once
 // more, with another image as their source.
 func TestASecondVersionDoesNotBorrowAnApproval(t *testing.T) {
@@ -88,6 +106,7 @@ func TestAdmissionFollowsTheRelease(t *testing.T) {
 	}
 	debugged := altered(t, object(t, "pod"), "spec.ephemeralContainers", []any{map[string]any{"name": "d", "image": "docker.io/library/busybox:1", "targetContainerName": "kserve-container"}})
 	c.no("a debugger", c.asks(c.gate, asked{operation: "UPDATE", subresource: "ephemeralcontainers", object: debugged, old: pod}), "spec.ephemeralContainers[0].image")
+	c.no("a pod of no namespace", c.asks(c.gate, asked{object: altered(t, object(t, "pod"), "metadata.namespace", nil)}), "is elsewhere")
 	c.no("a patch", c.asks(c.gate, asked{operation: "PATCH", object: pod}), `the operation "PATCH"`)
 	must[wire.Case](t)(c.people["sam"].Suspend(c.ctx, c.net.ID, wire.Stop{Reason: "over", Lift: true}))
 	c.yes("a new object again", c.asks(c.gate, asked{object: deployment()}))

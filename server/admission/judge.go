@@ -57,11 +57,13 @@ func (g *gate) judge(ctx context.Context, q *request) verdict {
 		return no("it could not be decided: %v", err)
 	}
 	s, err := shapeOf(q.Kind, object)
-	if len(environments) == 0 && !(err == nil && s.cluster) {
+	switch {
+	case len(environments) == 0 && q.Namespace != "" && !s.cluster:
 		return g.ungoverned(q, s, object)
-	}
-	if err != nil {
+	case err != nil:
 		return no("%v", err)
+	case s.cluster != (q.Namespace == ""):
+		return no("the request is about the namespace %q, and a %s is elsewhere", q.Namespace, q.Kind.Kind)
 	}
 	return g.governed(ctx, q, s, object, environments)
 }
