@@ -18,10 +18,10 @@ import (
 // at once, with a target that either may serve.
 func TestTwoServersTellEachNoticeOnce(t *testing.T) {
 	h := told(t, storetest.Postgres(t).DSN)
-	b := h.beside(h.clock, h.database)
-	b.sendsHere(nothing)
 	r := receive(t)
 	id := h.hook(r, everything).Target.Record.ID
+	b := h.beside(h.clock, h.database) // opened now, it knows the target from its start
+	b.sendsHere(nothing)
 	const each = 20
 	want := map[string]bool{}
 	var both sync.WaitGroup
