@@ -63,8 +63,12 @@ func (s *session) admit(ctx context.Context, head http.Header, m *message, c *ca
 	switch m.method {
 	case "tools/call":
 		return s.admitTool(ctx, head, m, c)
-	case "resources/read", "resources/subscribe", "resources/unsubscribe":
+	case "resources/read":
 		return s.admitNamed(m, c, "uri", s.resourceCall)
+	case "resources/subscribe", "resources/unsubscribe":
+		if !c.modern { // the revisions without sessions have subscriptions/listen
+			return s.admitNamed(m, c, "uri", s.resourceCall)
+		}
 	case "prompts/get":
 		return s.admitNamed(m, c, "name", s.promptCall)
 	case "completion/complete":
