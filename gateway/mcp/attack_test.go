@@ -104,7 +104,7 @@ func TestAttackAServerTurnsSilently(t *testing.T) {
 	if _, err := call(t, s, "turn", map[string]any{"into": "redefine silently"}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, 15*time.Second, func() bool {
+	until(t, 30*time.Second, func() bool {
 		_, err := call(t, s, "look", nil)
 		return err != nil && strings.Contains(err.Error(), "not defined as it was approved")
 	})

@@ -2,6 +2,7 @@ package mcp_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
 	"slices"
@@ -16,20 +17,21 @@ import (
 	"imprimatur.dev/record"
 )
 
-// benchSessions are the sessions at once of BenchmarkCall, each of which makes a
-// call every callEvery.
-const (
-	benchSessions = 64
-	callEvery     = 200 * time.Millisecond
-)
+// callEvery is how often each of many sessions makes a call; one alone makes ten
+// times as many.
+const callEvery = 200 * time.Millisecond
 
-// BenchmarkCall makes calls of one tool from 64 sessions, to a server directly and
+// BenchmarkCall makes calls of one tool from one and from 64 sessions, to a server directly and
 // through the gateway in turn, in one process: what is added at the median and the
 // 99th percentile, the CPU of a call with its client and its server, and the
 // memory that a session takes in the gateway.
 func BenchmarkCall(b *testing.B) {
-	for _, version := range []string{"2025-11-25", "2026-07-28"} {
-		b.Run(version, func(b *testing.B) {
+	for _, c := range []struct {
+		version string
+		n       int
+	}{{"2025-11-25", 1}, {"2026-07-28", 1}, {"2025-11-25", 64}, {"2026-07-28", 64}} {
+		version := c.version
+		b.Run(fmt.Sprintf("%s/sessions=%d", version, c.n), func(b *testing.B) {
 			server := address(b, clerk(), version == "2026-07-28")
 			a := record.Authority{Tools: []record.Grant{{
 				Resource: "clerk/read_note", Actions: []string{"call"}, Definition: definition(b, clerk(), "read_note"),
@@ -37,13 +39,13 @@ func BenchmarkCall(b *testing.B) {
 			}}}
 			g := setup(b, a, map[string]mcp.Server{"clerk": server})
 			before := memory()
-			direct := sessions(b, server.URL, version)
+			direct := sessions(b, server.URL, version, c.n)
 			between := memory()
-			through := sessions(b, g.url+"/clerk", version)
+			through := sessions(b, g.url+"/clerk", version, c.n)
 			after := memory()
 			var alone, guarded run
 			for b.Loop() {
-				for range 5 {
+				for range max(5, 64/c.n) {
 					alone.round(b, direct)
 					guarded.round(b, through)
 				}
@@ -54,7 +56,7 @@ func BenchmarkCall(b *testing.B) {
 			b.ReportMetric(guarded.at(0.99)-alone.at(0.99), "added-p99-µs")
 			b.ReportMetric(alone.cpuOfCall(), "direct-cpu-µs")
 			b.ReportMetric(guarded.cpuOfCall()-alone.cpuOfCall(), "added-cpu-µs")
-			b.ReportMetric(float64((after-between)-(between-before))/benchSessions/1024, "KiB/session")
+			b.ReportMetric(float64((after-between)-(between-before))/float64(c.n)/1024, "KiB/session")
 		})
 	}
 }
@@ -68,9 +70,9 @@ func memory() int64 {
 	return int64(m.HeapInuse + m.StackInuse)
 }
 
-func sessions(b *testing.B, url, version string) []*sdk.ClientSession {
+func sessions(b *testing.B, url, version string, n int) []*sdk.ClientSession {
 	b.Helper()
-	out := make([]*sdk.ClientSession, benchSessions)
+	out := make([]*sdk.ClientSession, n)
 	for i := range out {
 		transport := &sdk.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: bearing("token")}, MaxRetries: -1}
 		s, err := sdk.NewClient(&sdk.Implementation{Name: "agent", Version: "1"}, nil).Connect(b.Context(), transport, &sdk.ClientSessionOptions{ProtocolVersion: version})
@@ -96,15 +98,18 @@ type run struct {
 
 // round lets every session make five calls, spread over the time.
 func (r *run) round(b *testing.B, sessions []*sdk.ClientSession) {
-	began := used()
+	began, pause := used(), callEvery
+	if len(sessions) == 1 {
+		pause /= 10
+	}
 	var all sync.WaitGroup
 	for i, s := range sessions {
 		all.Go(func() {
-			tick := time.NewTimer(time.Duration(i) * callEvery / benchSessions)
+			tick := time.NewTimer(time.Duration(i) * pause / time.Duration(len(sessions)))
 			defer tick.Stop()
 			for range 5 {
 				<-tick.C
-				tick.Reset(callEvery)
+				tick.Reset(pause)
 				at := time.Now()
 				_, err := s.CallTool(context.Background(), &sdk.CallToolParams{Name: "read_note", Arguments: note{Ward: "7"}})
 				took := time.Since(at)

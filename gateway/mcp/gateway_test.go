@@ -186,8 +186,15 @@ type bearing string
 func (t bearing) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+string(t))
-	return http.DefaultTransport.RoundTrip(r)
+	return keeping.RoundTrip(r)
 }
+
+// keeping keeps the connections of many sessions.
+var keeping = func() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 256
+	return t
+}()
 
 // dial connects a client over HTTP.
 func (b *bench) dial(server, token, version string, opts *sdk.ClientOptions) (*sdk.ClientSession, error) {

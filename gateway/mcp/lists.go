@@ -20,8 +20,8 @@ import (
 const (
 	// lookEvery is after how long a server's tools are looked at again beside a
 	// call, and lookBefore after how long no call is made before that.
-	lookEvery  = 2 * time.Second
-	lookBefore = 10 * time.Second
+	lookEvery  = 5 * time.Second
+	lookBefore = 15 * time.Second
 	// lookWithin is how long a server may take to list its tools.
 	lookWithin = 30 * time.Second
 	// longestTTL is how long a client may keep what it was answered, in

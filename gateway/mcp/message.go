@@ -104,7 +104,8 @@ func members(raw []byte, want map[string]*jsontext.Value) error {
 	})
 }
 
-// each calls fn for every member of the one JSON object that raw must be.
+// each calls fn for every member of the one JSON object that raw must be; the
+// values are parts of raw.
 func each(raw []byte, fn func(name string, value jsontext.Value) error) error {
 	d := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	if d.PeekKind() != '{' {
@@ -123,7 +124,8 @@ func each(raw []byte, fn func(name string, value jsontext.Value) error) error {
 		if err != nil {
 			return err
 		}
-		if err := fn(name, bytes.Clone(value)); err != nil {
+		end := d.InputOffset()
+		if err := fn(name, raw[end-int64(len(value)):end:end]); err != nil {
 			return err
 		}
 	}

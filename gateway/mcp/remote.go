@@ -35,7 +35,7 @@ type remote struct {
 
 func newRemote(url string, headers map[string]string) *remote {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 256
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 256
 	transport.ResponseHeaderTimeout = 10 * time.Minute
 	return &remote{url: url, headers: headers, http: &http.Client{
 		Transport: transport,
