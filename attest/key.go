@@ -122,13 +122,13 @@ func (k *Key) Save(path, passphrase string) error {
 			return fmt.Errorf("encrypting key: %w", err)
 		}
 	}
-	return writeSecret(path, content)
+	return WriteSecret(path, content)
 }
 
 // LoadKey reads a key file written by [Key.Save]. A file that its group or others can read is refused
 // (ErrKeyPermissions); a wrong, a missing and a needless passphrase each have their own error.
 func LoadKey(path, passphrase string) (*Key, error) {
-	content, err := readSecret(path)
+	content, err := ReadSecret(path)
 	if err != nil {
 		return nil, err
 	}
@@ -185,9 +185,9 @@ func decrypt(sealed []byte, passphrase string) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// writeSecret makes the file whole or not at all: a full temporary file is synced, then linked to its name, which fails
+// WriteSecret writes a new file with mode 0600 that is there whole or not at all: a full temporary file is synced, then linked to its name, which fails
 // where the name is taken, even by a process that started at the same moment.
-func writeSecret(path string, content []byte) error {
+func WriteSecret(path string, content []byte) error {
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("writing key: %w", err)
@@ -216,7 +216,8 @@ func writeSecret(path string, content []byte) error {
 	return nil
 }
 
-func readSecret(path string) ([]byte, error) {
+// ReadSecret reads a file that nobody but its owner can read; another is refused (ErrKeyPermissions).
+func ReadSecret(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading key: %w", err)

@@ -47,12 +47,12 @@ func (k *ModelKey) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("writing model key: %w", err)
 	}
-	return writeSecret(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return WriteSecret(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // LoadModelKey reads a key file; one that its group or others can read is refused (ErrKeyPermissions).
 func LoadModelKey(path string) (*ModelKey, error) {
-	content, err := readSecret(path)
+	content, err := ReadSecret(path)
 	if err != nil {
 		return nil, err
 	}

@@ -122,6 +122,7 @@ func decisions() []record.Body {
 			Registry: "mlflow:5000", Team: "acme", Model: "net", Alias: "champion", Version: 3, Artifact: digest("model"), Environment: "production", To: 2,
 		}},
 		record.Target{ID: "t-1", Team: "acme", Name: "chat", Form: record.FormWebhook, URL: "https://chat.example/hook", Events: []string{"data-approval"}, Environments: []string{"production"}, Secret: "s-1", Created: noon, Updated: noon},
+		record.Secret{Team: "acme", Name: "crm-key", Description: "the CRM", Version: 2, Provider: record.SecretVault, Vault: record.VaultPlace{Server: "main", Namespace: "eu/acme", Mount: "secret", Path: "crm/key", Field: "token"}, Expires: noon, RotateBy: noon, Previous: 1, PreviousUntil: noon, Reason: "leak", Withdrawn: true},
 	}
 }
 

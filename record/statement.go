@@ -48,6 +48,7 @@ const (
 	KindIdentity     Kind = "https://imprimatur.dev/identity/v1"
 	KindRevocation   Kind = "https://imprimatur.dev/access-revocation/v1"
 	KindDelegation   Kind = "https://imprimatur.dev/delegation/v1"
+	KindSecret       Kind = "https://imprimatur.dev/secret/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -88,6 +89,7 @@ var bodies = map[Kind]reflect.Type{
 	KindIdentity:     reflect.TypeFor[Identity](),
 	KindRevocation:   reflect.TypeFor[Revocation](),
 	KindDelegation:   reflect.TypeFor[Delegation](),
+	KindSecret:       reflect.TypeFor[Secret](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -104,6 +106,7 @@ var words = map[Kind]string{
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
 	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target", KindDecisions: "set of decisions",
 	KindIdentity: "platform identity", KindRevocation: "revocation of access", KindDelegation: "delegation",
+	KindSecret:          "secret",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

@@ -36,6 +36,7 @@ func TestValidateNamesEachFault(t *testing.T) {
 	all = append(all, faultsOfRegistrations()...)
 	all = append(all, faultsOfEvents()...)
 	all = append(all, faultsOfTargets()...)
+	all = append(all, faultsOfSecrets()...)
 	covered := map[record.Kind]bool{}
 	for _, f := range all {
 		kind := f.body.Kind()

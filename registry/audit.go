@@ -121,6 +121,8 @@ func teamOfRecord(body record.Body) string {
 		return b.Team
 	case record.Decisions:
 		return b.Team
+	case record.Secret:
+		return b.Team
 	case record.Dataset:
 		return b.Team
 	case record.Run:

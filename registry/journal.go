@@ -136,7 +136,7 @@ func (j *journal) note(by string, team string, ask *wire.Ask, a *wire.Answer, nu
 		d.Arguments = record.DigestOf(ask.Arguments)
 	}
 	if a.Allowed {
-		d.Grant = max(number, 0)
+		d.Grant, d.Lease = max(number, 0), ask.Lease
 	} else if len(a.Reasons) > 0 {
 		d.Reason = a.Reasons[0]
 	}
@@ -165,7 +165,8 @@ func (j *journal) note(by string, team string, ask *wire.Ask, a *wire.Answer, nu
 
 func (j *journal) noteAllowed(from *asker, d wire.Decided) {
 	j.allowed++
-	if from.lines++; j.allowed%j.every == 0 && from.lines <= allowedAtOnce {
+	// What was lent has a line, however many there are.
+	if from.lines++; d.Lease != "" || j.allowed%j.every == 0 && from.lines <= allowedAtOnce {
 		j.pending = append(j.pending, d)
 		return
 	}

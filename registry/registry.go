@@ -62,6 +62,11 @@ type Config struct {
 	Audiences []string
 	// AccessLife is how long access tokens live; token.Life where it is 0.
 	AccessLife time.Duration
+	// SecretsKey are the age identities, one a line, of which the first encrypts the
+	// values of secrets and all open them; where it is empty the server makes one. Secrets
+	// reads the values that are kept elsewhere; nil reads none.
+	SecretsKey string
+	Secrets    SecretSource
 }
 
 // Registry is an open installation. Its methods may be called concurrently.
@@ -94,6 +99,7 @@ type Registry struct {
 	// identities are what workloads show, and issuing gives them tokens for it.
 	identities *identities
 	issuing    issuing
+	secrets    *secrets
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
 	// rereads are the readings before a promotion, and rereadPatience is how long
@@ -149,6 +155,11 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	}
 	r.replica, r.stale = cfg.Database != "", staleAfter
 	r.outbox = newOutbox(r, cfg.Notify)
+	keys, err := newSecretKeys(key, cfg)
+	if err != nil {
+		return nil, err
+	}
+	r.secrets = newSecrets(keys, cfg.Secrets)
 	r.store, err = store.Open(ctx, cmp.Or(cfg.Database, cfg.Data), store.Options{
 		Project:        ledger.Project,
 		Origin:         key.Name(),
@@ -202,6 +213,8 @@ func (r *Registry) startMemory(size int64) {
 	if err == nil {
 		r.tailing.Go(func() { r.warm(r.working) })
 		r.tailing.Go(func() { r.keepUse(r.working) })
+		r.tailing.Go(func() { r.keepLeases(r.working) })
+		r.tailing.Go(func() { r.rekeyAtStart(r.working) })
 		r.resumeHashing()
 		r.outbox.start(r.working)
 	}

@@ -70,6 +70,8 @@ type house struct {
 	dir   string
 	// database is a PostgreSQL URL; empty for SQLite in dir.
 	database string
+	// config is what the installation is opened with besides.
+	config registry.Config
 }
 
 var (
@@ -128,7 +130,9 @@ func openOn(t testing.TB, database string) *house {
 
 func (h *house) reopen() {
 	h.Helper()
-	reg, err := registry.Open(h.ctx, registry.Config{Data: h.dir, Database: h.database, Now: h.clock.now, URL: here})
+	cfg := h.config
+	cfg.Data, cfg.Database, cfg.Now, cfg.URL = h.dir, h.database, h.clock.now, here
+	reg, err := registry.Open(h.ctx, cfg)
 	if err != nil {
 		h.Fatal(err)
 	}

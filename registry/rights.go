@@ -43,6 +43,7 @@ const (
 	actRetire     act = "retire releases"
 	actSignal     act = "record signals"
 	actTarget     act = "set up targets"
+	actSecret     act = "set secrets"
 	actRead       act = "read"
 )
 
@@ -77,6 +78,7 @@ var rights = map[act][]record.RoleName{
 	actRetire:     {record.ModelOwner},
 	actSignal:     {record.Contributor, record.Evaluator, record.Security},
 	actTarget:     {record.Administrator, record.ModelOwner},
+	actSecret:     {record.Administrator, record.Security},
 	actRead:       record.RoleNames,
 }
 

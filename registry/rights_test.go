@@ -129,6 +129,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 	out = append(out, dataDoors(h)...)
 	out = append(out, moveDoors(h)...)
 	out = append(out, targetDoors(h)...)
+	out = append(out, secretDoors(h)...)
 	out = append(out, lookingDoors(h, c)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
 		out = append(out, door{"Approve", "", R(role), false, word(role)})
@@ -186,6 +187,26 @@ func targetDoors(h *house) []door {
 		{"ReplayTarget", act, roles, false, func(w registry.Caller) error {
 			return only(reg.ReplayTarget(ctx, w, target, wire.Replay{}))
 		}},
+	}
+}
+
+// secretDoors are those of secrets; UseSecret and ReadSecret open to a workload by
+// a grant, and to nobody by a role.
+func secretDoors(h *house) []door {
+	reg, ctx := h.reg, h.ctx
+	act, roles := "set secrets", []record.RoleName{record.Administrator, record.Security}
+	h.setSecret("crm-key", "v")
+	return []door{
+		{"SetSecret", act, roles, false, func(w registry.Caller) error {
+			return only(reg.SetSecret(ctx, w, wire.SecretRequest{Team: "lab", Name: "crm-key"}))
+		}},
+		{"RotateSecret", act, roles, false, func(w registry.Caller) error {
+			return only(reg.RotateSecret(ctx, w, "lab", "crm-key", wire.SecretRotation{}))
+		}},
+		{"WithdrawSecret", act, roles, false, func(w registry.Caller) error {
+			return only(reg.WithdrawSecret(ctx, w, "lab", "crm-key", ""))
+		}},
+		{"Secret", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Secret(ctx, w, "lab", "crm-key")) }},
 	}
 }
 
@@ -304,6 +325,10 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 			l, err := h.reg.Graph(h.ctx, w, c.ID, registry.Asked{})
 			return len(l.Nodes), err
 		},
+		"Secrets": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Secrets(h.ctx, w, "")
+			return len(l), err
+		},
 		"LineageOf": func(w registry.Caller) (int, error) {
 			l, err := h.reg.LineageOf(h.ctx, w, "job:flow:train", 1)
 			return len(l.Graph), err
@@ -346,8 +371,8 @@ var teamless = []string{"Principal", "Evidence", "Identities"}
 
 // apart are those that ask for no one team, or for a person rather than a role;
 // evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go,
-// authorize_test.go, access_test.go, delegations_test.go and decisions_test.go test them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Delegate", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "IssueAccess", "Introspect", "RevokeAccess"}
+// authorize_test.go, access_test.go, decisions_test.go, delegations_test.go and secrets_test.go test them, and server/authzen.
+var apart = []string{"KeepEvidence", "EnrolKey", "Delegate", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "IssueAccess", "Introspect", "RevokeAccess", "UseSecret", "ReadSecret"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{
@@ -357,11 +382,11 @@ var unguarded = []string{
 	// These turn what a workload shows into who it is.
 	"VerifyAccess", "VouchedFor", "Prove",
 	// The server asks these of itself, about no caller or about the one that it has.
-	"InEnvironment", "KeepBytes", "EnvironmentsOf", "DecideAt", "DecideRelease", "NoteRefused", "Meant", "ReadBytes",
+	"InEnvironment", "KeepBytes", "EnvironmentsOf", "DecideAt", "DecideRelease", "NoteRefused", "Meant", "ReadBytes", "RekeySecrets",
 	// Sessions belong to who holds their secret.
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.
-	"Forget", "SetStale", "SetPatience", "Size", "Payloads", "CutStore", "SealDecisions", "WriteDecisions", "SweepDecisions", "FillDecisions",
+	"Forget", "SetStale", "SetPatience", "Size", "Payloads", "CutStore", "SealDecisions", "WriteDecisions", "SweepDecisions", "FillDecisions", "KeepValue",
 }
 
 // holder enrols a person with one role for a team.

@@ -41,6 +41,7 @@ const (
 		GET /api/v1/decide?environment=production&artifact=ARTIFACT, GET /api/v1/audit/live, GET /api/v1/audit/who?principal=ann
 		GET /api/v1/audit/impact?of=DATA, GET /api/v1/graph?node=RELEASE, GET /api/v1/log/entries?kind=release
 		GET /api/v1/lineage?nodeId=job:flow:train, POST /api/v1/policies/try
+		GET /api/v1/secrets, GET /api/v1/secrets/{team}/{name}
 		GET /api/v1/decisions, GET /api/v1/decisions/{id}, GET /api/v1/releases/{id}/used
 		POST /access/v1/search/action, POST /access/v1/search/resource, POST /access/v1/search/subject
 		POST /access/v1/evaluation, POST /access/v1/evaluations, POST /api/v1/authorize, POST /api/v1/authorize/settle, GET /api/v1/authority?workload=robot, /envoy/check/
@@ -70,6 +71,8 @@ const (
 		POST /api/v1/releases/{id}/retire, POST /api/v1/releases/{id}/waivers, POST /api/v1/releases/{id}/break-glass
 		POST /api/v1/exceptions/{id}/review, POST /api/v1/targets, GET /api/v1/targets/{id}, POST /api/v1/targets/{id}
 		DELETE /api/v1/targets/{id}, POST /api/v1/targets/{id}/test, POST /api/v1/targets/{id}/replay
+		POST /api/v1/secrets, POST /api/v1/secrets/{team}/{name}/rotate, POST /api/v1/secrets/{team}/{name}/withdraw
+		POST /api/v1/secrets/{team}/{name}/use
 		POST /api/v1/lineage?team=lab, POST /api/v1/lineage/batch?team=lab
 		POST MLFLOW/2.0/mlflow/registered-models/create, POST MLFLOW/2.0/mlflow/registered-models/rename
 		PATCH MLFLOW/2.0/mlflow/registered-models/update, DELETE MLFLOW/2.0/mlflow/registered-models/delete
@@ -155,6 +158,11 @@ var bodies = map[string]string{
 	"POST /principals/{name}/delegations":       `to=ann&holding=model-owner+lab&until=2100-01-01T00:00&reason=x`,
 	"POST /principals/{name}/delegations/end":   `delegation=ann+model-owner+lab&why=x`,
 	"POST /policies":                            `text=POLICY&reason=x`,
+
+	"POST /api/v1/secrets":                        `{"team":"lab","name":"other","value":"dg=="}`,
+	"POST /api/v1/secrets/{team}/{name}/rotate":   `{"value":"dg=="}`,
+	"POST /api/v1/secrets/{team}/{name}/withdraw": `{"reason":"x"}`,
+	"POST /api/v1/secrets/{team}/{name}/use":      `{}`,
 }
 
 const (
@@ -237,6 +245,7 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 		h.Fatal(got.Status)
 	}
 	hook := must[wire.KeptTarget](h)(h.admin.AddTarget(h.ctx, wire.TargetRequest{Team: "lab", Name: "hook", Form: record.FormMLflow, URL: "https://hook.example.invalid/", Events: []string{"model_version.created"}}))
+	must[record.Recorded[record.Secret]](h)(h.admin.SetSecret(h.ctx, wire.SecretRequest{Team: "lab", Name: "crm-key", SecretVersion: wire.SecretVersion{Value: []byte("v")}}))
 	token := must[wire.IssuedToken](h)(h.admin.IssueToken(h.ctx, wire.TokenRequest{Principal: "sam", Scopes: []string{record.ScopeRead}, Seconds: 60})).Token.Record.ID
 	h.train("2")
 	waived := proposal("2")
@@ -250,7 +259,7 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 		"/identities/": identity.Record.ID, "/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")),
 		"/exceptions/": record.ExceptionID(second.Exceptions[0].Digest), "/targets/": hook.Target.Record.ID, "/webhooks/": hook.Target.Record.ID, "/evaluations/": record.EvaluationID(evaluation.Digest),
 	}
-	names := map[string]string{"/models/": "net", "/data/": "data-1", "/runs/": "run-1", "/use-cases/": "triage", "/principals/": "robot", "/policies/": "house", "/assets/": "console.css"}
+	names := map[string]string{"/models/": "net", "/data/": "data-1", "/runs/": "run-1", "/use-cases/": "triage", "/principals/": "robot", "/policies/": "house", "/assets/": "console.css", "/api/v1/secrets/": "crm-key"}
 	places := strings.NewReplacer("{team}", "lab", "{link}", "0", "{release}", c.ID, "{index}", strconv.FormatInt(c.Release.Index, 10), "{digest}", string(digest("data 1")), "{$}", "",
 		"RELEASE", c.ID, "RECORD", string(c.Digests.Record), "ARTIFACT", string(c.Release.Record.Behaviour.Artifact), "DATA", string(digest("data 1")),
 		"HELD", string(digest("held out")), "MORE", string(digest("more")), "HEX", digest("more").Hex(), "EVIDENCE", evidence)

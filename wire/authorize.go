@@ -37,6 +37,9 @@ type Ask struct {
 	// known before; it is reserved, and settled afterwards.
 	Tokens int `json:"tokens,omitzero"`
 	Bytes  int `json:"bytes,omitzero"`
+	// Lease is what a secret is lent under if the answer is yes. It comes from this
+	// server, never from outside.
+	Lease string `json:"-"`
 }
 
 // AskOf is the question about a request over HTTP.

@@ -27,7 +27,9 @@ type Decided struct {
 	Arguments  record.Digest `json:"arguments,omitzero"`
 	Allowed    bool          `json:"allowed"`
 	// Grant is the place of the grant that allowed it among those of its kind.
-	Grant  int    `json:"grant,omitzero"`
+	Grant int `json:"grant,omitzero"`
+	// Lease is the one under which a secret was lent.
+	Lease  string `json:"lease,omitzero"`
 	Reason string `json:"reason,omitzero"`
 	Count  int64  `json:"count"`
 	// Cut says that the line only counts: the words of these were not kept.

@@ -20,7 +20,8 @@
 // # Environment
 //
 // IMPRIMATUR_URL and IMPRIMATUR_TOKEN say which server to ask and as whom,
-// IMPRIMATUR_PASSPHRASE opens the server's key, or a principal's. NO_COLOR, when not empty,
+// IMPRIMATUR_PASSPHRASE opens the server's key, or a principal's, and
+// IMPRIMATUR_SECRETS_KEY the values of secrets. NO_COLOR, when not empty,
 // switches colour off; colour and progress are for terminals only.
 //
 // # Text from elsewhere
@@ -65,6 +66,7 @@ type commands struct {
 	Usecase   usecaseCmd   `cmd:"" group:"things" help:"Say what a model is for, who answers for it, and its tier."`
 	Import    importCmd    `cmd:"" group:"things" help:"Bring in what other tools have kept."`
 	Target    targetCmd    `cmd:"" group:"things" help:"Tell webhooks, chats and mail addresses of what is stated."`
+	Secret    secretCmd    `cmd:"" group:"things" help:"Set secrets that releases may grant; their values go to gateways and workloads alone."`
 	Principal principalCmd `cmd:"" group:"things" help:"Enrol people and workloads; roles, tokens, teams, environments."`
 
 	Lineage   lineageCmd   `cmd:"" group:"look" help:"Show what pipelines read and wrote, and which data nobody approved."`

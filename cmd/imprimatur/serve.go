@@ -42,6 +42,7 @@ type serveCmd struct {
 	trackingFlags
 	notifyFlags
 	tokenFlags
+	secretsKeyFlags
 
 	KeepAllowed   int  `default:"1" placeholder:"N" help:"Each Nth allowed answer of the decision point has a line in the decision log; refusals always have (default 1: all)."`
 	KeepDecisions span `default:"400d" placeholder:"TIME" help:"How long the files of the decision log are kept (default 400d); their sums stay in the ledger."`
@@ -73,7 +74,7 @@ type serving struct {
 
 // Run implements the command.
 func (c *serveCmd) Run(a *app) error {
-	passphrase, err := c.passphrase(a)
+	passphrase, err := a.passphrase(c.PassphraseFile)
 	if err != nil {
 		return err
 	}
@@ -96,6 +97,9 @@ func (c *serveCmd) Run(a *app) error {
 		return err
 	}
 	if cfg.Notify, err = c.telling(a, at.String(), log); err != nil {
+		return err
+	}
+	if cfg.SecretsKey, err = c.secretsKey(a); err != nil {
 		return err
 	}
 	issuer, err := c.issuer(a)
@@ -164,11 +168,12 @@ func openRegistry(ctx context.Context, cfg registry.Config) (*registry.Registry,
 	return reg, err
 }
 
-func (c *serveCmd) passphrase(a *app) (string, error) {
-	if c.PassphraseFile == "" {
+// passphrase reads what opens the server's key.
+func (a *app) passphrase(path string) (string, error) {
+	if path == "" {
 		return a.env("IMPRIMATUR_PASSPHRASE"), nil
 	}
-	raw, err := a.readFile(c.PassphraseFile, "the passphrase")
+	raw, err := a.readFile(path, "the passphrase")
 	return strings.TrimRight(string(raw), "\r\n"), err
 }
 
