@@ -2,6 +2,13 @@ package registry
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"imprimatur.dev/attest"
@@ -116,4 +123,24 @@ func (r *Registry) WithdrawKey(ctx context.Context, who Caller, id, reason strin
 
 func withdrawn(k record.PrincipalKey, by string) error {
 	return refusef(wire.Conflict, "the key %s was withdrawn by %s; make a new one with imprimatur principal key new", k.KeyID, by)
+}
+
+// openKey loads the server key, or makes one where there is none. The name is
+// drawn at random, so that two installations never share an origin.
+func openKey(path, passphrase string) (*attest.Key, error) {
+	key, err := attest.LoadKey(path, passphrase)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder for keys: %w", err)
+	}
+	var b [4]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return nil, fmt.Errorf("drawing a name for the ledger: %w", err)
+	}
+	if key, err = attest.NewKey("imprimatur.dev/log-" + hex.EncodeToString(b[:])); err != nil {
+		return nil, err
+	}
+	return key, key.Save(path, passphrase)
 }

@@ -3,13 +3,9 @@ package registry
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -257,26 +253,6 @@ func (r *Registry) VerifierKey() string { return r.key.VerifierKey() }
 
 // Origin is the ledger's name.
 func (r *Registry) Origin() string { return r.key.Name() }
-
-// openKey loads the server key, or makes one where there is none. The name is
-// drawn at random, so that two installations never share an origin.
-func openKey(path, passphrase string) (*attest.Key, error) {
-	key, err := attest.LoadKey(path, passphrase)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder for keys: %w", err)
-	}
-	var b [4]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return nil, fmt.Errorf("drawing a name for the ledger: %w", err)
-	}
-	if key, err = attest.NewKey("imprimatur.dev/log-" + hex.EncodeToString(b[:])); err != nil {
-		return nil, err
-	}
-	return key, key.Save(path, passphrase)
-}
 
 // tx is one command or query at one moment: a snapshot, the caller, and the
 // one reading of the clock, which is never before what the snapshot was found to

@@ -128,8 +128,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 	out = append(append(out, registrationDoors(h)...), identityDoors(h)...)
 	out = append(out, dataDoors(h)...)
 	out = append(out, moveDoors(h)...)
-	out = append(out, targetDoors(h)...)
-	out = append(out, secretDoors(h)...)
+	out = append(out, slices.Concat(targetDoors(h), secretDoors(h))...)
 	out = append(out, lookingDoors(h, c)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
 		out = append(out, door{"Approve", "", R(role), false, word(role)})
