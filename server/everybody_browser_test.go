@@ -149,6 +149,7 @@ func (v *tour) console() []look {
 		{path: "/people/enrol", says: "Enrol somebody", may: map[string][]string{"Enrol": administrator}, others: "may not enrol principals"},
 		{path: "/workloads", says: "training-pipeline", all: show},
 		{path: "/principals/training-pipeline", says: "trains the clinic's models"},
+		{path: "/principals/model-owner", says: "Invite them", may: map[string][]string{"Delegate it": {"model-owner"}}},
 		{path: "/principals/viewer/roles", says: "viewer", may: map[string][]string{"Bind it": administrator, "Take it away": administrator}, others: "may not bind roles"},
 		{path: "/principals/viewer/invite", says: "Invite viewer", may: map[string][]string{"Make the link": administrator}, others: "may not invite people"},
 		{path: "/principals/viewer/offboard", says: "See viewer off", may: map[string][]string{"See viewer off": administrator}, others: "may not see people off"},
