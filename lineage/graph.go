@@ -308,14 +308,14 @@ func (g *Graph) version(v record.ModelVersion, by uint32, actor string) {
 		g.link(g.node(NodeRun, v.Run, by), id, RoleClaimed, by)
 	}
 	if v.Type == record.Vendor {
-		g.link(g.node(NodeVendor, vendorOf(v), by), id, RoleVendor, by)
+		g.link(g.node(NodeVendor, VendorOf(v), by), id, RoleVendor, by)
 	}
 	g.did(actor, id, RoleStated, by)
 }
 
-// vendorOf names who made a vendor's model: the host that it came from, or else
+// VendorOf names who made a vendor's model: the host that it came from, or else
 // the model, which is the vendor's own.
-func vendorOf(v record.ModelVersion) string {
+func VendorOf(v record.ModelVersion) string {
 	_, rest, ok := strings.Cut(v.Source, "://")
 	host, _, _ := strings.Cut(rest, "/")
 	if ok && host != "" {

@@ -145,6 +145,7 @@ func (v *tour) console() []look {
 		{path: "/use-cases", says: "clinic/second-reading", all: show},
 		{path: "/use-cases/clinic/second-reading", says: "model-owner"},
 		{path: "/evaluations/" + evaluation, says: "History"},
+		{path: "/vendors", says: "No vendor's model is registered yet."},
 		{path: "/people", says: "Enrol somebody", all: show},
 		{path: "/people/enrol", says: "Enrol somebody", may: map[string][]string{"Enrol": administrator}, others: "may not enrol principals"},
 		{path: "/workloads", says: "training-pipeline", all: show},

@@ -13,6 +13,10 @@ func TestThingsHaveListsAndPages(t *testing.T) {
 	h := settle(t)
 	c := h.ready("1")
 	must[wire.Promoted](t)(h.people["olga"].Promote(h.ctx, c.ID))
+	must[record.Recorded[record.Model]](t)(h.people["ann"].RegisterModel(h.ctx, record.Model{Team: "lab", Name: "bought", Type: record.Vendor, Owner: "olga"}))
+	must[record.Recorded[record.ModelVersion]](t)(h.people["ann"].RegisterVersion(h.ctx, record.ModelVersion{
+		Model: "lab/bought", Version: "1", Type: record.Vendor, Artifact: digest("bought"), Source: "https://models.example/bought/1", Files: []record.File{{Path: "m", SHA256: digest("bought file").Hex(), Size: 1}},
+	}))
 	vic := h.as("vic")
 	data := string(digest("data 1"))
 	for path, says := range map[string][]string{
@@ -33,12 +37,14 @@ func TestThingsHaveListsAndPages(t *testing.T) {
 		"/principals/robot":               {"contributor", "team lab", "None that you may see", "training run"},
 		"/principals/olga":                {"model-owner", "use case", "lab/triage", "lab/net"},
 		"/evaluations/" + evaluationOf(c): {"accuracy/holdout", "0.95", "items.ndjson", "1000 scored of 1000"},
+		"/vendors":                        {"models.example", "lab/bought", "lab/bought@1", "ann"},
+		"/vendors/models.example":         {"lab/bought@1", "https://models.example/bought/1", "It reaches", "model version"},
 	} {
 		vic.page(path, 200, says...)
 	}
 	for path, says := range map[string]string{
 		"/models/lab/none": "the model lab/none is not known here", "/models/lab/net?version=9": "lab/net@9", "/datasets/sha256:00": "not a digest",
-		"/runs/lab/none": "not known here", "/use-cases/lab/none": "not known here", "/principals/nobody": "nobody", "/evaluations/e-000000000000": "not known here",
+		"/runs/lab/none": "not known here", "/use-cases/lab/none": "not known here", "/principals/nobody": "nobody", "/vendors/none": "the vendor none is not known here", "/evaluations/e-000000000000": "not known here",
 	} {
 		vic.page(path, 404, says)
 	}
@@ -46,7 +52,7 @@ func TestThingsHaveListsAndPages(t *testing.T) {
 		t.Errorf("a workload is among the people:\n%s", text)
 	}
 	vic.page("/models?q=other", 200, "Nothing that you may read is like that.")
-	vic.page("/models?kind=vendor", 200, "Nothing that you may read is like that.")
+	vic.page("/models?kind=agent", 200, "Nothing that you may read is like that.")
 	h.as("olga").page("/principals/olga", 200, "write")
 }
 

@@ -55,6 +55,7 @@ const (
 		GET /live/{release}/rollback, GET /live/{release}/suspend, GET /search?q=net, GET /models, GET /models/{team}/{name}
 		GET /versions, GET /datasets, GET /datasets/{digest}, GET /datasets/{digest}/decide, GET /data/{team}/{name}, GET /runs
 		GET /runs/{team}/{name}, GET /use-cases, GET /use-cases/{team}/{name}, GET /evaluations/{id}, GET /people, GET /workloads
+		GET /vendors, GET /vendors/{name}
 		GET /principals/{name}, GET /policies, GET /policies/{name}, GET /policy-draft, POST /policy-draft, GET /ledger
 		GET /ledger/{index}, GET /ledger/{index}/proof, GET /releases/{id}/promote, GET /people/enrol, GET /principals/{name}/invite
 		GET /principals/{name}/roles, GET /principals/{name}/offboard`

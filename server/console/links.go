@@ -31,6 +31,8 @@ func dataHref(d record.Digest) string { return "/datasets/" + url.PathEscape(str
 
 func runHref(ref string) string { return "/runs/" + escape(ref) }
 
+func vendorHref(name string) string { return "/vendors/" + url.PathEscape(name) }
+
 func useCaseHref(ref string) string { return "/use-cases/" + escape(ref) }
 
 // principalHref is the page of a principal. What the server states of itself is

@@ -188,6 +188,8 @@ func reachedHref(r wire.Reached) string {
 		return "/evaluations/" + key
 	case "principal":
 		return principalHref(key)
+	case "vendor":
+		return vendorHref(key)
 	}
 	return ""
 }
