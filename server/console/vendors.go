@@ -101,7 +101,8 @@ func (c *console) vendor(ctx context.Context, who registry.Caller, in input) (*P
 	var keys []string
 	for _, v := range found[i].versions {
 		table.Rows = append(table.Rows, Row{[]Cell{
-			linked(v.Record.Ref(), versionHref(v.Record.Ref())), digest(v.Record.Artifact), {Text: v.Record.Source, Code: true},
+			linked(v.Record.Ref(), versionHref(v.Record.Ref())), digest(v.Record.Artifact),
+			{Text: v.Record.Source, Code: true},
 			linked(v.Actor, principalHref(v.Actor)), when(v.Time),
 		}})
 		if len(keys) < perPage {
