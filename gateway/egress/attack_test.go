@@ -234,3 +234,18 @@ func TestAHostileUpstreamEndsItsOwnAnswerAlone(t *testing.T) {
 		}
 	}
 }
+
+// A body that is announced and never sent holds a connection for some seconds.
+func TestARefusedBodyHoldsNoConnection(t *testing.T) {
+	b := setup(t, copyOf(cases), hello, nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	fmt.Fprintf(conn, "POST /crm/other HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer %s\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n", token)
+	if all, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 403") {
+		t.Errorf("%q %v", all, err)
+	}
+}

@@ -103,6 +103,9 @@ func New(ctx context.Context, cfg Config, o Options) (*Gateway, error) {
 	return g, errors.Join(append(faults, err)...)
 }
 
+// drainWithin is how long the rest of a refused body may take.
+const drainWithin = 2 * time.Second
+
 // Serve serves until the context ends, and then cuts off what is open.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	s := &http.Server{Handler: g, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelWarn)}
@@ -130,6 +133,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 	case errors.As(err, &no):
+		// What is left of the body is read before the next request; whoever does not
+		// send it holds the connection for no longer.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainWithin))
 		no.answer(w)
 	default:
 		g.log.WarnContext(r.Context(), "a request was cut off", "path", r.URL.Path, "error", err)
