@@ -38,15 +38,8 @@ func (r secretRef) parts() (team, name string, err error) {
 
 // secretValueFlags say what a version is.
 type secretValueFlags struct {
-	ValueFile string `xor:"value" placeholder:"FILE" help:"The value; - is standard input. Its last line break is cut off, unless --exact."`
+	ValueFile string `placeholder:"FILE" help:"The value; - is standard input. Its last line break is cut off, unless --exact."`
 	Exact     bool   `help:"Take the file as it is."`
-
-	Vault     string `xor:"value" placeholder:"NAME" help:"Where it is kept instead: an OpenBao or Vault that the server's configuration names."`
-	Mount     string `placeholder:"PATH" help:"There: the mount of the engine (default secret)."`
-	Path      string `placeholder:"PATH" help:"There: the path below the mount."`
-	Field     string `placeholder:"NAME" help:"There: the member that is the value; else all of them, as JSON."`
-	Namespace string `placeholder:"PATH" help:"There: the namespace."`
-	Dynamic   bool   `help:"There: the engine makes a credential for each lease, such as database."`
 
 	Expires  moment `placeholder:"TIME" help:"When it can be read no more: 2027-01-31, or a span such as 90d."`
 	RotateBy moment `placeholder:"TIME" help:"When the next version is due."`
@@ -54,16 +47,8 @@ type secretValueFlags struct {
 
 func (c *secretValueFlags) version(a *app) (wire.SecretVersion, error) {
 	out := wire.SecretVersion{Expires: c.Expires.after(a.now()), RotateBy: c.RotateBy.after(a.now())}
-	switch {
-	case c.Vault != "":
-		mount := c.Mount
-		if mount == "" {
-			mount = "secret"
-		}
-		out.Vault = &record.VaultPlace{Server: c.Vault, Namespace: c.Namespace, Mount: mount, Path: c.Path, Field: c.Field, Dynamic: c.Dynamic}
-		return out, nil
-	case c.ValueFile == "":
-		return out, wrongf("say what the value is: --value-file FILE, - for standard input, or --vault NAME")
+	if c.ValueFile == "" {
+		return out, wrongf("say what the value is: --value-file FILE, - for standard input")
 	}
 	raw, err := a.readFile(c.ValueFile, "the value")
 	if !c.Exact {
