@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -158,6 +159,8 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	r.secrets = newSecrets(keys, cfg.Secrets)
 	r.store, err = store.Open(ctx, cmp.Or(cfg.Database, cfg.Data), store.Options{
 		Project:        ledger.Project,
+		Version:        record.KeysVersion,
+		Rebuilt:        rebuilding(cfg.Notify.Log),
 		Origin:         key.Name(),
 		Signers:        []note.Signer{key.NoteSigner()},
 		CheckpointFile: filepath.Join(cfg.Data, "checkpoint"),
@@ -178,6 +181,21 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, errors.Join(err, r.journal.file.Close(), r.store.Close())
 	}
 	return r, nil
+}
+
+// rebuilding tells now and then how far the projection is made anew, as it is
+// after an update of the program; a million entries take about half a minute.
+func rebuilding(log *slog.Logger) func(done, total int64) {
+	if log == nil {
+		log = slog.Default()
+	}
+	told := time.Now()
+	return func(done, total int64) {
+		if done == total || time.Since(told) > 5*time.Second {
+			told = time.Now()
+			log.Info("making the projection of the ledger anew for this version of the program", "entries", done, "of", total)
+		}
+	}
 }
 
 func (r *Registry) start(ctx context.Context, background bool) error {

@@ -7,6 +7,7 @@ import (
 
 	"imprimatur.dev/attest"
 	"imprimatur.dev/ledger"
+	"imprimatur.dev/record"
 	"imprimatur.dev/store"
 )
 
@@ -15,7 +16,7 @@ import (
 // projection rebuilt and compared. It writes nothing and may run beside a
 // server. A ledger that does not verify is an error wrapping store.ErrLedger.
 func VerifyLedger(ctx context.Context, cfg Config, trust attest.Trust, progress func(done, total int64)) (store.Report, error) {
-	s, err := store.OpenReadOnly(ctx, cmp.Or(cfg.Database, cfg.Data), store.Options{Project: ledger.Project})
+	s, err := store.OpenReadOnly(ctx, cmp.Or(cfg.Database, cfg.Data), store.Options{Project: ledger.Project, Version: record.KeysVersion})
 	if err != nil {
 		return store.Report{}, err
 	}

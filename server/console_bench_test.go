@@ -81,7 +81,7 @@ func big(t testing.TB, releases, lines int) (*house, time.Duration) {
 	}
 	w := &writer{TB: t, key: must[*attest.Key](t)(attest.LoadKey(filepath.Join(data, "keys", "server.key"), "")), like: c.Release.Record, live: map[string]string{}}
 	w.store = must[*store.Store](t)(store.Open(h.ctx, data, store.Options{
-		Project: ledger.Project, Origin: w.key.Name(), Signers: []note.Signer{w.key.NoteSigner()}, CheckpointFile: filepath.Join(data, "checkpoint"),
+		Project: ledger.Project, Version: record.KeysVersion, Origin: w.key.Name(), Signers: []note.Signer{w.key.NoteSigner()}, CheckpointFile: filepath.Join(data, "checkpoint"),
 	}))
 	for k := range lines {
 		w.say("ann", record.Model{Team: "lab", Name: "net-" + strconv.Itoa(k), Type: record.Trained, Owner: "olga"})

@@ -81,7 +81,7 @@ func newKey(t testing.TB) *attest.Key {
 }
 
 func optionsOf(key *attest.Key) store.Options {
-	return store.Options{Project: ledger.Project, Origin: key.Name(), Signers: []note.Signer{key.NoteSigner()}}
+	return store.Options{Project: ledger.Project, Version: record.KeysVersion, Origin: key.Name(), Signers: []note.Signer{key.NoteSigner()}}
 }
 
 // openLog opens a log that b closes.

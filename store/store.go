@@ -68,13 +68,20 @@ import (
 
 // A Projector says what the ledger alone says about an entry: the leaf that
 // the tree covers and the keys that the entry can be found under. It must be a
-// pure function of the payload, and stay the same for payloads that are logged.
+// pure function of the payload; the leaf stays the same for payloads that are
+// logged, and when the keys do not, [Options].Version is raised.
 type Projector func(payload []byte) (leaf []byte, keys []string, err error)
 
 // Options say how to open a log.
 type Options struct {
 	// Project is needed always.
 	Project Projector
+	// Version numbers what Project makes. A log whose projection has a lower one
+	// is projected anew when it is opened for writing; one with a higher one is
+	// refused.
+	Version int
+	// Rebuilt, if not nil, is told of how many entries were projected anew.
+	Rebuilt func(done, total int64)
 	// Origin is the log's name in its checkpoints; it never changes.
 	Origin string
 	// Signers sign the checkpoints, at least one. Needed for writing only.
@@ -189,6 +196,9 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	if err := s.restore(ctx); err != nil {
 		return fmt.Errorf("reading the log in %s: %w", s.engine.place, s.engine.explain(err))
+	}
+	if err := s.reproject(ctx); err != nil {
+		return fmt.Errorf("opening the log in %s: %w", s.engine.place, s.engine.explain(err))
 	}
 	signed, err := s.Checkpoint(ctx)
 	if err != nil {

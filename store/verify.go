@@ -50,6 +50,10 @@ type Report struct {
 func (s *Store) Verify(ctx context.Context, check Check) (Report, error) {
 	var report Report
 	err := s.View(ctx, func(v *View) error {
+		var version int
+		if err := v.tx.QueryRowContext(ctx, "SELECT version FROM projection WHERE id = 1").Scan(&version); err != nil || version != s.options.Version {
+			return fmt.Errorf("%w: its projection was not made by this program (version %d, not %d); start its server once with this program, which makes it anew, and verify again", ErrLedger, version, s.options.Version)
+		}
 		a := &audit{store: s, view: v, check: check, seed: maphash.MakeSeed(), report: &report}
 		a.sums = make([]uint64, v.Size())
 		a.counts = make([]int32, v.Size())
@@ -90,6 +94,10 @@ type run struct {
 
 func (a *audit) run(ctx context.Context) error {
 	a.tree, a.edge = new(ledger.Tree), map[[2]int64][]byte{}
+	// First, since it says what else would look like many other faults.
+	if err := a.outside(); err != nil {
+		return err
+	}
 	facts := factSums{seed: a.seed, sums: make([]uint64, len(a.sums)), counts: make([]int32, len(a.sums))}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.store.View(ctx, facts.read) })
@@ -109,17 +117,26 @@ func (a *audit) run(ctx context.Context) error {
 	return a.checkpoints()
 }
 
-// nothingElse looks for rows that the log does not account for. An entry beyond
-// the head would be read, and one below the first found by its index.
-func (a *audit) nothingElse() error {
-	var entries, tiles int64
+// outside looks for entries that the head does not account for: one beyond it
+// would be read, and one below the first found by its index.
+func (a *audit) outside() error {
+	var entries int64
 	err := a.view.tx.QueryRowContext(a.view.ctx, "SELECT (SELECT count(*) FROM entries WHERE idx < 0)"+
-		" + (SELECT count(*) FROM entries WHERE idx >= $1), (SELECT count(*) FROM tiles)", a.view.Size()).Scan(&entries, &tiles)
+		" + (SELECT count(*) FROM entries WHERE idx >= $1)", a.view.Size()).Scan(&entries)
 	if err != nil {
 		return fmt.Errorf("looking for rows outside the log: %w", err)
 	}
 	if entries != 0 {
 		return fmt.Errorf("%w: there are %d entries outside the log of %d", ErrLedger, entries, a.view.Size())
+	}
+	return nil
+}
+
+// nothingElse looks for tiles that the log does not account for.
+func (a *audit) nothingElse() error {
+	var tiles int64
+	if err := a.view.tx.QueryRowContext(a.view.ctx, "SELECT count(*) FROM tiles").Scan(&tiles); err != nil {
+		return fmt.Errorf("looking for rows outside the log: %w", err)
 	}
 	if tiles != a.report.Tiles {
 		return fmt.Errorf("%w: there are %d tiles, a log of %d entries has %d", ErrLedger, tiles, a.view.Size(), a.report.Tiles)

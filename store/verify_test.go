@@ -206,7 +206,7 @@ var tamperings = []tampering{
 	{"a missing tile", run("DELETE FROM tiles WHERE level = 0 AND num = 0"), "tile 0 of level 0"},
 	{"a tile too many", run("INSERT INTO tiles SELECT 0, 2, data FROM tiles WHERE level = 0 AND num = 0"), "there are 4 tiles"},
 	{"the head's root", flip("root", "head", "id = 1"), "the head says"},
-	{"the head's size", run("UPDATE head SET size = 511"), "511"},
+	{"the head's size", run("UPDATE head SET size = 511"), "outside the log of 511"},
 	{"the head's note", flip("note", "head", "id = 1"), "the checkpoint at 512"},
 	{"the head's note, signed anew", signAnother("head", 512), "the checkpoint at 512"},
 	{"a checkpoint's note", flip("note", "checkpoints", "size = 200"), "the checkpoint at 200"},

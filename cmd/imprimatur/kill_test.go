@@ -155,7 +155,7 @@ func (v *victim) verify() {
 	if err != nil {
 		v.Fatal(err)
 	}
-	s, err := store.OpenReadOnly(v.Context(), v.data, store.Options{Project: ledger.Project, Origin: verifier.Name()})
+	s, err := store.OpenReadOnly(v.Context(), v.data, store.Options{Project: ledger.Project, Version: record.KeysVersion, Origin: verifier.Name()})
 	if err != nil {
 		v.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func (c *logVerifyCmd) evidence(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	db, err := store.OpenReadOnly(ctx, dsn, store.Options{Project: ledger.Project})
+	db, err := store.OpenReadOnly(ctx, dsn, store.Options{Project: ledger.Project, Version: record.KeysVersion})
 	if err != nil {
 		return 0, err
 	}

@@ -160,7 +160,7 @@ func openStore(t testing.TB) (*attest.Key, *store.Store) {
 		t.Fatal(err)
 	}
 	s, err := store.Open(context.Background(), t.TempDir(), store.Options{
-		Project: ledger.Project, Origin: key.Name(), Signers: []note.Signer{key.NoteSigner()},
+		Project: ledger.Project, Version: record.KeysVersion, Origin: key.Name(), Signers: []note.Signer{key.NoteSigner()},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,30 @@
+package record_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"imprimatur.dev/record"
+)
+
+// keysAre is the digest of the keys of all examples at [record.KeysVersion]. When
+// a kind or an example is new, only the digest changes; when a statement that may
+// be in a ledger gets other keys, raise the version too.
+const keysAre = "sha256:850ae27d3f34c96c2ac21f7fc5e7fda26c1a5682f932e7a57598dbe15c20799f"
+
+func TestOtherKeysAreAnotherVersion(t *testing.T) {
+	var lines []string
+	for kind, body := range examples() {
+		s, err := record.New("tess", noon, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, fmt.Sprintf("%s %q", kind, s.Keys()))
+	}
+	slices.Sort(lines)
+	if got := string(record.DigestOf([]byte(strings.Join(lines, "\n")))); got != keysAre {
+		t.Errorf("the keys of the examples at version %d are %s:\n%s", record.KeysVersion, got, strings.Join(lines, "\n"))
+	}
+}
