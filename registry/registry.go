@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -181,21 +180,6 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 		return nil, errors.Join(err, r.journal.file.Close(), r.store.Close())
 	}
 	return r, nil
-}
-
-// rebuilding tells now and then how far the projection is made anew, as it is
-// after an update of the program; a million entries take about half a minute.
-func rebuilding(log *slog.Logger) func(done, total int64) {
-	if log == nil {
-		log = slog.Default()
-	}
-	told := time.Now()
-	return func(done, total int64) {
-		if done == total || time.Since(told) > 5*time.Second {
-			told = time.Now()
-			log.Info("making the projection of the ledger anew for this version of the program", "entries", done, "of", total)
-		}
-	}
 }
 
 func (r *Registry) start(ctx context.Context, background bool) error {

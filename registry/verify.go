@@ -3,7 +3,9 @@ package registry
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"slices"
+	"time"
 
 	"imprimatur.dev/attest"
 	"imprimatur.dev/ledger"
@@ -70,4 +72,19 @@ func signedBy(trust attest.Trust, entries []store.Entry) (bad int, err error) {
 		}
 	}
 	return -1, nil
+}
+
+// rebuilding tells now and then how far the projection is made anew, as it is
+// after an update of the program; a million entries take about half a minute.
+func rebuilding(log *slog.Logger) func(done, total int64) {
+	if log == nil {
+		log = slog.Default()
+	}
+	told := time.Now()
+	return func(done, total int64) {
+		if done == total || time.Since(told) > 5*time.Second {
+			told = time.Now()
+			log.Info("making the projection of the ledger anew for this version of the program", "entries", done, "of", total)
+		}
+	}
 }
