@@ -165,11 +165,12 @@ func (b *Browser) Text(selector string) string {
 	return run(b, chromedp.Text(chromedp.CSS(selector)))
 }
 
-// Says fails the test unless the page's text has each of the texts in it.
+// Says fails the test unless the page's text has each of the texts in it. The
+// page itself is asked: a node that was looked up may be gone a moment after.
 func (b *Browser) Says(texts ...string) {
 	b.t.Helper()
 	for _, text := range texts {
-		if all := b.Text("body"); !strings.Contains(all, text) {
+		if all := Evaluate[string](b, "document.body.innerText"); !strings.Contains(all, text) {
 			b.t.Errorf("the page does not say %q:\n%s", text, b.around())
 		}
 	}
