@@ -42,6 +42,7 @@ type journal struct {
 
 	mu      sync.Mutex
 	pending []wire.Decided
+	writing int // lines that are being written
 	askers  map[string]*asker
 	allowed int64 // answers, for every
 	wake    chan struct{}
@@ -117,7 +118,7 @@ func openJournal(r *Registry, folder string, cfg Config) (*journal, error) {
 func (j *journal) full() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.pending) < maxPending {
+	if len(j.pending)+j.writing < maxPending {
 		return ""
 	}
 	return "the decision log cannot be written, so nothing is allowed; the server's log says why: make room on its disk"
@@ -142,7 +143,7 @@ func (j *journal) note(by string, team string, ask *wire.Ask, a *wire.Answer, nu
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.pending) >= maxPending {
+	if len(j.pending)+j.writing >= maxPending {
 		return
 	}
 	from := j.askers[by]
@@ -281,16 +282,18 @@ func (j *journal) write() error {
 	}
 	j.mu.Lock()
 	lines := j.pending
-	j.pending, j.askers = nil, map[string]*asker{}
+	j.pending, j.askers, j.writing = nil, map[string]*asker{}, len(lines)
 	j.mu.Unlock()
 	text, err := linesOf(lines)
 	if err == nil {
 		_, err = j.file.WriteAt(text, j.size)
 	}
-	if err != nil {
-		j.mu.Lock()
+	j.mu.Lock()
+	if j.writing = 0; err != nil {
 		j.pending, j.askers = append(lines, j.pending...), map[string]*asker{}
-		j.mu.Unlock()
+	}
+	j.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("writing the decision log: %w", err)
 	}
 	j.size += int64(len(text))
