@@ -185,13 +185,13 @@ func (r *Registry) DecisionLog(ctx context.Context, who Caller, digest record.Di
 		if err != nil {
 			return err
 		}
-		for _, e := range entries {
-			if team := teamOfRecord(e.Statement.Body); team != "" {
-				return t.may(actRead, team)
-			}
-			return nil
+		if len(entries) == 0 {
+			return refusef(wire.Unknown, "no decision log has the digest %s; imprimatur audit decisions reads them", digest)
 		}
-		return refusef(wire.Unknown, "no decision log has the digest %s; imprimatur audit decisions reads them", digest)
+		if team := teamOfRecord(entries[0].Statement.Body); team != "" {
+			return t.may(actRead, team)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -16,9 +16,8 @@ import (
 // Lesson is what an agent was seen to use, while everything was let through. It
 // is safe for concurrent use.
 type Lesson struct {
-	mu    sync.Mutex
-	used  map[used]*usage
-	first time.Time
+	mu   sync.Mutex
+	used map[used]*usage
 }
 
 // used is one thing that was used, as a grant would name it.
