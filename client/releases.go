@@ -162,3 +162,8 @@ func (c *Client) Used(ctx context.Context, id string, since time.Time) (wire.Use
 func (c *Client) DecisionLog(ctx context.Context, digest record.Digest) ([]byte, error) {
 	return c.exchange(ctx, http.MethodGet, "/api/v1/decisions/"+url.PathEscape(string(digest)), nil, nil)
 }
+
+// TellDecisions tells what a gateway has decided by itself, up to 1,000 lines.
+func (c *Client) TellDecisions(ctx context.Context, lines []wire.Decided) (wire.Told, error) {
+	return do[wire.Told](ctx, c, http.MethodPost, "/decisions", nil, lines)
+}

@@ -236,3 +236,44 @@ func TestDecisionLogsAreKeptForTheirTime(t *testing.T) {
 		t.Errorf("the young log has %d lines", len(got))
 	}
 }
+
+func TestAGatewayTellsWhatItDecided(t *testing.T) {
+	h := open(t)
+	h.agent("scorer")
+	c := h.liveWith("1", scoring("scorer"))
+	h.agent("gateway")
+	gateway := registry.Caller{Name: "gateway", Type: record.Workload, Method: record.MethodToken}
+	now := record.Millis(h.clock.now())
+	lines := []wire.Decided{
+		{At: now, Workload: "scorer", Release: c.ID, Kind: "tools", Resource: "look-up", Action: "call", Allowed: true, Grant: 1, Count: 1, Team: "other", By: "rita"},
+		{At: now, Workload: "scorer", Release: c.ID, Kind: "tools", Resource: "delete\u202e", Action: "call", Count: 4},
+	}
+	_, err := h.reg.TellDecisions(h.ctx, gateway, lines)
+	h.refused(err, wire.Forbidden, "gateway may not read")
+	must[record.Recorded[record.Role]](t)(h.reg.BindRole(h.ctx, administrator, record.Role{Principal: "gateway", Role: record.Viewer, Team: "lab"}))
+	if got := must[wire.Told](t)(h.reg.TellDecisions(h.ctx, gateway, lines)); got.Kept != 2 {
+		t.Errorf("%+v", got)
+	}
+	must[wire.Told](t)(h.reg.TellDecisions(h.ctx, scorer, lines[:1]))
+	for who, says := range map[string]string{"rita": "is a person", "nobody": "nobody"} {
+		_, err := h.reg.TellDecisions(h.ctx, caller(who), lines)
+		h.refused(err, registry.CodeOf(err), says)
+	}
+	_, err = h.reg.TellDecisions(h.ctx, gateway, []wire.Decided{{Workload: "scorer", Release: "r-000000000000", Allowed: true}})
+	h.refused(err, wire.Unknown, "no release")
+	got := h.sealed()
+	if len(got) != 1 || got[0].Record.Team != "lab" || got[0].Record.Allowed != 2 || got[0].Record.Denied != 4 {
+		t.Fatalf("%+v", got)
+	}
+	if d := got[0].Record.Denials; len(d) != 1 || d[0].Resource != `"delete\u202e"` || d[0].Reason != "refused" || d[0].Count != 4 {
+		t.Errorf("%+v", d)
+	}
+	kept := h.lines(got[0].Record.Log)
+	if len(kept) != 3 || !kept[0].Told || kept[0].By != "gateway" || kept[2].By != "" {
+		t.Errorf("%+v", kept)
+	}
+	// What was really used counts what gateways tell.
+	if used := must[wire.Used](t)(h.reg.Used(h.ctx, administrator, c.ID, time.Time{})); used.Calls != 2 || used.Denied != 4 {
+		t.Errorf("%+v", used)
+	}
+}

@@ -141,6 +141,11 @@ func (j *journal) note(by string, team string, ask *wire.Ask, a *wire.Answer, nu
 	} else if len(a.Reasons) > 0 {
 		d.Reason = a.Reasons[0]
 	}
+	j.keepLine(by, d)
+}
+
+// keepLine notes a line of an asker.
+func (j *journal) keepLine(by string, d wire.Decided) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.pending)+j.writing >= maxPending {
@@ -151,7 +156,7 @@ func (j *journal) note(by string, team string, ask *wire.Ask, a *wire.Answer, nu
 		from = &asker{alike: map[wire.Decided]int{}, more: map[wire.Decided]int{}}
 		j.askers[by] = from
 	}
-	if a.Allowed {
+	if d.Allowed {
 		j.noteAllowed(from, d)
 	} else {
 		j.noteRefused(from, d)
@@ -171,41 +176,40 @@ func (j *journal) noteAllowed(from *asker, d wire.Decided) {
 		j.pending = append(j.pending, d)
 		return
 	}
-	j.count(from.more, wire.Decided{Team: d.Team, By: cmp.Or(d.By, d.Workload), Release: d.Release, Allowed: true, Cut: true}, d.At)
+	j.count(from.more, wire.Decided{Team: d.Team, By: cmp.Or(d.By, d.Workload), Release: d.Release, Allowed: true, Cut: true}, d)
 }
 
 func (j *journal) noteRefused(from *asker, d wire.Decided) {
-	d.Workload, d.Kind, d.Resource, d.Action, d.Reason = word(d.Workload), word(d.Kind), word(d.Resource), word(d.Action), word(d.Reason)
+	d.Workload, d.Kind, d.Resource, d.Action, d.Reason = word(d.Workload), word(d.Kind), word(d.Resource), word(d.Action), cmp.Or(word(d.Reason), "refused")
 	if d.Definition.Validate() != nil {
 		d.Definition = ""
 	}
 	words := d
-	words.At, words.Arguments, words.Count = time.Time{}, "", 0
+	words.At, words.Last, words.Arguments, words.Count = time.Time{}, time.Time{}, "", 0
 	if _, known := from.alike[words]; known || from.refusals < refusalsAtOnce {
 		if !known {
 			from.refusals++
 		}
-		if at := j.count(from.alike, words, d.At); !known {
+		if at := j.count(from.alike, words, d); !known {
 			j.pending[at].Arguments = d.Arguments
 		}
 		return
 	}
-	j.count(from.more, wire.Decided{Team: d.Team, By: cmp.Or(d.By, d.Workload), Release: d.Release, Cut: true, Reason: "many others"}, d.At)
+	j.count(from.more, wire.Decided{Team: d.Team, By: cmp.Or(d.By, d.Workload), Release: d.Release, Cut: true, Reason: "many others"}, d)
 }
 
-// count adds one to the line with such words, and returns its place.
-func (j *journal) count(lines map[wire.Decided]int, words wire.Decided, now time.Time) int {
+// count adds a line to the one with such words, and returns its place.
+func (j *journal) count(lines map[wire.Decided]int, words, d wire.Decided) int {
 	at, ok := lines[words]
 	if !ok {
 		at = len(j.pending)
 		lines[words] = at
-		words.At = now
+		words.At, words.Last = d.At, d.Last
 		j.pending = append(j.pending, words)
+	} else {
+		j.pending[at].Last = later(j.pending[at].Last, later(d.At, d.Last))
 	}
-	j.pending[at].Count++
-	if ok {
-		j.pending[at].Last = now
-	}
+	j.pending[at].Count += d.Count
 	return at
 }
 

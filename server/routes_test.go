@@ -64,7 +64,7 @@ const (
 		POST /api/v1/principals, POST /api/v1/principals/{id}/invite, POST /api/v1/principals/{id}/offboard, POST /api/v1/roles, POST /api/v1/delegations, POST /api/v1/tokens
 		DELETE /api/v1/tokens/{id}, POST /api/v1/principal-keys, POST /api/v1/principal-keys/{id}/withdraw, POST /api/v1/teams
 		POST /api/v1/identities, POST /api/v1/identities/{id}/end, POST /api/v1/principals/{id}/end-access
-		POST /api/v1/environments, POST /api/v1/datasets, POST /api/v1/overlaps, POST /api/v1/data-approvals
+		POST /api/v1/decisions, POST /api/v1/environments, POST /api/v1/datasets, POST /api/v1/overlaps, POST /api/v1/data-approvals
 		POST /api/v1/withdrawals/preview, POST /api/v1/withdrawals, POST /api/v1/runs, POST /api/v1/runs/reported, POST /api/v1/models, POST /api/v1/versions
 		POST /api/v1/use-cases, PUT /api/v1/evidence/{id}, POST /api/v1/evaluations, POST /api/v1/policies, POST /api/v1/signals
 		POST /api/v1/releases, POST /api/v1/releases/{id}/approvals, POST /api/v1/releases/{id}/comments
@@ -136,6 +136,7 @@ var bodies = map[string]string{
 	"POST /api/v1/targets/{id}/replay":          `{}`,
 	"POST /api/v1/authorize":                    `{"workload":"robot","kind":"tools","resource":"t","action":"call"}`,
 	"POST /api/v1/authorize/settle":             `{"reservation":"none","tokens":1}`,
+	"POST /api/v1/decisions":                    `[{"at":"2026-01-01T00:00:00Z","workload":"robot","release":"RELEASE","allowed":true,"count":1}]`,
 	"POST /api/v1/lineage":                      lineageEvent,
 	"POST /api/v1/lineage/batch":                "[" + lineageEvent + "]",
 	"POST /access/v1/evaluation":                `{"subject":{"type":"workload","id":"robot"},"resource":{"type":"tool","id":"t"},"action":{"name":"call"}}`,

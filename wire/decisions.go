@@ -32,6 +32,8 @@ type Decided struct {
 	Lease  string `json:"lease,omitzero"`
 	Reason string `json:"reason,omitzero"`
 	Count  int64  `json:"count"`
+	// Told says that a gateway decided by itself, and told this server.
+	Told bool `json:"told,omitzero"`
 	// Cut says that the line only counts: the words of these were not kept.
 	Cut bool `json:"cut,omitzero"`
 }
@@ -51,4 +53,9 @@ type Used struct {
 	Denied    int64            `json:"denied"`
 	Now       record.Authority `json:"now"`
 	Suggested record.Authority `json:"suggested"`
+}
+
+// Told answers a gateway that told what it decided.
+type Told struct {
+	Kept int `json:"kept"`
 }

@@ -109,9 +109,15 @@ func (c *gatewayMCPServeCmd) Run(a *app) error {
 	}
 	o := mcp.Options{Source: a.granted(cfg)}
 	if a.env("IMPRIMATUR_TOKEN") != "" {
-		o.Report = a.redefined
+		o.Report, o.Tell = a.redefined, a.told
 	}
 	return c.serve(a, cfg, o)
+}
+
+// told tells the server of what was decided here.
+func (a *app) told(ctx context.Context, lines []wire.Decided) error {
+	_, err := a.client().TellDecisions(ctx, lines)
+	return err
 }
 
 // granted asks the server what the workload of a token may do.

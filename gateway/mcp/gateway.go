@@ -62,6 +62,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"imprimatur.dev/wire"
 )
 
 // Config is the gateway's configuration file.
@@ -145,6 +147,7 @@ type Gateway struct {
 	servers map[string]*server
 	callers *callers
 	journal *Journal
+	teller  *teller // nil where nobody is told
 	learn   *Lesson
 	log     *slog.Logger
 	stderr  io.Writer
@@ -175,6 +178,9 @@ type Options struct {
 	// Report is told, once for each, of a tool that is not defined as it was
 	// approved; nil is nobody.
 	Report func(Redefinition)
+	// Tell is told of the calls that were decided about, for the server's decision
+	// log, every second; what it refuses waits. Nil is nobody.
+	Tell func(context.Context, []wire.Decided) error
 	// Log takes what goes wrong; nil is slog's default. Stderr takes what the
 	// servers that are commands say there; nil is this process's.
 	Log    *slog.Logger
@@ -211,12 +217,21 @@ func New(ctx context.Context, c Config, o Options) *Gateway {
 			g.servers[name].remote = newRemote(s.URL, s.Headers)
 		}
 	}
+	if o.Tell != nil {
+		g.teller = newTeller(ctx, o.Tell, g.log)
+	}
 	go g.tidy()
 	return g
 }
 
-// Wait waits, after the context has ended, until all sessions have.
-func (g *Gateway) Wait() { <-g.over }
+// Wait waits, after the context has ended, until all sessions have, and the server
+// was told of what was left.
+func (g *Gateway) Wait() {
+	<-g.over
+	if g.teller != nil {
+		<-g.teller.done
+	}
+}
 
 func (g *Gateway) learning() bool { return g.learn != nil }
 

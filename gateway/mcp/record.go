@@ -189,6 +189,7 @@ func (g *Gateway) record(c *call, s *session) {
 	e.Allowed, e.Grant = c.decision.Allowed, c.decision.Number
 	e.Micros = g.now().Sub(c.began).Microseconds()
 	g.journal.add(g.ctx, e)
+	g.teller.add(e)
 }
 
 // refused records a refusal, of what could not be decided about too.

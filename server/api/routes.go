@@ -107,6 +107,7 @@ var routes = []route{
 	{post, "/authorize", "Authorize", "May this workload make this call?", asking, 0, create((*reg).Authorize)},
 	{post, "/authorize/settle", "Settle", "What a call has used of the budget that was reserved for it", asking, 0, create((*reg).Settle)},
 	{get, "/decisions", "ListDecisions", "What workloads asked to do, in sum, with what was refused", signedIn, 0, list(record.KindDecisions)},
+	{post, "/decisions", "TellDecisions", "Keep what a gateway has decided by itself", signedIn, 0, create((*reg).TellDecisions)},
 	{get, "/decisions/{id}", "DecisionLog", "The decision log with a digest: gzip of JSON lines", signedIn, 0, decisionLog},
 	{get, "/releases/{id}/used", "Used", "What was really called under a release, and the authority that is enough for it", signedIn, 0, ask(used)},
 	{get, "/authority", "Granted", "What may this workload do now? For who decides its calls beside it, and asks again before it relies on the answer", asking, 0, ask(granted)},
