@@ -177,9 +177,9 @@ func promotedBy(t testing.TB, entries []wire.Entry) string {
 	return ""
 }
 
-// TestEverybodyDrivesTheConsole has each kind of person look at every page, and
+// TestEverybodyDrivesTheConsoleInABrowser has each kind of person look at every page, and
 // then act on them as people do, from an invitation to a withdrawal.
-func TestEverybodyDrivesTheConsole(t *testing.T) {
+func TestEverybodyDrivesTheConsoleInABrowser(t *testing.T) {
 	c := told(t)
 	v := &tour{visited: visit(t, c.house), c: c}
 	v.Size(1280, 900)

@@ -99,7 +99,7 @@ func TestRowWithoutAccessIsRefused(t *testing.T) {
 
 // path fills in the places of a row's path.
 func (r route) at() string {
-	path := strings.NewReplacer("{id}", "r-0123456789ab").Replace(Prefix + r.path)
+	path := strings.NewReplacer("{id}", "r-0123456789ab", "{team}", "lab", "{name}", "crm-key").Replace(Prefix + r.path)
 	if !strings.Contains(path, "{") {
 		return path
 	}
