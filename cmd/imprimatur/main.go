@@ -60,7 +60,7 @@ type commands struct {
 	Policy  policyCmd  `cmd:"" group:"release" help:"Write, test, read and publish the rules for releases."`
 
 	Dataset   datasetCmd   `cmd:"" group:"things" help:"Register data by digest; approve or withdraw it."`
-	Run       runCmd       `cmd:"" group:"things" help:"Record training runs: code, parameters, inputs, outputs."`
+	Run       runCmd       `cmd:"" group:"things" help:"Record training runs. With -- and a command, run that while its release stands."`
 	Model     modelCmd     `cmd:"" group:"things" help:"Register models and their versions by the digest of their files."`
 	Eval      evalCmd      `cmd:"" group:"things" help:"Record evaluations with their evidence."`
 	Usecase   usecaseCmd   `cmd:"" group:"things" help:"Say what a model is for, who answers for it, and its tier."`
