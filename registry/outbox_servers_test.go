@@ -59,7 +59,7 @@ func TestTwoServersTellEachNoticeOnce(t *testing.T) {
 // something and before it could note that: another one takes the target over, and
 // sends it again under the same ID.
 func TestAServerThatLosesItsDatabaseLosesNoNotice(t *testing.T) {
-	defer registry.SetLease(time.Second)()
+	t.Cleanup(registry.SetLease(time.Second)) // the first, so that it is undone when the servers have closed
 	h := openOn(t, storetest.Postgres(t).DSN)
 	line := newCable(t, h.database)
 	b := h.beside(h.clock, line.dsn)
