@@ -85,6 +85,7 @@ func big(t testing.TB, releases, lines int) (*house, time.Duration) {
 	}))
 	for k := range lines {
 		w.say("ann", record.Model{Team: "lab", Name: "net-" + strconv.Itoa(k), Type: record.Trained, Owner: "olga"})
+		w.say("administrator", record.Principal{Name: "w-" + strconv.Itoa(k), Type: record.Workload, Owner: "ann", Purpose: "runs a model", Expires: now().AddDate(0, 2, 0)})
 	}
 	for i := range releases {
 		w.release(i, lines, i >= releases-lines && i%10 == 0)
@@ -153,7 +154,7 @@ func (w *writer) release(i, lines int, waits bool) {
 	r := w.like
 	r.Behaviour.Model, r.Behaviour.Version, r.Behaviour.Artifact, r.Behaviour.Evaluations = model, version, bytes, []record.Digest{e.Digest()}
 	r.Data.Runs = []string{"lab/big-" + version}
-	r.Authority = record.Authority{Tools: []record.Grant{{Resource: "look-up", Actions: []string{"call"}}}, Workloads: []string{"robot"}}
+	r.Authority = record.Authority{Tools: []record.Grant{{Resource: "look-up", Actions: []string{"call"}}}, Workloads: []string{"w-" + strconv.Itoa(i%lines)}}
 	s := w.say("ann", r)
 	id, parts := record.ReleaseID(s.Digest()), must[record.Digests](w)(record.DigestsOf(s.Raw))
 	for name, role := range map[string]record.RoleName{"olga": record.ModelOwner, "rita": record.Risk, "sam": record.Security} {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,10 +20,10 @@ import (
 func BenchmarkSuspension(b *testing.B) {
 	const standing, rate = 10_000, 1000
 	h, _ := big(b, standing, standing)
-	ids := h.standing(standing)
-	robot := registry.Caller{Name: "robot", Type: record.Workload, Method: record.MethodToken}
+	ids, workloads := h.standing()
 	ask := func(ctx context.Context, id string) bool {
-		got, err := h.reg.Authorize(ctx, robot, wire.Ask{Workload: "robot", Release: id, Kind: "tools", Resource: "look-up", Action: "call"})
+		who := registry.Caller{Name: workloads[id], Type: record.Workload, Method: record.MethodToken}
+		got, err := h.reg.Authorize(ctx, who, wire.Ask{Workload: who.Name, Kind: "tools", Resource: "look-up", Action: "call"})
 		if err != nil {
 			b.Error(err)
 		}
@@ -78,12 +79,17 @@ func BenchmarkSuspension(b *testing.B) {
 	b.ReportMetric(float64(asked.Load())/time.Since(began).Seconds(), "decisions/s")
 }
 
-// standing are the releases that are live.
-func (h *house) standing(most int) (ids []string) {
+// standing are the releases that are live in the lines of a big house, and the
+// workload of each.
+func (h *house) standing() (ids []string, workloads map[string]string) {
 	h.Helper()
+	workloads = map[string]string{}
 	live := must[[]wire.LiveRelease](h)(h.reg.Live(h.ctx, registry.Caller{Name: "rita", Type: record.Human}, time.Time{}))
-	for _, l := range live[:min(most, len(live))] {
-		ids = append(ids, l.Release)
+	for _, l := range live {
+		if number, ok := strings.CutPrefix(l.Model, "lab/net-"); ok {
+			ids = append(ids, l.Release)
+			workloads[l.Release], _, _ = strings.Cut("w-"+number, "@")
+		}
 	}
-	return ids
+	return ids, workloads
 }
