@@ -190,14 +190,22 @@ func TestAnAccessTokenIsNoKeyToTheHouse(t *testing.T) {
 	h.identify("scorer", nil)
 	h.liveWith("3", scoring("scorer", "batch"))
 	who := h.taken(h.access("scorer").Secret)
-	for _, d := range doors(h, c, exception) {
-		if err := d.call(who); registry.CodeOf(err) != wire.Forbidden {
-			t.Errorf("%s: %v", d.method, err)
+	vouched := registry.Caller{Name: "scorer", Type: record.Workload, Method: registry.MethodPlatform, Scopes: []string{record.ScopeRead}}
+	for _, who := range []registry.Caller{who, vouched} {
+		for _, d := range doors(h, c, exception) {
+			if err := d.call(who); registry.CodeOf(err) != wire.Forbidden {
+				t.Errorf("%s by %s: %v", d.method, who.Method, err)
+			}
 		}
-	}
-	for method, list := range lists(h, c) {
-		if n, err := list(who); n > 0 || !no(err) {
-			t.Errorf("%s shows %d: %v", method, n, err)
+		for method, list := range lists(h, c) {
+			if n, err := list(who); n > 0 || !no(err) {
+				t.Errorf("%s shows %d by %s: %v", method, n, who.Method, err)
+			}
+		}
+		_, err := h.reg.Authorize(h.ctx, who, wire.Ask{Workload: "batch", Kind: "tools", Resource: "look-up", Action: "call"})
+		h.refused(err, wire.Forbidden)
+		if a := must[wire.Answer](t)(h.reg.Authorize(h.ctx, who, wire.Ask{Workload: "scorer", Kind: "tools", Resource: "look-up", Action: "call"})); !a.Allowed {
+			t.Errorf("by %s: %+v", who.Method, a)
 		}
 	}
 	for what, err := range map[string]error{

@@ -177,17 +177,24 @@ func (c Caller) stands(me record.Person, now time.Time) error {
 	if c.Access != nil {
 		return refusef(wire.Forbidden, "an access token of %s asks what the workload may do, and nothing else; sign in with a wider one, from imprimatur principal token %s", c.Name, c.Name)
 	}
+	if c.Method == MethodPlatform {
+		return refusef(wire.Forbidden, "for whom a platform vouches may ask what the workload %s may do, and nothing else; sign in with a token, from imprimatur principal token %s", c.Name, c.Name)
+	}
 	return c.enrolled(me, now)
 }
 
 // asks refuses a caller who may not ask what a workload may do. An access token
-// asks for its own workload, under its own release.
+// asks for its own workload, under its own release, and for whom a platform vouches
+// for its own workload.
 func (c Caller) asks(me record.Person, now time.Time, ask *wire.Ask) error {
 	if c.Access != nil {
 		if ask.Workload != c.Name || ask.Release != "" && ask.Release != c.Access.Release {
 			return refusef(wire.Forbidden, "an access token asks for its own workload and release, %s and %s; sign in with a wider one to ask for others", c.Name, c.Access.Release)
 		}
 		ask.Release = c.Access.Release
+	}
+	if c.Method == MethodPlatform && ask.Workload != c.Name {
+		return refusef(wire.Forbidden, "for whom a platform vouches asks for its own workload, %s; sign in with a token to ask for others", c.Name)
 	}
 	return c.enrolled(me, now)
 }
