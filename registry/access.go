@@ -161,16 +161,6 @@ func (r *Registry) issues() error {
 	return r.wholeNow()
 }
 
-// wholeNow refuses where memory is still being read.
-func (r *Registry) wholeNow() error {
-	select {
-	case <-r.whole:
-		return r.fault
-	default:
-		return refusef(wire.Unavailable, "the server has just started and still reads its ledger; try again in a moment")
-	}
-}
-
 // accessOf are the claims of a token for a workload under a release.
 func (r *Registry) accessOf(acts *standing, workload string, at time.Time) token.Access {
 	rel := acts.dossier.Release.Record
@@ -202,7 +192,7 @@ func (r *Registry) claimed(ctx context.Context, in *AccessRequest, now time.Time
 			return "", "", refusef(wire.Refused, "what was shown is that of several workloads, such as %s and %s; name one as client_id", found[0].Workload, i.Workload)
 		}
 	}
-	in.Expires = earlier(in.Expires, found[0].Expires)
+	in.Expires = record.Earlier(in.Expires, found[0].Expires)
 	return found[0].ID, found[0].Workload, nil
 }
 
@@ -232,14 +222,6 @@ func named(workload string) string {
 	return fmt.Sprintf(" %q", workload)
 }
 
-// earlier returns the earlier of two times of which the zero one is never.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
 func (r *Registry) claimedByToken(ctx context.Context, in *AccessRequest) (identity, workload string, err error) {
 	who, err := r.Authenticate(ctx, in.Secret)
 	if err != nil {
@@ -249,7 +231,7 @@ func (r *Registry) claimedByToken(ctx context.Context, in *AccessRequest) (ident
 		return "", "", refusef(wire.Refused, "the token is that of %s, and only a workload's own token is exchanged; take another, from imprimatur principal token", who.Name)
 	}
 	id, _ := tokenParts(in.Secret)
-	in.Expires = earlier(in.Expires, who.until)
+	in.Expires = record.Earlier(in.Expires, who.until)
 	return id, who.Name, nil
 }
 

@@ -226,7 +226,7 @@ func (r *Registry) lend(ctx context.Context, who Caller, action string, use Secr
 		ends = append(ends, answer.At.Add(fetched.Life))
 	}
 	for _, end := range ends {
-		l.Until = earlier(l.Until, end)
+		l.Until = record.Earlier(l.Until, end)
 	}
 	l.Until = record.Millis(l.Until)
 	r.register(l)

@@ -226,13 +226,17 @@ func (r *Registry) startMemory(size int64) {
 func (r *Registry) Whole(ctx context.Context) error {
 	select {
 	case <-r.whole:
-		return r.fault
-	default:
+	case <-ctx.Done():
 	}
+	return r.wholeNow()
+}
+
+// wholeNow refuses where memory is still being read.
+func (r *Registry) wholeNow() error {
 	select {
 	case <-r.whole:
 		return r.fault
-	case <-ctx.Done():
+	default:
 		return refusef(wire.Unavailable, "the server has just started and still reads its ledger; try again in a moment")
 	}
 }
