@@ -181,7 +181,7 @@ func toolNames(args map[string]any) ([]any, error) {
 // list passes on the vendor's list of models, with those that are granted.
 func (c *call) list(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
-	got, err := c.g.opts.Granted(ctx, c.bearer, noAuthority)
+	got, err := c.g.opts.Granted(ctx, c.bearer, "")
 	cancel()
 	if err != nil {
 		return undecided(err)

@@ -21,6 +21,8 @@ const (
 // follower asks for one workload while it has requests open.
 type follower struct {
 	open map[*call]context.CancelCauseFunc
+	// known is the digest of the grants that were told of: they are not told again.
+	known record.Digest
 }
 
 // errStopped is wrapped by what cuts off requests whose release has stopped.
@@ -70,7 +72,7 @@ func (g *Gateway) ask(bearer string, f *follower) {
 			continue
 		}
 		g.mu.Unlock()
-		release, why, err := g.stands(bearer)
+		release, why, err := g.stands(bearer, f)
 		switch now := g.now(); {
 		case err == nil:
 			last = now
@@ -82,23 +84,21 @@ func (g *Gateway) ask(bearer string, f *follower) {
 }
 
 // stands returns the release that stands for a workload now, or why none does.
-func (g *Gateway) stands(bearer string) (release, why string, err error) {
+func (g *Gateway) stands(bearer string, f *follower) (release, why string, err error) {
 	ctx, cancel := context.WithTimeout(g.ctx, answerWithin)
 	defer cancel()
-	got, err := g.opts.Granted(ctx, bearer, noAuthority)
+	got, err := g.opts.Granted(ctx, bearer, f.known)
 	switch {
 	case errors.Is(err, ErrNotSignedIn):
 		return "", "the token is not valid any more", nil
 	case err != nil:
 		return "", "", err
 	case got.Stands:
+		f.known = got.Digest
 		return got.Release, "another one took its place", nil
 	}
 	return "", strings.Join(got.Reasons, "; "), nil
 }
-
-// noAuthority is said to be known where nobody wants to see it.
-const noAuthority = record.Digest("")
 
 // cut cuts off what is open under any release but the one that stands.
 func (g *Gateway) cut(f *follower, stands, why string) {
