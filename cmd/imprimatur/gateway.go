@@ -76,9 +76,7 @@ func (c *mcpFlags) serve(a *app, cfg mcp.Config, o mcp.Options) (err error) {
 	if err != nil {
 		return &failure{code: exitUndecided, err: fmt.Errorf("cannot listen at %s: %w", c.Listen, cause(err))}
 	}
-	if !loopback(l.Addr()) {
-		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
-	}
+	a.warnOfPlain(l.Addr())
 	for _, name := range slices.Sorted(maps.Keys(cfg.Servers)) {
 		fmt.Fprintf(a.stderr, "imprimatur: http://%s/%s\n", l.Addr(), name)
 	}
@@ -124,11 +122,31 @@ func (a *app) told(ctx context.Context, lines []wire.Decided) error {
 func (a *app) granted(cfg mcp.Config) mcp.Source {
 	return func(ctx context.Context, bearer string, have record.Digest) (wire.Granted, error) {
 		got, err := client.New(a.server(), bearer).Granted(ctx, wire.Ask{Environment: cfg.Environment, Release: cfg.Release}, have)
-		var p *client.Problem
-		if errors.As(err, &p) && (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) {
-			err = fmt.Errorf("%w: %s", mcp.ErrNotSignedIn, p.Detail)
-		}
-		return got, err
+		return got, asWorkload(err, mcp.ErrNotSignedIn)
+	}
+}
+
+// asWorkload marks the server's refusal of a token as what a gateway calls that.
+func asWorkload(err, notSignedIn error) error {
+	var p *client.Problem
+	if errors.As(err, &p) && (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) {
+		return fmt.Errorf("%w: %s", notSignedIn, p.Detail)
+	}
+	return err
+}
+
+// signal tells the server of something that a gateway has seen.
+func (a *app) signal(release, line, what, detail string) {
+	s := record.Signal{Release: release, Line: line, Type: what, Detail: detail, Observed: record.Millis(a.now())}
+	if _, err := a.client().RecordSignal(a.ctx, s); err != nil {
+		fmt.Fprintf(a.stderr, "imprimatur: %s; the signal could not be recorded: %v\n", detail, err)
+	}
+}
+
+// warnOfPlain warns where what listens in plain HTTP is reached from elsewhere.
+func (a *app) warnOfPlain(at net.Addr) {
+	if !loopback(at) {
+		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
 	}
 }
 
@@ -136,12 +154,7 @@ func (a *app) granted(cfg mcp.Config) mcp.Source {
 const toolRedefined = "tool-redefined"
 
 // redefined tells the server of a tool that is not defined as it was approved.
-func (a *app) redefined(r mcp.Redefinition) {
-	s := record.Signal{Release: r.Release, Line: r.Line, Type: toolRedefined, Detail: r.Detail, Observed: record.Millis(a.now())}
-	if _, err := a.client().RecordSignal(a.ctx, s); err != nil {
-		fmt.Fprintf(a.stderr, "imprimatur: %s; the signal could not be recorded: %v\n", r.Detail, err)
-	}
-}
+func (a *app) redefined(r mcp.Redefinition) { a.signal(r.Release, r.Line, toolRedefined, r.Detail) }
 
 type gatewayMCPLearnCmd struct {
 	mcpFlags

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 
 	"imprimatur.dev/client"
 	"imprimatur.dev/gateway/egress"
@@ -46,14 +44,14 @@ func (c *gatewayEgressCmd) Run(a *app) error {
 		Log: slog.New(slog.NewTextHandler(a.stderr, nil)),
 		Authorize: func(ctx context.Context, bearer string, ask wire.Ask) (wire.Answer, error) {
 			got, err := client.New(a.server(), bearer).Authorize(ctx, ask)
-			return got, asWorkload(err)
+			return got, asWorkload(err, egress.ErrNotSignedIn)
 		},
 		Settle: func(ctx context.Context, bearer string, s wire.Settlement) error {
 			return client.New(a.server(), bearer).Settle(ctx, s)
 		},
 		Granted: func(ctx context.Context, bearer string, have record.Digest) (wire.Granted, error) {
 			got, err := client.New(a.server(), bearer).Granted(ctx, wire.Ask{Environment: cfg.Environment, Release: cfg.Release}, have)
-			return got, asWorkload(err)
+			return got, asWorkload(err, egress.ErrNotSignedIn)
 		},
 	}
 	if a.env("IMPRIMATUR_TOKEN") != "" {
@@ -67,20 +65,9 @@ func (c *gatewayEgressCmd) Run(a *app) error {
 	if err != nil {
 		return &failure{code: exitUndecided, err: fmt.Errorf("cannot listen at %s: %w", c.Listen, cause(err)), hint: "choose another address with --listen"}
 	}
-	if !loopback(l.Addr()) {
-		fmt.Fprintln(a.stderr, "imprimatur: this address is reached from elsewhere in plain HTTP; put a proxy with TLS before it")
-	}
+	a.warnOfPlain(l.Addr())
 	fmt.Fprintf(a.stderr, "imprimatur: http://%s\n", l.Addr())
 	return g.Serve(a.ctx, l)
-}
-
-// asWorkload marks the server's refusal of a token.
-func asWorkload(err error) error {
-	var p *client.Problem
-	if errors.As(err, &p) && (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) {
-		return fmt.Errorf("%w: %s", egress.ErrNotSignedIn, p.Detail)
-	}
-	return err
 }
 
 // vendorModelChanged is the type of the signal of a model that does not answer by
@@ -89,8 +76,5 @@ const vendorModelChanged = "vendor-model-changed"
 
 // modelChanged tells the server.
 func (a *app) modelChanged(seen egress.Seen) {
-	s := record.Signal{Release: seen.Release, Line: seen.Line, Type: vendorModelChanged, Detail: seen.Detail(), Observed: record.Millis(a.now())}
-	if _, err := a.client().RecordSignal(a.ctx, s); err != nil {
-		fmt.Fprintf(a.stderr, "imprimatur: %s; the signal could not be recorded: %v\n", s.Detail, err)
-	}
+	a.signal(seen.Release, seen.Line, vendorModelChanged, seen.Detail())
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"imprimatur.dev/client"
+	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
 
@@ -106,6 +107,8 @@ type keeper struct {
 	token client.AccessToken
 	// due is when the token is to be had anew.
 	due time.Time
+	// known is the digest of the grants that were told of: they are not told again.
+	known record.Digest
 }
 
 // renew exchanges the identity and writes the token where the command finds it.
@@ -140,7 +143,11 @@ func (k *keeper) renew(ctx context.Context) error {
 func (k *keeper) ask(ctx context.Context) (wire.Granted, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(k.cmd.Within))
 	defer cancel()
-	return client.New(k.app.server(), k.token.Secret).Granted(ctx, wire.Ask{Environment: k.cmd.Env, Release: k.cmd.Release}, "")
+	got, err := client.New(k.app.server(), k.token.Secret).Granted(ctx, wire.Ask{Environment: k.cmd.Env, Release: k.cmd.Release}, k.known)
+	if err == nil {
+		k.known = got.Digest
+	}
+	return got, err
 }
 
 // run starts the command and waits for its end, or ends it.
