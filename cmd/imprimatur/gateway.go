@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"imprimatur.dev/client"
+	"imprimatur.dev/gateway/follow"
 	"imprimatur.dev/gateway/mcp"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
@@ -105,7 +106,7 @@ func (c *gatewayMCPServeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	o := mcp.Options{Source: a.granted(cfg)}
+	o := mcp.Options{Source: a.granted(cfg.Environment, cfg.Release)}
 	if a.env("IMPRIMATUR_TOKEN") != "" {
 		o.Report, o.Tell = a.redefined, a.told
 	}
@@ -119,18 +120,18 @@ func (a *app) told(ctx context.Context, lines []wire.Decided) error {
 }
 
 // granted asks the server what the workload of a token may do.
-func (a *app) granted(cfg mcp.Config) mcp.Source {
+func (a *app) granted(environment, release string) follow.Source {
 	return func(ctx context.Context, bearer string, have record.Digest) (wire.Granted, error) {
-		got, err := client.New(a.server(), bearer).Granted(ctx, wire.Ask{Environment: cfg.Environment, Release: cfg.Release}, have)
-		return got, asWorkload(err, mcp.ErrNotSignedIn)
+		got, err := client.New(a.server(), bearer).Granted(ctx, wire.Ask{Environment: environment, Release: release}, have)
+		return got, asWorkload(err)
 	}
 }
 
-// asWorkload marks the server's refusal of a token as what a gateway calls that.
-func asWorkload(err, notSignedIn error) error {
+// asWorkload marks the server's refusal of a token as what a follower calls that.
+func asWorkload(err error) error {
 	var p *client.Problem
 	if errors.As(err, &p) && (p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden) {
-		return fmt.Errorf("%w: %s", notSignedIn, p.Detail)
+		return fmt.Errorf("%w: %w", follow.ErrNotSignedIn, p)
 	}
 	return err
 }

@@ -8,7 +8,6 @@ import (
 
 	"imprimatur.dev/client"
 	"imprimatur.dev/gateway/egress"
-	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
 
@@ -44,15 +43,12 @@ func (c *gatewayEgressCmd) Run(a *app) error {
 		Log: slog.New(slog.NewTextHandler(a.stderr, nil)),
 		Authorize: func(ctx context.Context, bearer string, ask wire.Ask) (wire.Answer, error) {
 			got, err := client.New(a.server(), bearer).Authorize(ctx, ask)
-			return got, asWorkload(err, egress.ErrNotSignedIn)
+			return got, asWorkload(err)
 		},
 		Settle: func(ctx context.Context, bearer string, s wire.Settlement) error {
 			return client.New(a.server(), bearer).Settle(ctx, s)
 		},
-		Granted: func(ctx context.Context, bearer string, have record.Digest) (wire.Granted, error) {
-			got, err := client.New(a.server(), bearer).Granted(ctx, wire.Ask{Environment: cfg.Environment, Release: cfg.Release}, have)
-			return got, asWorkload(err, egress.ErrNotSignedIn)
-		},
+		Granted: a.granted(cfg.Environment, cfg.Release),
 	}
 	if a.env("IMPRIMATUR_TOKEN") != "" {
 		o.Report = a.modelChanged

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"imprimatur.dev/client"
+	"imprimatur.dev/gateway/follow"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -45,9 +46,6 @@ or replaced, or lapses, the command and what it has started get SIGTERM, and SIG
 1 where the release stopped it or never stood, 3 where the server was not heard of.`
 }
 
-// askEvery is how often the server is asked whether the release stands.
-const askEvery = 250 * time.Millisecond
-
 // Run implements the command.
 func (c *runExecCmd) Run(a *app) error {
 	if len(c.Command) > 0 && c.Command[0] == "--" {
@@ -68,14 +66,15 @@ func (c *runExecCmd) Run(a *app) error {
 	if err := k.renew(a.ctx); err != nil {
 		return err
 	}
-	got, err := k.ask(a.ctx)
-	if err != nil {
+	f := follow.New(k.granted, "", time.Duration(c.Within), time.Now)
+	if err := f.Ask(a.ctx); err != nil {
 		return err
 	}
-	if !got.Stands {
-		return stopped(got)
+	term, err := f.Stands()
+	if err != nil {
+		return stopped(err)
 	}
-	return k.run(got)
+	return k.run(f, term.Release)
 }
 
 // verified checks the model, where one is named.
@@ -94,8 +93,13 @@ func (c *runExecCmd) verified(a *app) error {
 	return err
 }
 
-func stopped(got wire.Granted) error {
-	return &failure{code: exitNo, err: fmt.Errorf("no release stands for %s: %s", got.Workload, strings.Join(got.Reasons, "; ")), hint: "imprimatur release check says what is missing"}
+// stopped is the failure for which nothing is started, or what runs is ended.
+func stopped(err error) error {
+	var no *follow.Stopped
+	if errors.As(err, &no) && no.Undecided {
+		return &failure{code: exitUndecided, err: err}
+	}
+	return &failure{code: exitNo, err: err, hint: "imprimatur release check says what is missing"}
 }
 
 // keeper keeps a command that runs: its token fresh, and itself only while its
@@ -107,8 +111,6 @@ type keeper struct {
 	token client.AccessToken
 	// due is when the token is to be had anew.
 	due time.Time
-	// known is the digest of the grants that were told of: they are not told again.
-	known record.Digest
 }
 
 // renew exchanges the identity and writes the token where the command finds it.
@@ -139,23 +141,22 @@ func (k *keeper) renew(ctx context.Context) error {
 	return nil
 }
 
-// ask asks, as the workload itself, whether its release stands.
-func (k *keeper) ask(ctx context.Context) (wire.Granted, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(k.cmd.Within))
-	defer cancel()
-	got, err := client.New(k.app.server(), k.token.Secret).Granted(ctx, wire.Ask{Environment: k.cmd.Env, Release: k.cmd.Release}, k.known)
-	if err == nil {
-		k.known = got.Digest
+// granted asks as the workload itself, with a token that is good.
+func (k *keeper) granted(ctx context.Context, _ string, have record.Digest) (wire.Granted, error) {
+	if time.Now().After(k.due) {
+		if err := k.renew(ctx); err != nil {
+			return wire.Granted{}, asWorkload(err)
+		}
 	}
-	return got, err
+	return k.app.granted(k.cmd.Env, k.cmd.Release)(ctx, k.token.Secret, have)
 }
 
 // run starts the command and waits for its end, or ends it.
-func (k *keeper) run(got wire.Granted) error {
+func (k *keeper) run(f *follow.Follower, release string) error {
 	child := exec.Command(k.cmd.Command[0], k.cmd.Command[1:]...)
 	child.Stdin, child.Stdout, child.Stderr = k.app.stdin, k.app.stdout, k.app.stderr
 	child.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "IMPRIMATUR_TOKEN=") })
-	child.Env = append(child.Env, "IMPRIMATUR_URL="+k.app.server(), "IMPRIMATUR_ACCESS_TOKEN_FILE="+k.file, "IMPRIMATUR_RELEASE="+got.Release)
+	child.Env = append(child.Env, "IMPRIMATUR_URL="+k.app.server(), "IMPRIMATUR_ACCESS_TOKEN_FILE="+k.file, "IMPRIMATUR_RELEASE="+release)
 	// A group of its own, so that what it starts ends with it.
 	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	signals := make(chan os.Signal, 8)
@@ -168,8 +169,9 @@ func (k *keeper) run(got wire.Granted) error {
 	go func() { ended <- child.Wait() }()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(k.app.ctx))
 	defer cancel()
+	go f.Run(ctx, func() bool { return true })
 	over := make(chan error, 1)
-	go func() { over <- k.watch(ctx, got.Release) }()
+	go func() { over <- f.Await(ctx, release) }()
 	for {
 		select {
 		case err := <-ended:
@@ -185,7 +187,7 @@ func (k *keeper) run(got wire.Granted) error {
 			}
 			// Also what it has started and left behind.
 			group(child, syscall.SIGKILL)
-			return why
+			return stopped(why)
 		}
 	}
 }
@@ -206,40 +208,4 @@ func codeOf(err error) error {
 		code = 128 + int(exit.Sys().(syscall.WaitStatus).Signal())
 	}
 	return &failure{code: code, err: err, told: true}
-}
-
-// watch returns when the release is no longer the one that stands, or nothing was
-// heard of the server for too long.
-func (k *keeper) watch(ctx context.Context, release string) error {
-	heard := time.Now()
-	tick := time.NewTicker(askEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-		var err error
-		if time.Now().After(k.due) {
-			err = k.renew(ctx)
-		}
-		var got wire.Granted
-		if err == nil {
-			got, err = k.ask(ctx)
-		}
-		var refused *client.Problem
-		switch {
-		case err == nil && !got.Stands:
-			return stopped(got)
-		case err == nil && got.Release != release:
-			return &failure{code: exitNo, err: fmt.Errorf("%s was replaced by %s", release, got.Release), hint: "start the command again with the new model"}
-		case err == nil:
-			heard = time.Now()
-		case errors.As(err, &refused) && (refused.Code == wire.Forbidden || refused.Code == wire.SignIn):
-			return &failure{code: exitNo, err: err}
-		case time.Since(heard) > time.Duration(k.cmd.Within):
-			return &failure{code: exitUndecided, err: fmt.Errorf("the server was not heard of for %s: %w", time.Duration(k.cmd.Within), err)}
-		}
-	}
 }

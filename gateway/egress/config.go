@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"imprimatur.dev/authority"
+	"imprimatur.dev/gateway/follow"
 	"imprimatur.dev/guard"
 )
 
@@ -67,13 +68,11 @@ type Credential struct {
 	Header string `yaml:"header"`
 }
 
-const defaultStale = 5 * time.Second
-
 var upstreamName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // ReadConfig reads a configuration, strictly.
 func ReadConfig(raw []byte) (Config, error) {
-	c := Config{StaleAfter: defaultStale}
+	c := Config{StaleAfter: follow.DefaultBound}
 	if err := yaml.Load(raw, &c, yaml.WithKnownFields()); err != nil {
 		return c, fmt.Errorf("the gateway's configuration: %w", err)
 	}

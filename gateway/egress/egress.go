@@ -26,9 +26,8 @@
 //
 // # Standing
 //
-// While requests are open, the server is asked four times a second whether the
-// release under which they were allowed still stands; when it does not, or the
-// server is silent for longer than the bound, they are cut off.
+// While requests are open, the release under which they were allowed is followed
+// (package follow); when it does not stand any more, they are cut off.
 package egress
 
 import (
@@ -44,24 +43,19 @@ import (
 	"sync"
 	"time"
 
-	"imprimatur.dev/record"
+	"imprimatur.dev/gateway/follow"
 	"imprimatur.dev/wire"
 )
 
-// ErrNotSignedIn is what [Options].Authorize and Granted wrap where a token
-// stands for nobody.
-var ErrNotSignedIn = errors.New("not signed in")
-
 // Options are what a gateway is given beside its configuration: the server, asked
-// as the workload that a bearer token stands for. This is the one place where a
-// bearer becomes a workload.
+// as the workload that a bearer token stands for.
 type Options struct {
-	// Authorize asks about one call.
+	// Authorize asks about one call. It wraps [follow.ErrNotSignedIn] as a source does.
 	Authorize func(ctx context.Context, bearer string, ask wire.Ask) (wire.Answer, error)
 	// Settle says what a call has cost.
 	Settle func(ctx context.Context, bearer string, s wire.Settlement) error
 	// Granted says what the workload may do now.
-	Granted func(ctx context.Context, bearer string, have record.Digest) (wire.Granted, error)
+	Granted follow.Source
 	// Report is told, once for each, of a model that did not answer by the name that
 	// was granted; nil is nobody.
 	Report func(Seen)
@@ -80,12 +74,12 @@ type Gateway struct {
 	seen      *seen
 
 	mu   sync.Mutex
-	open map[string]*follower // by bearer
+	open map[string]*workload // by bearer
 }
 
 // New returns a gateway; the error says which upstream cannot be used.
 func New(ctx context.Context, cfg Config, o Options) (*Gateway, error) {
-	g := &Gateway{ctx: ctx, cfg: cfg, opts: o, log: o.Log, upstreams: map[string]*upstream{}, now: time.Now, open: map[string]*follower{}}
+	g := &Gateway{ctx: ctx, cfg: cfg, opts: o, log: o.Log, upstreams: map[string]*upstream{}, now: time.Now, open: map[string]*workload{}}
 	if g.log == nil {
 		g.log = slog.Default()
 	}

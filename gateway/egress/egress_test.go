@@ -16,6 +16,7 @@ import (
 
 	"imprimatur.dev/authority"
 	"imprimatur.dev/gateway/egress"
+	"imprimatur.dev/gateway/follow"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -53,7 +54,7 @@ func (b *bench) authorize(_ context.Context, bearer string, ask wire.Ask) (wire.
 	out := wire.Answer{Release: "r-0123456789ab", Line: "lab/agent/help/production", At: time.Now()}
 	switch {
 	case bearer != token:
-		return out, fmt.Errorf("%w: the token is not valid", egress.ErrNotSignedIn)
+		return out, fmt.Errorf("%w: the token is not valid", follow.ErrNotSignedIn)
 	case b.silent:
 		return out, fmt.Errorf("no answer")
 	case !b.stands:
@@ -101,7 +102,7 @@ func (b *bench) granted(_ context.Context, bearer string, _ record.Digest) (wire
 	case b.silent:
 		return wire.Granted{}, fmt.Errorf("no answer")
 	case bearer != token:
-		return wire.Granted{}, egress.ErrNotSignedIn
+		return wire.Granted{}, follow.ErrNotSignedIn
 	case !b.stands:
 		return wire.Granted{Reasons: []string{"it was suspended"}}, nil
 	}

@@ -2,7 +2,6 @@ package egress
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"imprimatur.dev/authority"
+	"imprimatur.dev/gateway/follow"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -180,19 +180,18 @@ func toolNames(args map[string]any) ([]any, error) {
 
 // list passes on the vendor's list of models, with those that are granted.
 func (c *call) list(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
-	got, err := c.g.opts.Granted(ctx, c.bearer, "")
-	cancel()
-	if err != nil {
+	f := follow.New(c.g.opts.Granted, c.bearer, c.g.cfg.StaleAfter, c.g.now)
+	if err := f.Ask(r.Context()); err != nil {
 		return undecided(err)
 	}
-	if !got.Stands || got.Authority == nil {
-		return refuse(http.StatusForbidden, "%s", strings.Join(got.Reasons, "; "))
+	term, err := f.Stands()
+	if err != nil {
+		return refuse(http.StatusForbidden, "%v", err)
 	}
 	// A grant whose condition cannot be used is not in the set, and offers nothing.
-	grants, _ := authority.Compile(record.Authority{Models: got.Authority.Models})
-	c.answer = wire.Answer{Release: got.Release}
-	c.change = func(raw []byte) ([]byte, error) { return c.granted(raw, grants, got.At) }
+	grants, _ := authority.Compile(record.Authority{Models: term.Authority.Models})
+	c.answer = wire.Answer{Release: term.Release}
+	c.change = func(raw []byte) ([]byte, error) { return c.granted(raw, grants, c.g.now()) }
 	return c.send(w, r, nil)
 }
 

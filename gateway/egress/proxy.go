@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"imprimatur.dev/authority"
+	"imprimatur.dev/gateway/follow"
 	"imprimatur.dev/guard"
 	"imprimatur.dev/wire"
 )
@@ -106,7 +107,7 @@ func (c *call) decide(ctx context.Context, ask wire.Ask) (err error) {
 
 // undecided is the refusal where the server gave no answer (rule 4).
 func undecided(err error) error {
-	if errors.Is(err, ErrNotSignedIn) {
+	if errors.Is(err, follow.ErrNotSignedIn) {
 		return unauthorized(err.Error())
 	}
 	return refuse(http.StatusServiceUnavailable, "it could not be decided, and so is refused: %v", err)

@@ -39,10 +39,8 @@
 //
 // # Standing
 //
-// What a caller may do comes from a [Source] that is asked four times a second.
-// When the release stops, calls and streams that are open end with the reason,
-// and clients are told that their lists changed. When the source is silent for
-// longer than the bound, everything is refused.
+// What a caller may do is followed (package follow). When the release stops, calls and streams that are open end with the reason,
+// and clients are told that their lists changed.
 package mcp
 
 import (
@@ -63,6 +61,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"imprimatur.dev/gateway/follow"
 	"imprimatur.dev/wire"
 )
 
@@ -96,9 +95,6 @@ var (
 	serverName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
 	variable   = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 )
-
-// defaultStale is the staleness bound of replicas (rule 10).
-const defaultStale = 5 * time.Second
 
 // ReadConfig reads a configuration, strictly; env gives the variables that it
 // names.
@@ -170,7 +166,7 @@ type server struct {
 
 // Options are what a gateway is given beside its configuration.
 type Options struct {
-	Source Source
+	Source follow.Source
 	// Journal keeps the calls; nil keeps none.
 	Journal *Journal
 	// Lesson, where given, lets everything through and learns what is used.
@@ -208,7 +204,7 @@ func New(ctx context.Context, c Config, o Options) *Gateway {
 	}
 	stale := c.StaleAfter
 	if stale == 0 {
-		stale = defaultStale
+		stale = follow.DefaultBound
 	}
 	g.callers = newCallers(ctx, o.Source, stale, g.now)
 	for name, s := range c.Servers {

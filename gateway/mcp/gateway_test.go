@@ -20,6 +20,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"imprimatur.dev/authority"
+	"imprimatur.dev/gateway/follow"
 	"imprimatur.dev/gateway/mcp"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
@@ -58,7 +59,7 @@ func (o *office) source(_ context.Context, bearer string, have record.Digest) (w
 	}
 	g, ok := o.granted[bearer]
 	if !ok {
-		return g, fmt.Errorf("%w: nobody has this token", mcp.ErrNotSignedIn)
+		return g, fmt.Errorf("%w: nobody has this token", follow.ErrNotSignedIn)
 	}
 	if have == g.Digest && g.Stands {
 		g.Authority = nil

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"imprimatur.dev/gateway/follow"
 )
 
 // readWithin is how long a client may take to read one event.
@@ -58,7 +60,7 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c, err := g.signIn(r)
 	switch {
-	case errors.Is(err, ErrNotSignedIn):
+	case errors.Is(err, follow.ErrNotSignedIn):
 		w.Header().Set("WWW-Authenticate", `Bearer realm="imprimatur"`)
 		http.Error(w, err.Error()+"; send the token of a workload: Authorization: Bearer imp_…", http.StatusUnauthorized)
 		return
@@ -96,7 +98,7 @@ func (g *Gateway) signIn(r *http.Request) (*caller, error) {
 	if g.learning() {
 		bearer = "learning"
 	} else if !strings.EqualFold(scheme, "Bearer") || bearer == "" {
-		return nil, fmt.Errorf("%w: the request carries no token", ErrNotSignedIn)
+		return nil, fmt.Errorf("%w: the request carries no token", follow.ErrNotSignedIn)
 	}
 	return g.callers.signIn(r.Context(), strings.TrimSpace(bearer))
 }

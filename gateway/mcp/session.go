@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"imprimatur.dev/authority"
+	"imprimatur.dev/gateway/follow"
 )
 
 // maxOpen bounds the requests of one session that are not answered yet.
@@ -102,7 +103,7 @@ func (s *session) serve(ctx context.Context, head http.Header, m *message, out s
 		return
 	}
 	if c.power != nil {
-		stop := context.AfterFunc(c.power.ctx, func() { cancel(context.Cause(c.power.ctx)) })
+		stop := context.AfterFunc(c.power.Context(), func() { cancel(context.Cause(c.power.Context())) })
 		defer stop()
 	}
 	if err := s.enter(c); err != nil {
@@ -160,7 +161,7 @@ func (s *session) finish(ctx context.Context, head http.Header, c *call, r *repl
 	}
 	s.leave(c)
 	s.failed(ctx, head, c, err)
-	if r.media == mediaEvents && c.method == "subscriptions/listen" && c.power.ctx.Err() != nil {
+	if r.media == mediaEvents && c.method == "subscriptions/listen" && c.power.Context().Err() != nil {
 		s.listsChanged(out, c.id)
 	}
 	if r.media == mediaEvents || r.media == mediaJSON {
@@ -196,7 +197,7 @@ func ended(ctx context.Context, err error) error {
 	if cause == nil {
 		return err
 	}
-	var stop *stopped
+	var stop *follow.Stopped
 	if errors.As(cause, &stop) {
 		return faultf(codeRefused, "the call was ended: %v", stop)
 	}
@@ -293,7 +294,7 @@ func (s *session) listen(ctx context.Context, head http.Header, out sink) bool {
 		begun = true
 	}
 	for {
-		changed := s.who().next()
+		changed := s.who().Term().Context().Done()
 		if p, err := s.who().standing(); err == nil {
 			if again, over := s.hear(ctx, p, head, begin, out); over {
 				return again
@@ -316,20 +317,20 @@ func (s *session) listen(ctx context.Context, head http.Header, out sink) bool {
 func (s *session) hear(ctx context.Context, p *power, head http.Header, begin func(*reply), out sink) (again, over bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(p.ctx, cancel)()
+	defer context.AfterFunc(p.Context(), cancel)()
 	r, err := s.up.listen(ctx, head)
 	if err != nil {
-		if p.ctx.Err() == nil {
+		if p.Context().Err() == nil {
 			begin(nothing(http.StatusBadGateway))
 		}
-		return true, p.ctx.Err() == nil
+		return true, p.Context().Err() == nil
 	}
 	defer r.close()
 	begin(r)
 	for {
 		ev, err := r.next()
 		if err != nil {
-			return r.media == mediaEvents, p.ctx.Err() == nil
+			return r.media == mediaEvents, p.Context().Err() == nil
 		}
 		if ev.data != nil && r.media == mediaEvents {
 			if ev.data, _, err = s.fromServer(nil, ev); err != nil || ev.data == nil {

@@ -152,7 +152,7 @@ func (d *dialogue) listen(ctx context.Context) {
 		}
 	}
 	for {
-		changed := d.s.who().next()
+		changed := d.s.who().Term().Context().Done()
 		select {
 		case <-ctx.Done():
 			return
