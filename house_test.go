@@ -48,10 +48,11 @@ var mayImport = map[string][]string{
 	"registry":   belowRegistry,
 	"gateway":    append([]string{"registry"}, belowRegistry...),
 	"tracking":   {"record", "artifact", "wire", "registry"},
+	"vault":      {"record", "wire", "registry"},
 	"server":     append([]string{"registry", "tracking"}, belowRegistry...),
 	"client":     {"record", "policy", "wire"},
 	"demo":       append([]string{"client", "server", "gateway", "tracking", "registry"}, belowRegistry...),
-	"cmd":        append([]string{"demo", "client", "server", "gateway", "tracking", "registry"}, belowRegistry...),
+	"cmd":        append([]string{"demo", "client", "server", "gateway", "tracking", "vault", "registry"}, belowRegistry...),
 }
 
 var belowRegistry = []string{

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -51,12 +52,31 @@ type VaultPlace struct {
 	Path  string `json:"path"`
 	// Field is the member that is the value; without it the value is all of them,
 	// a JSON object.
-	Field   string `json:"field,omitzero"`
-	Dynamic bool   `json:"dynamic,omitzero"`
+	Field string `json:"field,omitzero"`
+	// Version is the one that is read of those which the engine keeps; 0 is always
+	// the newest.
+	Version int  `json:"version,omitzero"`
+	Dynamic bool `json:"dynamic,omitzero"`
 }
 
 // Whole is the path that is read, without the API's own parts.
 func (p VaultPlace) Whole() string { return p.Mount + "/" + p.Path }
+
+// Full names the place to people: SERVER:NAMESPACE:MOUNT/PATH, with the version
+// where one is read alone and the field where one is.
+func (p VaultPlace) Full() string {
+	at := p.Server + ":" + p.Whole()
+	if p.Namespace != "" {
+		at = p.Server + ":" + p.Namespace + ":" + p.Whole()
+	}
+	if p.Version > 0 {
+		at += fmt.Sprintf("@%d", p.Version)
+	}
+	if p.Field != "" {
+		at += " (" + p.Field + ")"
+	}
+	return at
+}
 
 // Ref returns "team/name".
 func (s Secret) Ref() string { return s.Team + "/" + s.Name }
@@ -129,6 +149,9 @@ func (c *checker) vault(p VaultPlace) {
 		if len(v) > MaxNames*4 || !vaultPath.MatchString(v) {
 			c.failf("%s %q is not a path: parts of letters, digits, '_', '-' and '.', none of which begins with '.', with '/' between them", field, v)
 		}
+	}
+	if p.Version < 0 || p.Version > 1<<31 || p.Dynamic && p.Version > 0 {
+		c.failf("vault.version %d is outside 0 to 2^31, or is that of what is made when it is read", p.Version)
 	}
 	c.oneLine("vault.field", p.Field, MaxNames, false)
 	if strings.ContainsFunc(p.Field, func(r rune) bool { return r > '~' }) {

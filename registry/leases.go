@@ -71,6 +71,10 @@ type Lease struct {
 	told int64
 	at   record.VaultPlace
 	made string
+	// kept is the vault's number of the version, and heard when it last said how it
+	// stands.
+	kept  int
+	heard time.Time
 	// access are the claims of the access token that it was asked for with.
 	access *token.Access
 }
@@ -211,11 +215,12 @@ func (r *Registry) lend(ctx context.Context, who Caller, action string, use Secr
 	if !answer.Allowed {
 		return nil, refusef(wire.Forbidden, "the secret %s is not lent; %s", use.Secret, strings.Join(answer.Reasons, "; "))
 	}
+	l.heard = r.now()
 	fetched, err := r.value(ctx, x)
 	if err != nil {
 		return nil, err
 	}
-	l.value, l.made, l.at = fetched.Value, fetched.Lease, x.Vault
+	l.value, l.made, l.at, l.kept = fetched.Value, fetched.Lease, x.Vault, fetched.Version
 	l.Version, l.Release, l.ask.Release = x.Version, answer.Release, answer.Release
 	ends := []time.Time{answer.At.Add(leaseLife), answer.Until, answer.Grant.Until, who.until}
 	if who.Access != nil {

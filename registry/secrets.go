@@ -17,25 +17,6 @@ import (
 	"imprimatur.dev/wire"
 )
 
-// SecretSource reads the values that an OpenBao or a Vault keeps. The program is
-// given one by its configuration.
-type SecretSource interface {
-	// Check refuses a place that is not to be read for a team.
-	Check(team string, at record.VaultPlace) error
-	// Read returns the value that is there now.
-	Read(ctx context.Context, team string, at record.VaultPlace) (FetchedSecret, error)
-	// Revoke ends a credential that was made when it was read.
-	Revoke(ctx context.Context, at record.VaultPlace, lease string) error
-}
-
-// FetchedSecret is what a source has read. Lease names a credential that was made
-// for this reading, and Life is how long that lasts.
-type FetchedSecret struct {
-	Value wire.SecretValue
-	Lease string
-	Life  time.Duration
-}
-
 // secrets are the names, versions and leases of secrets, in memory; the values are
 // kept encrypted beside the ledger, or elsewhere.
 type secrets struct {
@@ -179,7 +160,7 @@ func (r *Registry) keepSecret(ctx context.Context, who Caller, team, name string
 		}
 		if in.Vault != nil {
 			x.Provider, x.Vault = record.SecretVault, *in.Vault
-			if err := r.secrets.mayRead(x, in.Value); err != nil {
+			if err := r.secrets.mayKeep(x, in.Value); err != nil {
 				return err
 			}
 			return t.state(x)
@@ -221,23 +202,6 @@ func (t *tx) secret(team, ref string) (*record.Secret, error) {
 	return &got.Record, nil
 }
 
-// mayRead refuses a place in a vault that cannot be read for the secret's team.
-func (s *secrets) mayRead(x record.Secret, value wire.SecretValue) error {
-	if len(value) > 0 {
-		return refusef(wire.Invalid, "a secret has a value or a place in a vault, not both; give one of them")
-	}
-	if err := x.Validate(); err != nil {
-		return err
-	}
-	if s.source == nil {
-		return refusef(wire.Invalid, "this server knows no vault; give the value")
-	}
-	if err := s.source.Check(x.Team, x.Vault); err != nil {
-		return refusef(wire.Invalid, "%w", err)
-	}
-	return nil
-}
-
 func valueName(x record.Secret) string { return "secret/" + x.Ref() + "/" + x.Reference }
 
 func (r *Registry) sealValue(ctx context.Context, x record.Secret, value []byte) error {
@@ -251,14 +215,7 @@ func (r *Registry) sealValue(ctx context.Context, x record.Secret, value []byte)
 // value returns the value of a version.
 func (r *Registry) value(ctx context.Context, x record.Secret) (FetchedSecret, error) {
 	if x.Provider == record.SecretVault {
-		if r.secrets.source == nil {
-			return FetchedSecret{}, refusef(wire.Unavailable, "the secret %s is in a vault, and this server knows none; give it a value here: imprimatur secret rotate %s", x.Ref(), x.Ref())
-		}
-		got, err := r.secrets.source.Read(ctx, x.Team, x.Vault)
-		if err != nil {
-			return got, refusef(wire.Unavailable, "the secret %s cannot be read from its vault: %w; try again, or ask who runs that", x.Ref(), err)
-		}
-		return got, nil
+		return r.fetched(ctx, x)
 	}
 	kept, ok, err := r.store.Recall(ctx, spaceValue, x.Reference, time.Now())
 	if err != nil {

@@ -41,14 +41,25 @@ type secretValueFlags struct {
 	ValueFile string `placeholder:"FILE" help:"The value; - is standard input. Its last line break is cut off, unless --exact."`
 	Exact     bool   `help:"Take the file as it is."`
 
+	Vault vaultFlags `embed:"" prefix:"vault-"`
+
 	Expires  moment `placeholder:"TIME" help:"When it can be read no more: 2027-01-31, or a span such as 90d."`
 	RotateBy moment `placeholder:"TIME" help:"When the next version is due."`
 }
 
 func (c *secretValueFlags) version(a *app) (wire.SecretVersion, error) {
 	out := wire.SecretVersion{Expires: c.Expires.after(a.now()), RotateBy: c.RotateBy.after(a.now())}
-	if c.ValueFile == "" {
-		return out, wrongf("say what the value is: --value-file FILE, - for standard input")
+	at, err := c.Vault.place()
+	switch {
+	case err != nil:
+		return out, err
+	case at != nil && c.ValueFile != "":
+		return out, wrongf("a secret has a value or a place in a vault, not both; give --value-file or --vault-server")
+	case at != nil:
+		out.Vault = at
+		return out, nil
+	case c.ValueFile == "":
+		return out, wrongf("say what the value is: --value-file FILE, - for standard input; or --vault-server, --vault-mount and --vault-path, where a vault keeps it")
 	}
 	raw, err := a.readFile(c.ValueFile, "the value")
 	if !c.Exact {
@@ -56,6 +67,28 @@ func (c *secretValueFlags) version(a *app) (wire.SecretVersion, error) {
 	}
 	out.Value = raw
 	return out, err
+}
+
+// vaultFlags say where an OpenBao or a Vault keeps a value.
+type vaultFlags struct {
+	Server    string `placeholder:"NAME" help:"The OpenBao or Vault that keeps the value, by its name in the file of serve --vaults."`
+	Namespace string `placeholder:"PATH" help:"Its namespace there, if not that of the file."`
+	Mount     string `placeholder:"PATH" help:"Where its engine is mounted: KV version 2, or one that makes credentials."`
+	Path      string `placeholder:"PATH" help:"Where it is below the mount."`
+	Field     string `placeholder:"NAME" help:"The field that is the value; else all of them, as JSON."`
+	Version   int    `placeholder:"N" help:"A version there; else always the newest, also one that is written later."`
+	Dynamic   bool   `help:"The engine makes a credential for each reading, as database does."`
+}
+
+// place is nil where no vault is named.
+func (f vaultFlags) place() (*record.VaultPlace, error) {
+	if f == (vaultFlags{}) {
+		return nil, nil
+	}
+	if f.Server == "" || f.Mount == "" || f.Path == "" {
+		return nil, wrongf("a place in a vault is named by --vault-server, --vault-mount and --vault-path")
+	}
+	return &record.VaultPlace{Server: f.Server, Namespace: f.Namespace, Mount: f.Mount, Path: f.Path, Field: f.Field, Version: f.Version, Dynamic: f.Dynamic}, nil
 }
 
 type secretSetCmd struct {
@@ -197,14 +230,7 @@ func keptAt(x record.Secret) string {
 	if x.Provider != record.SecretVault {
 		return "encrypted, by the server"
 	}
-	at := x.Vault.Server + ":" + x.Vault.Whole()
-	if x.Vault.Namespace != "" {
-		at = x.Vault.Server + ":" + x.Vault.Namespace + ":" + x.Vault.Whole()
-	}
-	if x.Vault.Field != "" {
-		at += " (" + x.Vault.Field + ")"
-	}
-	return at
+	return x.Vault.Full()
 }
 
 type secretWithdrawCmd struct {

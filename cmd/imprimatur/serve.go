@@ -43,6 +43,7 @@ type serveCmd struct {
 	notifyFlags
 	tokenFlags
 	secretsKeyFlags
+	vaultsFlags
 
 	KeepAllowed   int  `default:"1" placeholder:"N" help:"Each Nth allowed answer of the decision point has a line in the decision log; refusals always have (default 1: all)."`
 	KeepDecisions span `default:"400d" placeholder:"TIME" help:"How long the files of the decision log are kept (default 400d); their sums stay in the ledger."`
@@ -100,6 +101,9 @@ func (c *serveCmd) Run(a *app) error {
 		return err
 	}
 	if cfg.SecretsKey, err = c.secretsKey(a); err != nil {
+		return err
+	}
+	if err := c.vaults(a, &cfg); err != nil {
 		return err
 	}
 	issuer, err := c.issuer(a)
