@@ -28,7 +28,9 @@ func open(t *testing.T, s *vaulttest.Server, lines string) *vault.Source {
 		lines += "\n    token: {env: BAO}"
 	}
 	text := fmt.Sprintf("vaults:\n  main:\n    address: %s\n    timeout: 1s\n    teams: {lab: [secret/lab/*, \"models:secret/lab/*\", database/creds/lab]}\n%s\n", s.URL, lines)
-	source, err := vault.Open([]byte(text), func(name string) string { return map[string]string{"BAO": vaulttest.Root, "SECRET": "the-secret-id"}[name] })
+	source, err := vault.Open([]byte(text), func(name string) string {
+		return map[string]string{"BAO": vaulttest.Root, "SECRET": "the-secret-id"}[name]
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,17 +99,17 @@ func TestWhatIsNotThereIsRefused(t *testing.T) {
 	source := open(t, s, "")
 	at := func(change func(*record.VaultPlace)) record.VaultPlace { p := crm; change(&p); return p }
 	for says, place := range map[string]record.VaultPlace{
-		"has nothing at secret/metadata/lab/none (404)":    at(func(p *record.VaultPlace) { p.Path = "lab/none" }),
-		"no version 9 at main:secret/lab/crm":              at(func(p *record.VaultPlace) { p.Version = 9 }),
-		`no field "pin"`:                                   at(func(p *record.VaultPlace) { p.Field = "pin" }),
-		"is empty":                                         at(func(p *record.VaultPlace) { p.Field = "empty" }),
-		"is not read at main:secret/bank/crm":              at(func(p *record.VaultPlace) { p.Path = "bank/crm" }),
-		"is not read at main:secret/lab/../bank/crm":       at(func(p *record.VaultPlace) { p.Path = "lab/../bank/crm" }),
-		"is not read at main:other:secret/lab/crm":         at(func(p *record.VaultPlace) { p.Namespace = "other" }),
-		"is not read at main:secret/data/bank/crm":         at(func(p *record.VaultPlace) { p.Mount, p.Path, p.Dynamic = "secret/data", "bank/crm", true }),
-		`knows no vault "spare"; it knows main`:            at(func(p *record.VaultPlace) { p.Server = "spare" }),
-		"has nothing at secret/lab/crm (404)":              at(func(p *record.VaultPlace) { p.Dynamic = true }),
-		"has nothing at secret/lab/metadata/crm (404)":     at(func(p *record.VaultPlace) { p.Mount, p.Path = "secret/lab", "crm" }),
+		"has nothing at secret/metadata/lab/none (404)": at(func(p *record.VaultPlace) { p.Path = "lab/none" }),
+		"no version 9 at main:secret/lab/crm":           at(func(p *record.VaultPlace) { p.Version = 9 }),
+		`no field "pin"`:                                at(func(p *record.VaultPlace) { p.Field = "pin" }),
+		"is empty":                                      at(func(p *record.VaultPlace) { p.Field = "empty" }),
+		"is not read at main:secret/bank/crm":           at(func(p *record.VaultPlace) { p.Path = "bank/crm" }),
+		"is not read at main:secret/lab/../bank/crm":    at(func(p *record.VaultPlace) { p.Path = "lab/../bank/crm" }),
+		"is not read at main:other:secret/lab/crm":      at(func(p *record.VaultPlace) { p.Namespace = "other" }),
+		"is not read at main:secret/data/bank/crm":      at(func(p *record.VaultPlace) { p.Mount, p.Path, p.Dynamic = "secret/data", "bank/crm", true }),
+		`knows no vault "spare"; it knows main`:         at(func(p *record.VaultPlace) { p.Server = "spare" }),
+		"has nothing at secret/lab/crm (404)":           at(func(p *record.VaultPlace) { p.Dynamic = true }),
+		"has nothing at secret/lab/metadata/crm (404)":  at(func(p *record.VaultPlace) { p.Mount, p.Path = "secret/lab", "crm" }),
 	} {
 		_, err := source.Read(t.Context(), "lab", place)
 		refused(t, err, says, true)

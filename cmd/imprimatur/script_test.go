@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 }
 
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match, "now": now, "receiver": receiver, "received": received,
+	"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match, "now": now, "receiver": receiver, "received": received, "vault": startVault,
 }
 
 // exits CODE COMMAND ARGS... runs a command that must end with a code.

@@ -44,8 +44,8 @@ type Server struct {
 }
 
 type version struct {
-	value               map[string]string
-	made, deleted       time.Time
+	value         map[string]string
+	made, deleted time.Time
 	destroyed     bool
 }
 
