@@ -71,7 +71,7 @@ func (c *collector) entries() []Entry {
 }
 
 func (c *collector) collect(release string) error {
-	steps := []func() error{c.context, c.lineage, c.evaluations, c.heldOut, c.anchor, c.approvals, c.exceptions, c.history, c.persons}
+	steps := []func() error{c.context, c.lineage, c.evaluations, c.heldOut, c.anchor, c.approvals, c.exceptions, c.signals, c.history, c.persons}
 	if err := c.release(release); err != nil {
 		return err
 	}
@@ -368,6 +368,11 @@ func (c *collector) whatWasSeen(release string) (record.ApprovalFacts, error) {
 		c.absent("the release %s, of which somebody spoke", release)
 	}
 	return record.ApprovalFacts{Digests: ds, Authority: rel.Record.Authority}, err
+}
+
+func (c *collector) signals() (err error) {
+	c.d.Signals, err = All[record.Signal](c, record.KeyRenewals(c.d.Line))
+	return err
 }
 
 func (c *collector) exceptions() error {

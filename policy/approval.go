@@ -103,7 +103,8 @@ func (j *judge) weigh(s *Seats, a *record.ApprovalFacts) *word {
 	if j.tier.Expires > 0 {
 		own = record.Earlier(own, a.Approval.Time.Add(j.tier.Expires))
 	}
-	w.until = record.Earlier(own, held.Until)
+	due, seen := j.renewal(a)
+	w.until = record.Earlier(record.Earlier(own, held.Until), due)
 	switch {
 	case x.Decision != record.Approve:
 		w.void = fmt.Sprintf("%s requested changes", w.actor())
@@ -111,6 +112,8 @@ func (j *judge) weigh(s *Seats, a *record.ApprovalFacts) *word {
 		w.void = fmt.Sprintf("%s is no person and may comment only", w.actor())
 	case !record.Stands(time.Time{}, own, j.at):
 		w.void = fmt.Sprintf("the approval by %s lapsed on %s", w.actor(), date(own))
+	case !record.Stands(time.Time{}, due, j.at):
+		w.void = fmt.Sprintf("the approval by %s had to be renewed by %s, because of the signal %s of %s", w.actor(), date(due), seen.Record.Type, date(seen.Time))
 	case !holds && w.behalf() != "":
 		w.void = fmt.Sprintf("%s approved for %s, whose delegation of the role %s for team %s does not stand now", w.actor(), w.behalf(), s.Role, j.team)
 	case !holds:

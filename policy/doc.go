@@ -28,9 +28,20 @@
 // ("…/versus-production"), misuse and one per misuse case ("misuse/<case>"),
 // holdout, rollback, content, "expression/<name>" and "approval/<role>".
 //
-// A tier's onWithdrawal says what a withdrawal of data does to a live release that
-// rests on it: notify (the default) states a signal, and the release stops as long
-// as lineage/datasets blocks; suspend suspends it besides, until a person lifts that.
+// # Signals
+//
+// A tier's signals say what happens to a live release of which something was
+// seen, at once and without people, by the type of signal:
+//
+//	signals:
+//	  data-withdrawn: suspend             # until a person lifts that
+//	  drift: reapprove within 7d          # approvals given before lapse then
+//	  vendor-model-changed: rollback      # to what ran before, if that is ready; else suspend
+//	  default: notify                     # all others
+//
+// A type that is not named is only told to people. The verdict stands beside that:
+// a release whose data was withdrawn stops as long as lineage/datasets blocks,
+// whatever the signal does.
 //
 // # Evaluations
 //

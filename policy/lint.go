@@ -41,6 +41,11 @@ func (r *reader) lintTier(t *Tier) {
 	if t.Solo && t.Rank >= defaultRanks["high"] {
 		r.warn(t.where, tier+" is solo at a high rank")
 	}
+	for name, does := range t.Signals {
+		if name != anySignal && !slices.Contains(record.SignalTypes, name) {
+			r.warn(does.where, "the signal "+name+" is none that is stated by itself; somebody has to record it")
+		}
+	}
 	if len(t.Evaluations) == 0 {
 		r.warn(t.where, tier+" asks for no evaluation")
 	}

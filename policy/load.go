@@ -53,7 +53,7 @@ func load(text []byte) (*Policy, *reader) {
 }
 
 func (r *reader) tier(key, n *yaml.Node) *Tier {
-	t := &Tier{Name: r.name(key, "a tier's name"), Mode: record.Enforce, OnWithdrawal: OnWithdrawalNotify, where: at(key)}
+	t := &Tier{Name: r.name(key, "a tier's name"), Mode: record.Enforce, where: at(key)}
 	t.Rank = defaultRanks[t.Name]
 	r.mapping(n, "tier "+t.Name,
 		may("mode", func(n *yaml.Node) { t.Mode = r.mode(n) }),
@@ -65,9 +65,7 @@ func (r *reader) tier(key, n *yaml.Node) *Tier {
 		}),
 		may("misuse", func(n *yaml.Node) { t.Misuse = r.misuse(n) }),
 		may("holdout", func(n *yaml.Node) { t.Holdout = r.holdout(n) }),
-		may("onWithdrawal", func(n *yaml.Node) {
-			t.OnWithdrawal = r.oneOf(n, "onWithdrawal", OnWithdrawalNotify, OnWithdrawalSuspend)
-		}),
+		may("signals", func(n *yaml.Node) { t.Signals = r.signals(n) }),
 		may("rollback", func(n *yaml.Node) { t.Rollback = r.oneOf(n, "rollback", "ready") == "ready" }),
 		may("content", func(n *yaml.Node) {
 			r.mapping(n, "content", need("unsafe", func(n *yaml.Node) { t.Content = r.oneOf(n, "unsafe", "forbid") == "forbid" }))

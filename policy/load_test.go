@@ -101,6 +101,11 @@ func TestLoadFaults(t *testing.T) {
 		{"a margin below 0", "noWorseThan: 0.01", "noWorseThan: -0.01", "line 16, column 42: noWorseThan is below 0"},
 		{"a direction unknown", "lower95 >= 0.85", "value == 0.85", "line 12, column 9: versusProduction cannot tell"},
 		{"a tier without rank", "  high:", "  severe:", "line 5, column 3: tier severe has no rank"},
+		{"a response not known", "    rollback: ready", "    signals: { drift: panic }", `the signal drift "panic" is not one of notify, reapprove, suspend, rollback`},
+		{"a response in no time", "    rollback: ready", "    signals: { drift: reapprove within }", `the signal drift "reapprove within" is not one of`},
+		{"a response in a time of no unit", "    rollback: ready", "    signals: { drift: reapprove within 7 }", `the time of the signal drift "7" is not a length of time`},
+		{"a response that waits", "    rollback: ready", "    signals: { drift: suspend within 7d }", "only reapprove has a time within which"},
+		{"a response to nothing", "    rollback: ready", "    signals: { '': suspend }", "a type of signal"},
 		{"an alias", "[authority, behaviour]", "*x", "unknown anchor"},
 		{"an anchor", "[authority, behaviour]", "&x [authority, behaviour]", "anchors and aliases are not read here"},
 		{"not YAML", "tiers:\n", "tiers: [\n", "not valid YAML"},
@@ -193,6 +198,7 @@ name: loose
 tiers:
   low: {}
   medium:
+    signals: { drift: suspend, drfit: suspend, default: notify }
     evaluations:
       - { category: accuracy, suite: s, metric: m, require: lower95 <= 0.1 }
     approvals:
@@ -204,8 +210,9 @@ tiers:
 		"line 6, column 3: tier medium has no expires; approvals last as long as the approver says",
 		"line 6, column 3: tier medium lets the trainer approve; name trainer under separation",
 		"line 6, column 3: no approval of tier medium covers the behaviour, authority and context; such a change voids nothing",
-		"line 8, column 9: accuracy/s/m compares the lower bound with <=: few samples make that easier; compare the upper bound",
-		"line 8, column 9: accuracy/s/m has no freshFor; its evidence never lapses",
+		"line 7, column 39: the signal drfit is none that is stated by itself; somebody has to record it",
+		"line 9, column 9: accuracy/s/m compares the lower bound with <=: few samples make that easier; compare the upper bound",
+		"line 9, column 9: accuracy/s/m has no freshFor; its evidence never lapses",
 	}
 	var got []string
 	for _, p := range Lint([]byte(text)) {

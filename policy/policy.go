@@ -38,9 +38,8 @@ type Tier struct {
 	// Holdout is demanded of the sets that evaluations are made on; nil for
 	// nothing.
 	Holdout *Holdout
-	// OnWithdrawal is what a withdrawal of data does to a live release that rests on
-	// it, besides its verdict: OnWithdrawalNotify or OnWithdrawalSuspend.
-	OnWithdrawal string
+	// Signals is what signals of a live release do, by type; see [Tier.Responds].
+	Signals map[string]Response
 	// Rollback demands a release to go back to.
 	Rollback bool
 	// Content forbids findings in the model's files.
@@ -58,15 +57,6 @@ type Tier struct {
 	// under with.
 	order []int
 }
-
-// What a withdrawal of data does.
-const (
-	// OnWithdrawalNotify states a signal. The release stops as long as its verdict
-	// demands approved data, and goes on when the data is approved again.
-	OnWithdrawalNotify = "notify"
-	// OnWithdrawalSuspend suspends it besides, until a person lifts that.
-	OnWithdrawalSuspend = "suspend"
-)
 
 // Seats are the approvals that one role must give.
 type Seats struct {

@@ -32,6 +32,7 @@ func (p *Policy) Sentences() []TierRules {
 		for _, g := range p.Evaluate(p.Example(t.Name, at), at).Gates {
 			rules.Rules = append(rules.Rules, GateRule{g.Name, strings.TrimPrefix(g.Rule, "Policy "+p.Name+", tier "+t.Name+": "), g.Mode})
 		}
+		rules.Rules = append(rules.Rules, t.signalRules()...)
 		out = append(out, rules)
 	}
 	return out

@@ -32,6 +32,9 @@ type Dossier struct {
 	Approvals  []ApprovalFacts
 	Exceptions []Recorded[Exception]
 	Reviews    []Recorded[Review]
+	// Signals are those of the line after which approvals are to be given again,
+	// oldest first.
+	Signals []Recorded[Signal]
 	// History is what became of the line: promotions, suspensions and
 	// retirements, oldest first.
 	History []Event

@@ -118,7 +118,7 @@ func decisions() []record.Body {
 			Name: "weekly", Line: line, Sources: []string{"s3://acme/*"}, Code: []string{"train/"}, Parameters: map[string]record.Range{"lr": {Least: 0.1, Most: 0.2}},
 			Floors: map[string]float64{"accuracy": 0.8}, Ceilings: map[string]float64{"psi": 0.2}, Releases: 4, Ends: noon,
 		},
-		record.Signal{Release: release, Line: line, Type: "drift", Detail: "psi 0.4", Observed: noon, Move: &record.Move{
+		record.Signal{Release: release, Line: line, Type: "drift", Detail: "psi 0.4", Observed: noon, Evidence: digest("report"), Does: record.Reapprove, Due: noon, Move: &record.Move{
 			Registry: "mlflow:5000", Team: "acme", Model: "net", Alias: "champion", Version: 3, Artifact: digest("model"), Environment: "production", To: 2,
 		}},
 		record.Target{ID: "t-1", Team: "acme", Name: "chat", Form: record.FormWebhook, URL: "https://chat.example/hook", Events: []string{"data-approval"}, Environments: []string{"production"}, Secret: "s-1", Created: noon, Updated: noon},

@@ -3,10 +3,12 @@ package registry
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"imprimatur.dev/lineage"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -34,12 +36,29 @@ func (r *Registry) Approve(ctx context.Context, who Caller, in wire.Word) (wire.
 		if passkeyBy != "" {
 			return refusef(wire.Forbidden, "policy %s asks %s for a passkey, and %s signed in by %s; approve with a passkey on the console's page of %s", passkeyBy, in.Role, who.Name, who.Method, in.Release)
 		}
-		return t.state(a)
+		return t.spoken(a)
 	})
 	if err != nil {
 		return wire.Case{}, err
 	}
 	return r.CheckRelease(ctx, who, got.Record.Release)
+}
+
+// spoken states what somebody said of a release. A word against one that is live
+// is a signal besides.
+func (t *tx) spoken(a record.Approval) error {
+	if err := t.state(a); err != nil || a.Decision == record.Approve {
+		return err
+	}
+	events, err := lineage.History(t, a.Line)
+	if err != nil {
+		return err
+	}
+	if status, _ := record.StatusAt(events, a.Release, t.now); status != record.Live {
+		return nil
+	}
+	detail := fmt.Sprintf("%s requested changes as %s: %s", t.who.Name, a.Role, a.Reason)
+	return t.signal(record.Signal{Release: a.Release, Line: a.Line, Type: record.SignalApprovalWithdrawn, Detail: short(detail), Observed: t.now})
 }
 
 // word is what the caller says of a release, held against it at a time, and the

@@ -86,7 +86,7 @@ func TestAWithdrawalHitsWhatItShowed(t *testing.T) {
 		if len(before.Releases) != 0 {
 			h.Errorf("nothing is live, and hit is %+v", before.Releases)
 		}
-		strict := strings.Replace(rules, "    mode: enforce\n", "    mode: enforce\n    onWithdrawal: suspend\n", 1)
+		strict := strings.Replace(rules, "    mode: enforce\n", "    mode: enforce\n    signals: { data-withdrawn: suspend }\n", 1)
 		must[wire.Published](h)(h.reg.PublishPolicy(h.ctx, rita, []byte(strict), "stop for good"))
 		c := must[wire.Case](h)(h.propose("1", record.Authority{}))
 		for role, who := range map[record.RoleName]registry.Caller{record.ModelOwner: olga, record.Risk: rita, record.Security: sam} {

@@ -94,6 +94,8 @@ func (c *examined) noted() *noted {
 		n.waits = nil
 	} else if c.Verdict.Passed && c.Status == record.Proposed {
 		n.waits = append(n.waits, rights[actPromote]...)
+	} else if c.Verdict.Passed && !c.renewBy(c.Verdict.At).IsZero() {
+		n.waits = append(n.waits, approving...)
 	}
 	if len(c.Exceptions) > len(c.dossier.Reviews) {
 		n.waits = append(n.waits, rights[actReview]...)

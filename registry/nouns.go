@@ -121,23 +121,3 @@ func (r *Registry) RegisterUseCase(ctx context.Context, who Caller, u record.Use
 		return t.state(u)
 	})
 }
-
-// RecordSignal records something seen after promotion.
-func (r *Registry) RecordSignal(ctx context.Context, who Caller, s record.Signal) (record.Recorded[record.Signal], error) {
-	return command[record.Signal](ctx, r, who, func(t *tx) error {
-		if s.Move != nil {
-			return refusef(wire.Invalid, "a move of an alias is stated by who watches the registry, imprimatur serve --mlflow-watch; leave it out")
-		}
-		rel, err := t.release(s.Release)
-		if err != nil {
-			return err
-		}
-		if err := t.may(actSignal, rel.Record.Behaviour.Model); err != nil {
-			return err
-		}
-		if line := rel.Record.Line(); s.Line != line {
-			return refusef(wire.Invalid, "the release %s is of the line %s, not %s; give its own line", s.Release, line, s.Line)
-		}
-		return t.state(s)
-	})
-}

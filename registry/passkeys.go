@@ -422,5 +422,5 @@ func (t *tx) speakByPasskey(ctx context.Context, in wire.Word, asked *record.App
 		return err
 	}
 	t.before = func() error { return t.reg.noteCount(ctx, stated.Record, count) }
-	return t.state(now)
+	return t.spoken(now)
 }

@@ -64,16 +64,21 @@ func (t *tx) promotable(id string) (*examined, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c, t.promotes(c)
+}
+
+// promotes refuses unless a release may be promoted now, by whomever.
+func (t *tx) promotes(c *examined) error {
 	switch c.Status {
 	case record.Live:
-		return nil, refusef(wire.Conflict, "the release %s is live already; see imprimatur release show %s", id, id)
+		return refusef(wire.Conflict, "the release %s is live already; see imprimatur release show %s", c.ID, c.ID)
 	case record.Suspended, record.Retired:
-		return nil, stopped(id, c.Status)
+		return stopped(c.ID, c.Status)
 	}
 	if !c.Verdict.Passed {
-		return nil, refusedBy(t.named(c), "Promoting "+id)
+		return refusedBy(t.named(c), "Promoting "+c.ID)
 	}
-	return c, nil
+	return nil
 }
 
 // stopped refuses to promote what somebody stopped.

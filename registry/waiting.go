@@ -59,6 +59,9 @@ func (t *tx) waitingOn(c *examined, me record.Person) (out []wire.Waiting) {
 		}
 		return out
 	}
+	if c.Verdict.Passed {
+		return t.renewals(c, me, w)
+	}
 	lacks := map[record.RoleName]*wire.Waiting{}
 	for _, g := range c.Verdict.Blocking() {
 		role, approval := strings.CutPrefix(g.Name, approvalGate)
@@ -89,6 +92,37 @@ func (t *tx) waitingOn(c *examined, me record.Person) (out []wire.Waiting) {
 		}
 	}
 	return out
+}
+
+// renewals returns the approvals that a person is to give again of what runs,
+// because of what was seen, though the old ones still count for a while.
+func (t *tx) renewals(c *examined, me record.Person, w wire.Waiting) (out []wire.Waiting) {
+	due := c.renewBy(t.now)
+	if due.IsZero() {
+		return nil
+	}
+	then := c.policy.Evaluate(c.dossier, due)
+	for _, g := range then.Blocking() {
+		role, approval := strings.CutPrefix(g.Name, approvalGate)
+		if !approval || !c.policy.Needs(c.dossier, me, record.RoleName(role), due) {
+			continue
+		}
+		w.Act, w.Role, w.Gates, w.Due, w.Do = wire.WaitsApprove, record.RoleName(role), []string{g.Name}, due, g.Do
+		w.Why = fmt.Sprintf("%s %s.", g.Reason, t.holding(me, w.Role, c.Release.Record.Behaviour.Model))
+		out = append(out, w)
+	}
+	return out
+}
+
+// renewBy is when the next approvals lapse because of what was seen; the zero time
+// where none do.
+func (c *examined) renewBy(now time.Time) (due time.Time) {
+	for _, s := range c.dossier.Signals {
+		if s.Record.Due.After(now) {
+			due = record.Earlier(due, s.Record.Due)
+		}
+	}
+	return due
 }
 
 // holdsOne returns the first of some roles that a person holds for a team or a

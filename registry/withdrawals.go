@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"imprimatur.dev/lineage"
-	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -93,8 +92,7 @@ func (t *tx) mayDecide(a record.DataApproval) error {
 const maxHits = 2000
 
 // withdraw states a withdrawal and, in the same transaction, a signal for each live
-// release that it hits and the suspension of those whose policy says so: the
-// policy acts here, not the steward, who need not have the right.
+// release that it hits, with what their policies say of it.
 func (t *tx) withdraw(a record.DataApproval, seen record.Digest) error {
 	hits, err := t.hits(a)
 	if err != nil {
@@ -109,17 +107,7 @@ func (t *tx) withdraw(a record.DataApproval, seen record.Digest) error {
 	what := cmp.Or(a.Source, a.Dataset.Short())
 	for _, h := range hits[:min(len(hits), maxHits)] {
 		detail := fmt.Sprintf("%s withdrew the approval of %s: %s", t.who.Name, what, a.Reason)
-		if err := t.state(record.Signal{Release: h.Release, Line: h.Line, Type: record.SignalDataWithdrawn, Detail: detail, Observed: t.now}); err != nil {
-			return err
-		}
-		if h.Does != policy.OnWithdrawalSuspend {
-			continue
-		}
-		rel, err := t.release(h.Release)
-		if err != nil {
-			return err
-		}
-		if err := t.state(record.Suspension{Release: h.Release, Line: h.Line, Record: rel.Digest, Reason: detail}); err != nil {
+		if err := t.signal(record.Signal{Release: h.Release, Line: h.Line, Type: record.SignalDataWithdrawn, Detail: detail, Observed: t.now}); err != nil {
 			return err
 		}
 	}
@@ -146,12 +134,10 @@ func (t *tx) hits(a record.DataApproval) ([]wire.Hit, error) {
 		if known && !a.ForPurpose(use.Record.Purpose, use.Record.Ref()) {
 			continue
 		}
-		h := wire.Hit{Release: n.Name.Key, LiveIn: *liveIn(n.Live), Model: rel.Record.Behaviour.Model + "@" + rel.Record.Behaviour.Version, Does: policy.OnWithdrawalNotify, Stops: true}
-		// A policy that cannot be read stops the release by itself, and the
-		// withdrawal must not wait for it.
+		h := wire.Hit{Release: n.Name.Key, LiveIn: *liveIn(n.Live), Model: rel.Record.Behaviour.Model + "@" + rel.Record.Behaviour.Version, Does: t.responds(rel.Record, record.SignalDataWithdrawn).Does, Stops: true}
 		if p, err := t.policyByDigest(rel.Record.Context.Policy.Digest); err == nil {
 			if tier := p.Tier(rel.Record.Context.Tier); tier != nil {
-				h.Does, h.Stops = tier.OnWithdrawal, tier.OnWithdrawal == policy.OnWithdrawalSuspend || tier.Datasets && tier.Mode == record.Enforce
+				h.Stops = h.Does == record.Suspend || h.Does == record.RollBack || tier.Datasets && tier.Mode == record.Enforce
 			}
 		}
 		out = append(out, h)

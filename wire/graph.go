@@ -148,8 +148,8 @@ type Hit struct {
 	Release string `json:"release"`
 	Model   string `json:"model"`
 	LiveIn
-	// Does is what its policy does: notify or suspend.
-	Does string `json:"does"`
+	// Does is what its policy does.
+	Does record.Response `json:"does"`
 	// Stops says that it may run no longer unless an approval of another steward's
 	// stands: by suspension, or since its verdict demands approved data.
 	Stops bool `json:"stops"`

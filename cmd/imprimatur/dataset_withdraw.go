@@ -96,10 +96,14 @@ func drawHits(p *page, hits wire.Hits) {
 	for _, h := range hits.Releases {
 		does := "is told"
 		switch {
-		case h.Does == "suspend":
+		case h.Does == record.Suspend:
 			does = "is suspended"
+		case h.Does == record.RollBack:
+			does = "is rolled back, or suspended where nothing can take over"
 		case h.Stops:
 			does = "stops unless other data approvals stand"
+		case h.Does == record.Reapprove:
+			does = "is to be approved again"
 		}
 		p.styled(bad, "hits %s of %s, live in %s since %s: it %s", h.Release, h.Model, h.Environment, day(h.Since), does)
 	}
