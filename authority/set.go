@@ -132,8 +132,7 @@ const (
 // grant allows; without a meter it answers as if nothing were spent. An unlimited
 // grant that allows the call comes before a limited one.
 func (s *Set) Decide(call *Call, now time.Time, m *Meter) Decision {
-	best := Decision{Kind: call.Kind, Number: -1, Reason: "no grant of the release names the " + nouns[call.Kind] + " " + quoted(call.Resource)}
-	near := notNamed
+	best, near := Decision{Kind: call.Kind, Number: -1}, notNamed
 	var limited []*grant
 	for g := range s.naming(call) {
 		step, why := g.admits(call, now)
@@ -155,6 +154,9 @@ func (s *Set) Decide(call *Call, now time.Time, m *Meter) Decision {
 			near, best = spent, d
 			best.Reason = g.spent(call.Cost, d.After)
 		}
+	}
+	if near == notNamed {
+		best.Reason = "no grant of the release names the " + nouns[call.Kind] + " " + quoted(call.Resource)
 	}
 	return best
 }

@@ -26,16 +26,18 @@ import (
 // once, and begins the file anew. Crash order: what was stated before the file
 // was emptied is found by its digest, and not stated again.
 func (j *journal) seal(ctx context.Context) error {
-	raw := make([]byte, j.size)
-	_, err := j.file.ReadAt(raw, 0)
-	if err = errors.Join(err, j.file.Sync()); err != nil {
+	if err := j.file.Sync(); err != nil {
 		return err
 	}
-	sealed, err := j.reg.keepDecisions(ctx, readDecided(raw))
-	if err != nil {
-		return err
+	var sealed []record.Decisions
+	for _, team := range slices.Sorted(maps.Keys(j.teams)) {
+		d, err := j.keepDecisions(ctx, j.teams[team])
+		if err != nil {
+			return err
+		}
+		sealed = append(sealed, d)
 	}
-	_, err = j.reg.write(ctx, Caller{Name: j.reg.Origin()}, func(t *tx) error {
+	_, err := j.reg.write(ctx, Caller{Name: j.reg.Origin()}, func(t *tx) error {
 		for _, d := range sealed {
 			if before, err := t.Find(record.KeyDecisionLog(d.Log)); err != nil || len(before) > 0 {
 				return err
@@ -51,6 +53,7 @@ func (j *journal) seal(ctx context.Context) error {
 	}
 	if err == nil {
 		j.size, j.denied, j.sealed = 0, false, time.Now()
+		clear(j.teams)
 	}
 	return err
 }
@@ -95,80 +98,101 @@ func (t *tx) pageBefore(key string, before int64) ([]lineage.Entry, int64, error
 	return entries, entries[len(entries)-1].Index, nil
 }
 
-// readDecided reads lines; one that a crash cut off is passed over.
-func readDecided(raw []byte) (lines []wire.Decided) {
+// tally is what the lines of one team in the open file say in sum, and where they
+// stand there.
+type tally struct {
+	sum   record.Decisions
+	words map[record.Denial]int // where in the sum such denials are
+	parts []part
+}
+
+// part is a stretch of a file, in bytes.
+type part struct{ from, to int64 }
+
+// count takes a line that stands in the open file into its team's tally.
+func (j *journal) count(l *wire.Decided, at part) {
+	t := j.teams[l.Team]
+	if t == nil {
+		t = &tally{sum: record.Decisions{Team: l.Team, From: l.At, To: l.At}, words: map[record.Denial]int{}}
+		j.teams[l.Team] = t
+	}
+	t.add(l)
+	if n := len(t.parts); n > 0 && t.parts[n-1].to == at.from {
+		t.parts[n-1].to = at.to
+	} else {
+		t.parts = append(t.parts, at)
+	}
+}
+
+// recount counts what another process left in the file; a line that a crash cut off
+// is passed over.
+func (j *journal) recount() error {
+	raw := make([]byte, j.size)
+	if _, err := j.file.ReadAt(raw, 0); err != nil {
+		return err
+	}
+	at := int64(0)
 	for line := range bytes.Lines(raw) {
+		from := at
+		at += int64(len(line))
 		var d wire.Decided
-		if json.Unmarshal(line, &d) == nil && d.Count > 0 {
-			lines = append(lines, d)
+		if line[len(line)-1] == '\n' && json.Unmarshal(line, &d) == nil && d.Count > 0 {
+			j.count(&d, part{from, at})
 		}
 	}
-	return lines
+	return nil
 }
 
-// keepDecisions keeps lines as one blob for each team, and sums them up.
-func (r *Registry) keepDecisions(ctx context.Context, lines []wire.Decided) ([]record.Decisions, error) {
-	teams := map[string][]wire.Decided{}
-	for _, d := range lines {
-		teams[d.Team] = append(teams[d.Team], d)
+// keepDecisions keeps the lines of a team as one blob.
+func (j *journal) keepDecisions(ctx context.Context, t *tally) (record.Decisions, error) {
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		return record.Decisions{}, err
 	}
-	var out []record.Decisions
-	for _, team := range slices.Sorted(maps.Keys(teams)) {
-		d := sumUp(teams[team])
-		text, err := linesOf(teams[team])
-		if err != nil {
-			return nil, err
+	for _, p := range t.parts {
+		if _, err := io.Copy(z, io.NewSectionReader(j.file, p.from, p.to-p.from)); err != nil {
+			return record.Decisions{}, err
 		}
-		var packed bytes.Buffer
-		z := gzip.NewWriter(&packed)
-		_, err = z.Write(text)
-		if err = errors.Join(err, z.Close()); err != nil {
-			return nil, err
-		}
-		digest, _, err := r.blobs.Put(ctx, &packed)
-		if err != nil {
-			return nil, err
-		}
-		d.Log = record.Digest(digest)
-		out = append(out, d)
 	}
-	return out, nil
+	if err := z.Close(); err != nil {
+		return record.Decisions{}, err
+	}
+	digest, _, err := j.reg.blobs.Put(ctx, &packed)
+	d := t.sum
+	d.Log = record.Digest(digest)
+	return d, err
 }
 
-// sumUp is the statement on one team's lines, but for their digest.
-func sumUp(lines []wire.Decided) record.Decisions {
-	d := record.Decisions{Team: lines[0].Team, From: lines[0].At, To: lines[0].At}
-	places := map[record.Denial]int{}
-	for _, l := range lines {
-		last := later(l.At, l.Last)
-		if l.At.Before(d.From) {
-			d.From = l.At
-		}
-		d.To = later(d.To, last)
-		if l.Allowed {
-			d.Allowed += l.Count
-			if l.Cut {
-				d.Unkept += l.Count
-			}
-			continue
-		}
-		d.Denied += l.Count
-		words := record.Denial{Workload: l.Workload, Release: l.Release, Type: l.Kind, Resource: l.Resource, Action: l.Action, Reason: l.Reason}
-		at, known := places[words]
-		switch {
-		case l.Cut || !known && len(d.Denials) == record.MaxDenials:
-			d.Others += l.Count
-			continue
-		case !known:
-			at = len(d.Denials)
-			places[words] = at
-			words.First, words.Last = l.At, last
-			d.Denials = append(d.Denials, words)
-		}
-		d.Denials[at].Count += l.Count
-		d.Denials[at].Last = later(d.Denials[at].Last, last)
+// add adds a line to the sum, which will be the statement on all of them.
+func (t *tally) add(l *wire.Decided) {
+	d, last := &t.sum, later(l.At, l.Last)
+	if l.At.Before(d.From) {
+		d.From = l.At
 	}
-	return d
+	d.To = later(d.To, last)
+	if l.Allowed {
+		d.Allowed += l.Count
+		if l.Cut {
+			d.Unkept += l.Count
+		}
+		return
+	}
+	d.Denied += l.Count
+	words := record.Denial{Workload: l.Workload, Release: l.Release, Type: l.Kind, Resource: l.Resource, Action: l.Action, Reason: l.Reason}
+	at, known := t.words[words]
+	switch {
+	case l.Cut || !known && len(d.Denials) == record.MaxDenials:
+		d.Others += l.Count
+		return
+	case !known:
+		at = len(d.Denials)
+		t.words[words] = at
+		words.First, words.Last = l.At, last
+		d.Denials = append(d.Denials, words)
+	}
+	d.Denials[at].Count += l.Count
+	d.Denials[at].Last = later(d.Denials[at].Last, last)
 }
 
 // DecisionLog opens a decision log by its digest, for who may read the statement

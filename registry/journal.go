@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -50,7 +49,8 @@ type journal struct {
 	// doing is held by whoever writes or seals.
 	doing  sync.Mutex
 	size   int64 // of the file
-	denied bool  // something was refused since the last sealing
+	teams  map[string]*tally
+	denied bool // something was refused since the last sealing
 	sealed time.Time
 	swept  time.Time
 	// trouble is what was last reported.
@@ -93,7 +93,7 @@ func openJournal(r *Registry, folder string, cfg Config) (*journal, error) {
 	}
 	j := &journal{
 		reg: r, every: int64(max(cfg.KeepEvery, 1)), keep: cfg.KeepDecisions,
-		askers: map[string]*asker{}, wake: make(chan struct{}, 1), sealed: time.Now(),
+		askers: map[string]*asker{}, wake: make(chan struct{}, 1), sealed: time.Now(), teams: map[string]*tally{},
 	}
 	for n := range 100 {
 		f, err := os.OpenFile(filepath.Join(folder, "open-"+strconv.Itoa(n)+".ndjson"), os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
@@ -104,11 +104,15 @@ func openJournal(r *Registry, folder string, cfg Config) (*journal, error) {
 			f.Close()
 			continue
 		}
-		if j.size, err = f.Seek(0, io.SeekEnd); err != nil {
+		j.file = f
+		if j.size, err = f.Seek(0, io.SeekEnd); err == nil {
+			err = j.recount()
+		}
+		if err != nil {
 			f.Close()
 			return nil, fmt.Errorf("opening the decision log: %w", err)
 		}
-		j.file, j.denied = f, j.size > 0
+		j.denied = j.size > 0
 		return j, nil
 	}
 	return nil, fmt.Errorf("opening the decision log: all files in %s are held by other servers", folder)
@@ -176,7 +180,7 @@ func (j *journal) noteAllowed(from *asker, d wire.Decided) {
 		j.pending = append(j.pending, d)
 		return
 	}
-	j.count(from.more, wire.Decided{Team: d.Team, By: cmp.Or(d.By, d.Workload), Release: d.Release, Allowed: true, Cut: true}, d)
+	j.merge(from.more, wire.Decided{Team: d.Team, By: cmp.Or(d.By, d.Workload), Release: d.Release, Allowed: true, Cut: true}, d)
 }
 
 func (j *journal) noteRefused(from *asker, d wire.Decided) {
@@ -190,16 +194,16 @@ func (j *journal) noteRefused(from *asker, d wire.Decided) {
 		if !known {
 			from.refusals++
 		}
-		if at := j.count(from.alike, words, d); !known {
+		if at := j.merge(from.alike, words, d); !known {
 			j.pending[at].Arguments = d.Arguments
 		}
 		return
 	}
-	j.count(from.more, wire.Decided{Team: d.Team, By: cmp.Or(d.By, d.Workload), Release: d.Release, Cut: true, Reason: "many others"}, d)
+	j.merge(from.more, wire.Decided{Team: d.Team, By: cmp.Or(d.By, d.Workload), Release: d.Release, Cut: true, Reason: "many others"}, d)
 }
 
-// count adds a line to the one with such words, and returns its place.
-func (j *journal) count(lines map[wire.Decided]int, words, d wire.Decided) int {
+// merge adds a line to the one with such words, and returns its place.
+func (j *journal) merge(lines map[wire.Decided]int, words, d wire.Decided) int {
 	at, ok := lines[words]
 	if !ok {
 		at = len(j.pending)
@@ -288,7 +292,7 @@ func (j *journal) write() error {
 	lines := j.pending
 	j.pending, j.askers, j.writing = nil, map[string]*asker{}, len(lines)
 	j.mu.Unlock()
-	text, err := linesOf(lines)
+	text, ends, err := linesOf(lines)
 	if err == nil {
 		_, err = j.file.WriteAt(text, j.size)
 	}
@@ -300,18 +304,25 @@ func (j *journal) write() error {
 	if err != nil {
 		return fmt.Errorf("writing the decision log: %w", err)
 	}
+	from := j.size
+	for i := range lines {
+		j.count(&lines[i], part{from, j.size + ends[i]})
+		from = j.size + ends[i]
+		j.denied = j.denied || !lines[i].Allowed
+	}
 	j.size += int64(len(text))
-	j.denied = j.denied || slices.ContainsFunc(lines, func(d wire.Decided) bool { return !d.Allowed })
 	return nil
 }
 
-func linesOf(lines []wire.Decided) ([]byte, error) {
-	var text bytes.Buffer
+// linesOf writes lines, and says where each ends.
+func linesOf(lines []wire.Decided) (text []byte, ends []int64, err error) {
+	var b bytes.Buffer
 	for i := range lines {
-		if err := json.MarshalWrite(&text, &lines[i], jsontext.AllowInvalidUTF8(true)); err != nil {
-			return nil, err
+		if err := json.MarshalWrite(&b, &lines[i], jsontext.AllowInvalidUTF8(true)); err != nil {
+			return nil, nil, err
 		}
-		text.WriteByte('\n')
+		b.WriteByte('\n')
+		ends = append(ends, int64(b.Len()))
 	}
-	return text.Bytes(), nil
+	return b.Bytes(), ends, nil
 }

@@ -19,7 +19,8 @@
 //	/healthz, /readyz    whether the process lives, and whether it can decide
 //
 // Every answer has an X-Request-Id, under which the log tells what went wrong,
-// and headers by which a browser runs no script of others and keeps nothing. A request
+// and headers by which a browser keeps nothing; what a browser can show as a page has
+// those by which it runs no script of others. A request
 // that a browser sends from another site's page is refused before any face
 // sees it.
 package server
@@ -30,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -181,25 +183,39 @@ func send(w http.ResponseWriter, media string, content []byte) {
 	_, _ = w.Write(content)
 }
 
-// policy is the Content-Security-Policy of every answer: pages are made of what
+// policy is the Content-Security-Policy: pages are made of what
 // this server sends from files, so that nothing inside a page's text ever runs.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// Headers of answers, which share their values and change none of them.
+var (
+	always = http.Header{
+		"X-Content-Type-Options":       {"nosniff"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Cache-Control":                {"no-store"},
+	}
+	// shown are for what a browser may show as a page. It sends no bearer token when
+	// it opens one, so that answers to such requests go without.
+	shown = http.Header{
+		"X-Frame-Options": {"DENY"},
+		// With no-referrer a browser would send "Origin: null" with our own
+		// forms, which cannot be told from another site's.
+		"Referrer-Policy":            {"same-origin"},
+		"Cross-Origin-Opener-Policy": {"same-origin"},
+		"Content-Security-Policy":    {policy},
+	}
+)
 
 // guarded gives every answer its id and its headers, and turns a panic into a
 // refusal, so that a fault in one request ends that request alone.
 func guarded(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		maps.Copy(h, always)
+		if api.Bearer(r) == "" {
+			maps.Copy(h, shown)
+		}
 		h.Set(api.RequestID, rand.Text()[:16])
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		// With no-referrer a browser would send "Origin: null" with our own
-		// forms, which cannot be told from another site's.
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Content-Security-Policy", policy)
-		h.Set("Cache-Control", "no-store")
 		defer func() {
 			fault := recover()
 			if fault == nil {

@@ -29,7 +29,7 @@ type request struct {
 	id     string
 	who    registry.Caller
 	key    string
-	// body has hashed everything of the body that was read.
+	// body has hashed everything of the body that was read, where there is a key.
 	body hash.Hash
 }
 
@@ -38,11 +38,11 @@ type requestKey struct{}
 func requestOf(ctx context.Context) *request { return ctx.Value(requestKey{}).(*request) }
 
 // enter signs the caller in where the row asks for it, before the body is read,
-// and has the body hashed while it is.
+// and has the body hashed while it is, for a key to tell it from another.
 func (f *face) enter(row route) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
-		q := &request{writer: w, id: w.Header().Get(RequestID), body: sha256.New()}
+		q := &request{writer: w, id: w.Header().Get(RequestID)}
 		var err error
 		switch row.access {
 		case signedIn:
@@ -60,8 +60,11 @@ func (f *face) enter(row route) func(huma.Context, func(huma.Context)) {
 		// A copy: net/http looks at the body of its own request to see whether
 		// all of it was read, and would else take the rest for the next request.
 		r2 := r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
+		if q.key != "" {
+			q.body = sha256.New()
+		}
 		// A file under its own digest needs no fingerprint.
-		if r.Method != http.MethodPut {
+		if q.key != "" && r.Method != http.MethodPut {
 			r2.Body = tee{io.TeeReader(r.Body, q.body), r.Body}
 		}
 		q.http = r2

@@ -57,6 +57,7 @@ const (
 	maxBody      = 8 << 20
 	maxQuestions = 1000
 	requestID    = "X-Request-Id"
+	mediaJSON    = "application/json"
 )
 
 type face struct {
@@ -115,8 +116,10 @@ func (f *face) answered(w http.ResponseWriter, r *http.Request, answer answerer)
 	if err != nil {
 		return nil, err
 	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return nil, bad("the Content-Type is not application/json")
+	if given := r.Header.Get("Content-Type"); given != mediaJSON {
+		if media, _, err := mime.ParseMediaType(given); err != nil || media != mediaJSON {
+			return nil, bad("the Content-Type is not application/json")
+		}
 	}
 	var q questions
 	if err := json.UnmarshalRead(http.MaxBytesReader(w, r.Body, maxBody), &q); err != nil {
@@ -323,26 +326,33 @@ func (e *entity) named(what string, searched bool) (string, error) {
 
 // properties fills in what the properties and the context say.
 func (q *question) properties(out *wire.Ask) error {
-	about := map[string]jsontext.Value{}
 	var args jsontext.Value
 	if q.Action != nil {
 		args = q.Action.Properties
 	}
-	for _, p := range []struct {
+	given := [...]struct {
 		name string
 		raw  jsontext.Value
-	}{{"action", args}, {"subject", q.Subject.Properties}, {"resource", q.Resource.Properties}, {"context", q.Context}} {
+	}{{"action", args}, {"context", q.Context}, {"resource", q.Resource.Properties}, {"subject", q.Subject.Properties}}
+	// Each is a value that was read strictly, and the names are in order.
+	out.About = append(make(jsontext.Value, 0, 48+len(q.Context)+len(given[2].raw)+len(given[3].raw)), '{')
+	for i, p := range given {
 		switch {
 		case len(p.raw) == 0:
-			about[p.name] = jsontext.Value("{}")
+			p.raw = jsontext.Value("{}")
 		case p.raw.Kind() != '{':
 			return bad("the properties of the %s are not an object", p.name)
-		default:
-			about[p.name] = p.raw
 		}
+		if i == 0 {
+			out.Arguments = p.raw
+			continue
+		}
+		if i > 1 {
+			out.About = append(out.About, ',')
+		}
+		out.About = append(append(append(append(out.About, '"'), p.name...), `":`...), p.raw...)
 	}
-	out.Arguments = about["action"]
-	delete(about, "action")
+	out.About = append(out.About, '}')
 	var subject struct {
 		Environment string `json:"environment"`
 		Release     string `json:"release"`
@@ -350,16 +360,19 @@ func (q *question) properties(out *wire.Ask) error {
 	var resource struct {
 		Definition record.Digest `json:"definition"`
 	}
-	if err := errors.Join(json.Unmarshal(about["subject"], &subject), json.Unmarshal(about["resource"], &resource)); err != nil {
+	if err := errors.Join(read(q.Subject.Properties, &subject), read(q.Resource.Properties, &resource)); err != nil {
 		return bad("the properties cannot be read: %v", err)
 	}
 	out.Environment, out.Release, out.Definition = subject.Environment, subject.Release, resource.Definition
-	raw, err := json.Marshal(about)
-	if err != nil {
-		return bad("the properties cannot be read: %v", err)
-	}
-	out.About = raw
 	return nil
+}
+
+// read reads the properties that are there.
+func read(raw jsontext.Value, v any) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	return json.Unmarshal(raw, v)
 }
 
 // metadata answers where everything is (section 9).
