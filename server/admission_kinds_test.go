@@ -124,6 +124,30 @@ func TestAdmissionHasNoWayAround(t *testing.T) {
 		{"clusterservingruntime/" + first + "args", []any{inS3}, "every namespace"},
 		{pod + "spec.initContainers.0.args.0", another, "no release of the model"},
 		{pod + "spec.initContainers.0.args.0", "https://example.invalid/model.tar", "example.invalid"},
+		{pod + "spec.initContainers.0.args.0", inS3 + " copy", "s3://models/net/1 copy"},
+		{pod + "spec.initContainers.0.args.0", inS3 + ",2", "s3://models/net/1,2"},
+		{pod + "spec.initContainers.0.args.0", inS3 + "}/2", "s3://models/net/1}/2"},
+		{pod + "spec.initContainers.0.args.0", inS3 + `"2`, "no model is known by it"},
+		{pod + "spec.initContainers.0.args.0", "--from=" + inS3 + " copy", "s3://models/net/1 copy"},
+		{pod + "spec.initContainers.0.args.0", "oss://models/net/1", "oss://models/net/1"},
+		{pod + "spec.initContainers.0.args.0", "sftp://example.invalid/m", "example.invalid"},
+		{pod + "spec.initContainers.0.env", []any{map[string]any{"name": "AWS_ENDPOINT_URL_S3", "value": "https://store.example.invalid"}}, "where locations lead"},
+		{pod + "spec.initContainers.0.env", []any{map[string]any{"name": "STORAGE_CONFIG", "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "s", "key": "k"}}}}, "where locations lead"},
+		{pod + "spec.initContainers.0.env", []any{map[string]any{"name": "MODEL_ID", "value": "acme/other"}}, "acme/other"},
+		{pod + "spec.initContainers.0.envFrom", []any{map[string]any{"secretRef": map[string]any{"name": "s"}}}, "not seen here"},
+		{pod + "spec.hostAliases", []any{map[string]any{"ip": "203.0.113.7", "hostnames": []any{"s3.amazonaws.com"}}}, "where the names of hosts lead"},
+		{pod + "spec.dnsConfig", map[string]any{"nameservers": []any{"203.0.113.7"}}, "where the names of hosts lead"},
+		{pod + first + "command", []any{"sh", "-c", `fetch "s3://models/net/1"copy /m`}, "no model is known by it"},
+		{pod + first + "command", []any{"sh", "-c", `fetch "s3://models/net/1"'copy' /m`}, "no model is known by it"},
+		{pod + first + "command", []any{"sh", "-c", `fetch s3://models/net/1; fetch s3://models/net/2`}, "no model is known by it"},
+		{pod + first + "args", []any{`{"from": "s3://models/net/1", "and": ["s3://models/net/2"]}`}, "no release of the model"},
+		{pod + first + "args", []any{"--lora-modules", "a=/mnt/models/a", "b=acme/other"}, "acme/other"},
+		{pod + first + "args", []any{"vllm", "serve", "--port", "80", "acme/other"}, "acme/other"},
+		{pod + first + "args", []any{"-hf", "acme/other:Q4_K_M"}, "acme/other"},
+		{pod + first + "args", []any{"-m", "acme/other"}, "acme/other"},
+		{pod + first + "args", []any{"--speculative-config", `{"method": "eagle", "model": "acme/other"}`}, "acme/other"},
+		{pod + first + "env", []any{map[string]any{"name": "MODEL_URL", "value": "https://example.invalid/m?as=/m"}}, "example.invalid"},
+		{pod + first + "env", []any{map[string]any{"name": "MODEL_NAME", "value": "acme/other"}}, "acme/other"},
 		{pod + first + "image", "registry.example/other:1", "has no digest"},
 		{pod + first + "image", "kserve.example.invalid/sklearnserver:1", "has no digest"},
 		{pod + first + "image", "istio/proxyv2-evil:1", "has no digest"},
@@ -151,4 +175,52 @@ func TestAdmissionHasNoWayAround(t *testing.T) {
 		got := c.asks(c.gate, asked{object: altered(t, object(t, file), path, row.value), namespace: map[bool]string{true: "", false: "clinic"}[file == "clusterservingruntime"]})
 		c.no(row.where, got, row.says)
 	}
+}
+
+// TestAdmissionReadsWhatIsWritten gives texts that name nothing but the model that
+// stands, however they are quoted, and settings that choose none.
+func TestAdmissionReadsWhatIsWritten(t *testing.T) {
+	c := newGated(t)
+	const first = "spec.template.spec.containers.0."
+	for what, change := range map[string][]any{
+		"a shell's words":               {first + "command", []any{"sh", "-c", `fetch s3://models/net/1 /m && fetch "s3://models/net/1"; fetch 's3://models/net/1/' | tar x`}},
+		"quotation marks in others":     {first + "command", []any{"sh", "-c", `fetch "'s3://models/net/1'" && python -c "load('s3://models/net/1')"`}},
+		"JSON":                          {first + "args", []any{`--config={"source": "s3://models/net/1", "mirrors": ["s3://models/net/1"]}`, "--extra", `[{"uri":"s3://models/net/1"}]`}},
+		"a module":                      {first + "command", []any{"python", "-m", "app.serve"}},
+		"a local model":                 {first + "command", []any{"vllm", "serve", "/mnt/models", "--served-model-name", "acme/other"}},
+		"flags first":                   {first + "command", []any{"vllm", "serve", "--served-model-name", "acme/other", "--port", "80"}},
+		"local adapters":                {first + "args", []any{"--lora-modules", "a=/mnt/models/a", "b=/mnt/models/b", "--port", "80"}},
+		"a name":                        {first + "env", []any{map[string]any{"name": "MODEL_NAME", "value": "triage"}, map[string]any{"name": "SERVED_MODEL_NAME", "value": "acme/triage"}}},
+		"the search path of host names": {"spec.template.spec.dnsConfig", map[string]any{"options": []any{map[string]any{"name": "ndots", "value": "1"}}}},
+	} {
+		c.yes(what, c.asks(c.gate, asked{object: altered(t, object(t, "deployment"), change...)}))
+	}
+}
+
+// TestAdmissionOfMountedSettings mounts a config map beside the model and over it.
+func TestAdmissionOfMountedSettings(t *testing.T) {
+	c := newGated(t)
+	const pod, first = "spec.template.spec.", "spec.template.spec.containers.0."
+	volumes := map[string]map[string]any{
+		"a config map": {"configMap": map[string]any{"name": "m"}}, "a secret": {"secret": map[string]any{"secretName": "m"}},
+		"both": {"projected": map[string]any{"sources": []any{map[string]any{"secret": map[string]any{"name": "m"}}}}},
+	}
+	ask := func(volume map[string]any, at string, further ...any) admitted {
+		d := object(t, "deployment")
+		list := within(d, pod+"volumes").([]any)
+		one := map[string]any{"name": "settings"}
+		for member, v := range volume {
+			one[member] = v
+		}
+		altered(t, d, append([]any{pod + "volumes", append(list, one), first + "volumeMounts", []any{map[string]any{"name": "settings", "mountPath": at}}}, further...)...)
+		return c.asks(c.gate, asked{object: d})
+	}
+	for what, volume := range volumes {
+		c.yes(what+" beside the model", ask(volume, "/etc/app"))
+		c.no(what+" over it", ask(volume, "/mnt/models/model.json"), "where the model is")
+		c.no(what+" where a flag points to", ask(volume, "/opt/../srv", first+"args", []any{"--model_dir=/srv/net"}), "where the model is")
+		c.no(what+" where a variable points to", ask(volume, "/srv/net/x", first+"env", []any{map[string]any{"name": "MODEL_PATH", "value": "/srv/net"}}), "where the model is")
+	}
+	given := map[string]any{"projected": map[string]any{"sources": []any{map[string]any{"configMap": map[string]any{"name": "kube-root-ca.crt"}}, map[string]any{"serviceAccountToken": map[string]any{}}}}}
+	c.yes("what every pod is given", ask(given, "/mnt/models/x"))
 }

@@ -96,7 +96,8 @@ func TestAdmissionFollowsTheRelease(t *testing.T) {
 	}
 	c.no("another flag", update("spec.template.spec.initContainers.0.args", []any{another}), "no release of the model")
 	c.no("a claim", update("spec.template.metadata.annotations.imprimatur~dev/release", c.net.ID), "is suspended")
-	c.yes("what is being deleted", update("metadata.deletionTimestamp", "2026-05-04T09:00:00Z", "spec.template.spec.initContainers.0.args", []any{another}))
+	c.yes("a finalizer", update("metadata.deletionTimestamp", "2026-05-04T09:00:00Z", "metadata.finalizers", nil))
+	c.no("another model in what is being deleted", update("metadata.deletionTimestamp", "2026-05-04T09:00:00Z", "spec.template.spec.initContainers.0.args", []any{another}), "no release of the model")
 	pod := object(t, "pod")
 	for _, harmless := range []string{"status", "binding", "eviction", "scale"} {
 		c.yes(harmless, c.asks(c.gate, asked{operation: "UPDATE", subresource: harmless, object: pod}))

@@ -40,8 +40,8 @@
 // The audit annotations name releases, models and the environment. What
 // cannot be decided is no. With Advise all is yes, and the reasons are warnings.
 // An update that changes nothing of what was found is let through, with a
-// warning, and so is one of what is being deleted: what runs is ended by other
-// means, and nothing new starts by it. A refusal is noted in the decision log,
+// warning, so that finalizers come off and labels change: what runs is ended by
+// other means, and nothing new starts by it. A refusal is noted in the decision log,
 // unless it was a trial (dryRun).
 package admission
 

@@ -19,8 +19,11 @@ func startsWithImage(image string, list []string) bool {
 		if prefix == "" {
 			continue
 		}
-		if strings.Contains(prefix, "/") || !strings.Contains(prefix, ".") {
+		switch {
+		case strings.Contains(prefix, "/") || !strings.Contains(prefix, "."):
 			prefix = fullImage(prefix)
+		default:
+			prefix += "/" // a registry, and not another one at a port of its host
 		}
 		rest, ok := strings.CutPrefix(image, prefix)
 		if ok && (rest == "" || strings.HasSuffix(prefix, "/") || strings.ContainsAny(rest[:1], "/:@")) {

@@ -95,9 +95,6 @@ func (g *gate) governed(ctx context.Context, q *request, s shape, object map[str
 	// Who tidies up or labels what is there changes nothing of what runs; new
 	// pods of it are asked about by themselves.
 	old, _ := q.OldObject.(map[string]any)
-	if at(object, "metadata")["deletionTimestamp"] != nil {
-		return yes()
-	}
 	if old != nil && reflect.DeepEqual(f, g.walk(s, old)) {
 		return yes("it may not run any more, and was left as it is: " + strings.Join(out.reasons, "; "))
 	}

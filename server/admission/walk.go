@@ -3,10 +3,14 @@ package admission
 import (
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
 )
 
 // named is something that an object names, and the path of the member that does.
@@ -21,6 +25,10 @@ type found struct {
 	loose []named
 	// unseen are members that name a model by something that is not in the object.
 	unseen []named
+	// places are the paths in containers at which models are looked for; settings are
+	// the mounts of config maps and secrets.
+	places   []string
+	settings []named
 	// release and artifact are what the annotations claim.
 	release, artifact string
 }
@@ -41,10 +49,13 @@ type walker struct {
 
 // within is what surrounds a member.
 type within struct {
-	// helper says that a container's image is a helper's.
+	// helper says that a container's image is a helper's, whose settings choose no
+	// model; those of one that fetches may.
 	helper bool
 	// first says that it is an init container, whose URLs are what it fetches.
 	first bool
+	// settings are the names of the pod's volumes that hold config maps and secrets.
+	settings []string
 }
 
 // walk finds what an object names.
@@ -58,11 +69,19 @@ func (o *Options) walk(s shape, object map[string]any) found {
 			w.member("", member, object[member], within{})
 		}
 	}
+	for _, mount := range f.settings {
+		if slices.ContainsFunc(f.places, func(p string) bool { return below(p, mount.text) || below(mount.text, p) }) || below(mount.text, "/mnt/models") {
+			f.loose = append(f.loose, named{mount.path, "puts a config map or a secret where the model is"})
+		}
+	}
 	claims, _ := at(object, s.annotated)["annotations"].(map[string]any)
 	f.release, _ = claims[releaseAnnotation].(string)
 	f.artifact, _ = claims[artifactAnnotation].(string)
 	return f
 }
+
+// below reports whether a path is another one or lies in it.
+func below(p, other string) bool { return strings.HasPrefix(path.Clean(p)+"/", path.Clean(other)+"/") }
 
 func sorted(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
 
@@ -80,6 +99,11 @@ func (w walker) value(path string, v any, in within) {
 		if runs && !in.helper {
 			w.images = append(w.images, named{path + ".image", image})
 		}
+		in.helper = in.helper && !in.first
+		if volumes, ok := v["volumes"].([]any); ok {
+			in.settings = settings(volumes)
+		}
+		w.mounts(path, v, in)
 		w.words(path, v, in)
 		for _, member := range sorted(v) {
 			w.member(path, member, v[member], in)
@@ -125,6 +149,8 @@ func (w walker) member(path, name string, v any, in within) {
 		}
 	case name == "volumeClaimTemplates" && len(list) > 0:
 		w.loose = append(w.loose, named{path, "mounts what others can have written"})
+	case name == "hostAliases" && len(list) > 0 || name == "nameservers" && len(list) > 0:
+		w.loose = append(w.loose, named{path, "says where the names of hosts lead"})
 	case name == "initContainers":
 		in.first = true
 	}
@@ -153,22 +179,83 @@ func (w walker) annotations(path string, v any) {
 	}
 }
 
-// uri matches what can only be where a model or its data is; with web also what
-// an init container fetches.
+// uri matches how what can only be where a model or its data is begins; web also
+// what an init container fetches.
 var (
-	uri = regexp.MustCompile(`(?i)\b(?:(?:s3|s3a|gs|hf|oci|pvc|abfss?|wasbs?|az|hdfs|webhdfs|modelscope|ngc|dbfs|mlflow)://|(?:models|runs|mlflow-artifacts):/)[^\s"'` + "`" + `,;|)}<>\\]*`)
-	web = regexp.MustCompile(`(?i)\bhttps?://[^\s"'` + "`" + `,;|)}<>\\]*`)
+	uri = regexp.MustCompile(`(?i)\b(?:(?:s3|s3a|s3n|gs|hf|oci|pvc|abfss?|wasbs?|az|adl|hdfs|webhdfs|oss|cos|obs|tos|swift|minio|modelscope|ngc|dbfs|mlflow|ollama)://|(?:models|runs|mlflow-artifacts):/)`)
+	web = regexp.MustCompile(`(?i)\b(?:https?|ftps?|sftp|file|git(?:\+[a-z]+)?)://`)
 )
 
 func (w walker) text(path, text string, in within) {
-	for _, found := range uri.FindAllString(text, -1) {
-		w.location(path, found)
-	}
+	kinds := []*regexp.Regexp{uri}
 	if in.first {
-		for _, found := range web.FindAllString(text, -1) {
-			w.location(path, found)
+		kinds = append(kinds, web)
+	}
+	if !slices.ContainsFunc(kinds, func(k *regexp.Regexp) bool { return k.MatchString(text) }) {
+		return
+	}
+	if inner, ok := structured(text); ok {
+		w.inner(path, inner, in)
+		return
+	}
+	for _, kind := range kinds {
+		for _, at := range kind.FindAllStringIndex(text, -1) {
+			w.location(path, whole(text, at[0]))
 		}
 	}
+}
+
+// flagged matches what stands before the value of a flag in one argument.
+var flagged = regexp.MustCompile(`^-[\w.-]*=`)
+
+// structured reads a text that is an object or a list in JSON.
+func structured(text string) (v any, ok bool) {
+	text = strings.TrimSpace(text[len(flagged.FindString(text)):])
+	if !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") {
+		return nil, false
+	}
+	return v, json.Unmarshal([]byte(text), &v) == nil
+}
+
+// inner looks at every text in a value of JSON.
+func (w walker) inner(path string, v any, in within) {
+	switch v := v.(type) {
+	case string:
+		w.text(path, v, in)
+	case []any:
+		for _, each := range v {
+			w.inner(path, each, in)
+		}
+	case map[string]any:
+		for _, member := range sorted(v) {
+			w.text(path, member, in)
+			w.inner(path, v[member], in)
+		}
+	}
+}
+
+// whole is the location that begins at a byte of a text. A text that is nothing
+// else is all of it: the name of an object in a store may have any character.
+// Elsewhere it is the rest of the word, or, where quotation marks stand before it,
+// what is within them, unless a shell would join it with what follows.
+func whole(text string, begin int) string {
+	before, rest := text[:begin], text[begin:]
+	if strings.TrimSpace(before) == "" || flagged.FindString(text) == before {
+		return strings.TrimSpace(rest)
+	}
+	word := rest
+	if end := strings.IndexFunc(rest, unicode.IsSpace); end >= 0 {
+		word = rest[:end]
+	}
+	marks := []byte(before[len(strings.TrimRight(before, "\"'`")):])
+	if len(marks) == 0 {
+		return word
+	}
+	slices.Reverse(marks)
+	if within, after, closed := strings.Cut(word, string(marks)); closed && (after == "" || strings.ContainsAny(after[:1], ";|&)<>")) {
+		return within
+	}
+	return word
 }
 
 // carries are the volumes that bring in nothing which somebody else has written,
@@ -184,70 +271,35 @@ func (w walker) volume(path string, v any) {
 	}
 }
 
-var (
-	// modelVariable matches the names of variables that say which model is served.
-	modelVariable = regexp.MustCompile(`(?i)^(?:.*_)?(?:STORAGE_URI|(?:HF_)?MODELS?|(?:MODELS?|LORA|ADAPTERS?|HF|NIM)_(?:.*_)?(?:URI|URL|ID|PATH|DIR|REPO|REPOSITORY|STORE|MODULES|NAME_OR_PATH))$`)
-	// redirecting matches those that say where a location leads.
-	redirecting = regexp.MustCompile(`(?i)^(?:AWS_ENDPOINT_URL.*|S3_ENDPOINT.*|HF_ENDPOINT|STORAGE_EMULATOR_HOST|GCS_.*ENDPOINT.*|AZURE_STORAGE_.*ENDPOINT.*|HTTPS?_PROXY|ALL_PROXY)$`)
-	// modelFlag matches the names of arguments that say which model is served.
-	modelFlag = regexp.MustCompile(`(?i)^--?(?:model|models|hf_repo|hf_file|hfr|mu|storage_uri|lora|lora_modules|adapters?|draft_model|speculative_model|(?:model|lora|adapter)_(?:.*_)?(?:id|uri|url|path|dir|repo|repository|store|file|name_or_path))$`)
-)
-
-func (w walker) variable(path string, v any, in within) {
-	object, _ := v.(map[string]any)
-	name, _ := object["name"].(string)
-	value, _ := object["value"].(string)
-	switch {
-	case in.helper:
-	case redirecting.MatchString(name):
-		w.loose = append(w.loose, named{path, fmt.Sprintf("says with %s where locations lead", name)})
-	case !modelVariable.MatchString(name):
-	case object["valueFrom"] != nil:
-		w.unseen = append(w.unseen, named{path, fmt.Sprintf("takes %s from what is not seen here; write its value", name)})
-	case !local(value):
-		w.location(path, value)
-	}
-}
-
-// words looks at the command and the arguments of a container for the flags by
-// which servers of models are told what to serve.
-func (w walker) words(path string, container map[string]any, in within) {
-	if in.helper {
-		return
-	}
-	var words []named
-	for _, member := range []string{"command", "args"} {
-		list, _ := container[member].([]any)
-		for i, each := range list {
-			text, _ := each.(string)
-			for word := range strings.FieldsSeq(text) {
-				words = append(words, named{fmt.Sprintf("%s.%s[%d]", path, member, i), strings.Trim(word, `"'`)})
+// settings are the names of those volumes that hold config maps and secrets, but
+// for what every pod is given.
+func settings(volumes []any) (names []string) {
+	for _, each := range volumes {
+		volume, _ := each.(map[string]any)
+		name, _ := volume["name"].(string)
+		sources, _ := at(volume, "projected")["sources"].([]any)
+		for _, source := range append(sources, volume) {
+			from, _ := source.(map[string]any)
+			if at(from, "configMap")["name"] == "kube-root-ca.crt" {
+				continue
+			}
+			if from["configMap"] != nil || from["secret"] != nil {
+				names = append(names, name)
+				break
 			}
 		}
 	}
-	for i, word := range words {
-		flag, value, joined := strings.Cut(word.text, "=")
-		if !joined && i+1 < len(words) {
-			value = words[i+1].text
-		}
-		serve := flag == "serve" && !joined && !strings.HasPrefix(value, "-")
-		if (modelFlag.MatchString(dashed(flag)) || serve) && !local(value) {
-			w.location(word.path, value)
-		}
-	}
+	return names
 }
 
-// dashed writes a flag with underscores within, as the expression has it.
-func dashed(flag string) string {
-	name := strings.TrimLeft(flag, "-")
-	return flag[:len(flag)-len(name)] + strings.ReplaceAll(name, "-", "_")
-}
-
-// local reports whether a value is a path in the container, whose bytes come from
-// what is mounted there. The name of an adapter may stand before it.
-func local(value string) bool {
-	if at := strings.LastIndexByte(value, '='); at >= 0 {
-		value = value[at+1:]
+func (w walker) mounts(path string, container map[string]any, in within) {
+	list, _ := container["volumeMounts"].([]any)
+	for i, each := range list {
+		mount, _ := each.(map[string]any)
+		name, _ := mount["name"].(string)
+		at, _ := mount["mountPath"].(string)
+		if !in.helper && slices.Contains(in.settings, name) {
+			w.found.settings = append(w.found.settings, named{fmt.Sprintf("%s.volumeMounts[%d]", path, i), at})
+		}
 	}
-	return value == "" || strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "//") || strings.HasPrefix(value, "./")
 }

@@ -15,7 +15,7 @@ func TestImagesAreReadAsClustersDo(t *testing.T) {
 		"kserve/sklearnserver:v1": true, "docker.io/kserve/x": true, "kserve.example/x": false, "other.example/kserve/x": false,
 		"istio/proxyv2": true, "istio/proxyv2:1@sha256:00": true, "istio/proxyv2-evil": false, "istio/proxyv2/evil": true,
 		"registry.example/tools/a:1": true, "registry.example/toolsmith/a": false, "registry.example:5000/tools/a": false,
-		"mirror.example/any/x": true, "mirror.example.invalid/x": false, "mirror.example": false,
+		"mirror.example/any/x": true, "mirror.example.invalid/x": false, "mirror.example": false, "mirror.example:5000/x": false,
 		"nginx:1": true, "library/nginx": true, "nginx-evil": false, "evil/nginx": false, "": false,
 		"kserve/../evil/x": false,
 	} {

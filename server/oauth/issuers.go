@@ -38,6 +38,7 @@ const spiffeScheme = "spiffe://"
 //	  - issuer: https://token.actions.githubusercontent.com
 //	  - issuer: https://kubernetes.default.svc.cluster.local
 //	    ca: cluster-ca.pem          # who vouches for its TLS certificate
+//	    token: own-token            # a file: what the issuer is shown where it tells its keys to nobody unknown
 //	  - issuer: https://edge.example
 //	    keys: edge.jwks.json        # a JWKS (RFC 7517); nothing is fetched
 //	    audience: imprimatur        # else the address of this server
@@ -45,11 +46,12 @@ const spiffeScheme = "spiffe://"
 //	    keys: bundle.json           # the bundle of the trust domain
 //
 // What has no file of keys is asked for them over HTTPS, through the guard, where
-// its own configuration says (OpenID Connect Discovery 1.0).
+// its own configuration says (OpenID Connect Discovery 1.0). The file of a token is
+// read each time, since platforms renew what is in it.
 func ReadIssuers(raw []byte, g *guard.Guard) (*Issuers, error) {
 	var file struct {
 		Issuers []struct {
-			Issuer, Keys, CA, Audience string
+			Issuer, Keys, CA, Token, Audience string
 		} `yaml:"issuers"`
 	}
 	if err := yaml.Load(raw, &file, yaml.WithKnownFields()); err != nil {
@@ -62,10 +64,12 @@ func ReadIssuers(raw []byte, g *guard.Guard) (*Issuers, error) {
 		switch {
 		case out.byName[row.Issuer] != nil:
 			err = fmt.Errorf("it stands there twice")
+		case row.Keys != "" && (row.CA != "" || row.Token != ""):
+			err = fmt.Errorf("its keys are a file, so that nothing is fetched and ca and token say nothing; leave them out")
 		case row.Keys != "":
 			err = i.readKeys(row.Keys)
 		default:
-			err = i.fetchFrom(row.CA, g)
+			err = i.fetchFrom(row.CA, row.Token, g)
 		}
 		if err == nil {
 			err = i.check()
@@ -104,7 +108,7 @@ func (i *issuer) readKeys(path string) error {
 }
 
 // fetchFrom has keys be fetched when they are first needed.
-func (i *issuer) fetchFrom(ca string, g *guard.Guard) error {
+func (i *issuer) fetchFrom(ca, token string, g *guard.Guard) error {
 	var roots *x509.CertPool
 	if ca != "" {
 		raw, err := os.ReadFile(ca)
@@ -115,12 +119,40 @@ func (i *issuer) fetchFrom(ca string, g *guard.Guard) error {
 			return fmt.Errorf("%s holds no certificate in PEM", ca)
 		}
 	}
+	if token != "" && !strings.HasPrefix(i.name, "https://") {
+		return fmt.Errorf("it is shown a token over HTTPS alone")
+	}
+	if _, err := readToken(token); err != nil {
+		return err
+	}
 	if _, err := g.URL(i.name); err != nil {
 		return err
 	}
 	client := g.ClientTrusting(roots, fetchWithin)
-	i.keys.fetch = func() ([]byte, error) { return discover(client, i.name) }
+	i.keys.fetch = func() ([]byte, error) {
+		shown, err := readToken(token)
+		if err != nil {
+			return nil, err
+		}
+		return discover(client, i.name, shown)
+	}
 	return nil
+}
+
+// readToken reads what the issuer is shown, nothing where no file is named.
+func readToken(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("reading the token that it is shown: %w", err)
+	}
+	text := strings.TrimSpace(string(raw))
+	if text == "" || strings.ContainsAny(text, " \r\n") {
+		return "", fmt.Errorf("%s holds no token", path)
+	}
+	return text, nil
 }
 
 const (

@@ -79,9 +79,11 @@ func (k *keys) renew() error {
 // maxKeys bounds the answers of an issuer, in bytes.
 const maxKeys = 1 << 20
 
-// discover asks an issuer for its keys: first where they are, in its own words.
-func discover(client *http.Client, name string) ([]byte, error) {
-	raw, err := fetch(client, strings.TrimSuffix(name, "/")+"/.well-known/openid-configuration")
+// discover asks an issuer for its keys: first where they are, in its own words. What
+// it is shown goes there too: it has seen it already, and the connection is to whom
+// the same authority vouches for.
+func discover(client *http.Client, name, shown string) ([]byte, error) {
+	raw, err := fetch(client, strings.TrimSuffix(name, "/")+"/.well-known/openid-configuration", shown)
 	if err != nil {
 		return nil, err
 	}
@@ -95,11 +97,21 @@ func discover(client *http.Client, name string) ([]byte, error) {
 	if at.Issuer != name {
 		return nil, fmt.Errorf("it calls itself %q", at.Issuer)
 	}
-	return fetch(client, at.Keys)
+	if shown != "" && !strings.HasPrefix(at.Keys, "https://") {
+		return nil, fmt.Errorf("it says that its keys are at %.200q, and a token is shown over HTTPS alone", at.Keys)
+	}
+	return fetch(client, at.Keys, shown)
 }
 
-func fetch(client *http.Client, at string) ([]byte, error) {
-	answer, err := client.Get(at)
+func fetch(client *http.Client, at, shown string) ([]byte, error) {
+	r, err := http.NewRequest(http.MethodGet, at, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	if shown != "" {
+		r.Header.Set("Authorization", "Bearer "+shown)
+	}
+	answer, err := client.Do(r)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +120,8 @@ func fetch(client *http.Client, at string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading the answer of %s: %w", at, err)
+	case answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden:
+		return nil, fmt.Errorf("%s answers %s: it tells its keys only to whom it knows; name a token for it in the configuration of issuers, or let everybody read them (docs/workload-tokens.md)", at, answer.Status)
 	case answer.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s answers %s", at, answer.Status)
 	case len(raw) > maxKeys:
