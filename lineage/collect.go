@@ -71,7 +71,7 @@ func (c *collector) entries() []Entry {
 }
 
 func (c *collector) collect(release string) error {
-	steps := []func() error{c.context, c.lineage, c.evaluations, c.heldOut, c.anchor, c.approvals, c.exceptions, c.signals, c.history, c.persons}
+	steps := []func() error{c.context, c.lineage, c.vendors, c.evaluations, c.heldOut, c.anchor, c.approvals, c.exceptions, c.signals, c.history, c.persons}
 	if err := c.release(release); err != nil {
 		return err
 	}

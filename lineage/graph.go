@@ -313,9 +313,12 @@ func (g *Graph) version(v record.ModelVersion, by uint32, actor string) {
 	g.did(actor, id, RoleStated, by)
 }
 
-// VendorOf names who made a vendor's model: the host that it came from, or else
-// the model, which is the vendor's own.
+// VendorOf names who made a vendor's model: the vendor that the version names, or the
+// host that it came from, or else the model, which is the vendor's own.
 func VendorOf(v record.ModelVersion) string {
+	if v.Service != nil {
+		return v.Service.Vendor
+	}
 	_, rest, ok := strings.Cut(v.Source, "://")
 	host, _, _ := strings.Cut(rest, "/")
 	if ok && host != "" {
@@ -343,6 +346,9 @@ func (g *Graph) release(r record.Release, by uint32, s record.Statement) {
 	}
 	for _, grant := range r.Authority.Secrets {
 		g.link(g.node(NodeSecret, grant.Resource, by), id, RoleGranted, by)
+	}
+	for _, used := range record.VendorsUsed(r, nil) {
+		g.link(g.node(NodeVendor, used.Name, by), id, RoleGranted, by)
 	}
 	g.did(s.Actor, id, RoleStated, by)
 }

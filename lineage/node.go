@@ -187,7 +187,7 @@ const (
 	RoleTested               // a dataset, to an evaluation on it
 	RoleShown                // an evaluation, to the release that rests on it
 	RoleCode                 // a commit, to the run of it
-	RoleGranted              // a secret, or a prefix of such, to the release that may use it
+	RoleGranted              // a secret, or a prefix of such, or a vendor, to the release that may use it
 	RoleRead                 // a data source, to the job or run that read it by its events
 	RoleReadAs               // the same, by another name of the source
 	RoleWrote                // a job, to the data source that it wrote by its events

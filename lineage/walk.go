@@ -225,10 +225,10 @@ func (g *Graph) Find(n Name) (out []NodeID) {
 				add(id, byRef)
 			}
 		}
-	case n.Kind == NodeSecret:
-		add(g.find(NodeSecret, n.Key))
+	case n.Kind == NodeSecret || n.Kind == NodeVendor:
+		add(g.find(n.Kind, n.Key))
 		for i := range len(n.Key) + 1 {
-			add(g.find(NodeSecret, n.Key[:len(n.Key)-i]+"*"))
+			add(g.find(n.Kind, n.Key[:len(n.Key)-i]+"*"))
 		}
 	case n.Kind == NodeJob || n.Kind == NodeEvents:
 		add(g.find(n.Kind, n.Key))

@@ -26,7 +26,7 @@
 // evaluation ("category/suite/metric", with "/name=value" for a slice or
 // "/over-dimension", or its own name) and one per comparison
 // ("…/versus-production"), misuse and one per misuse case ("misuse/<case>"),
-// holdout, rollback, content, "expression/<name>" and "approval/<role>".
+// holdout, vendor, rollback, content, "expression/<name>" and "approval/<role>".
 //
 // # Signals
 //
@@ -165,6 +165,19 @@
 // the very leaves that both sets are committed to. A set that somebody called
 // public, or of which nobody says whether it is, carries no gate of safety or
 // misuse.
+//
+// # Vendors
+//
+//	vendor:
+//	  assurance: [soc-2, dpa]               # a document of each type stands
+//	  clauses:                              # a document that stands gives each
+//	    - sub-processors
+//	    - { clause: model-change-notice, atLeast: 30d }
+//
+// The gate vendor looks at every vendor whose model the release is or is made
+// from, or whose models its authority lets it call. A document stands until it
+// lapses or is withdrawn, and the gate until the first lapses on which it rests:
+// of several that fit it rests on the one that lasts longest.
 //
 // # Approvals
 //

@@ -96,6 +96,9 @@ func (j *judge) judgeAll() {
 	if t.Holdout != nil {
 		j.add(gateHoldout, t.Mode, j.holdout())
 	}
+	if t.Vendor != nil {
+		j.add(gateVendor, t.Mode, j.vendors())
+	}
 	if t.Rollback {
 		j.add(gateRollback, t.Mode, j.rollback())
 	}

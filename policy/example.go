@@ -19,7 +19,8 @@ import (
 // purpose triage, environment production, run acme/run-1 by the workload
 // pipeline owned by tess, evaluations by ed, dataset acme/cases@1 approved by
 // stella, proposed by pat, and approvers named after role and seat: risk-1. Slices
-// of a dimension site are called site-1, site-2 and so on.
+// of a dimension site are called site-1, site-2 and so on. Where the tier asks for
+// vendors, the release may call parrot/chat-2 of the vendor parrot, whom pat answers for.
 func (p *Policy) Example(tier string, at time.Time) *record.Dossier {
 	t := p.Tier(tier)
 	if t == nil {
@@ -137,8 +138,39 @@ func (x *example) release() {
 			Misuse: d.UseCase.Record.RequiredMisuse(),
 		},
 	}
+	if x.tier.Vendor != nil {
+		r.Authority.Models = []record.Grant{{Resource: "parrot/chat-2", Actions: []string{"chat"}, Limit: record.Limit{Calls: 100, Seconds: 60}}}
+		d.Vendors = record.VendorsUsed(r, nil)
+		x.vendor(&d.Vendors[0])
+	}
 	d.Release = recorded(x, "pat", "release", r)
 	refreeze(d)
+}
+
+// vendor has the documents and clauses that the tier asks for, one of each type.
+func (x *example) vendor(f *record.VendorFacts) {
+	f.Stated = recorded(x, "pat", "vendor", record.ModelVendor{Team: exampleTeam, Name: f.Name, Owner: "pat", Contact: "trust@parrot.example"})
+	kinds := x.tier.Vendor.Assurance
+	if len(kinds) == 0 {
+		kinds = []string{"contract"}
+	}
+	for i, kind := range kinds {
+		a := record.Assurance{
+			Team: exampleTeam, Vendor: f.Name, Type: kind, Scope: "the API", Issuer: "Parrot", Expires: x.at.Add(365 * day),
+			Document: record.RawFile{Name: kind + ".pdf", Digest: exampleDigest(kind), Bytes: 1 << 20},
+		}
+		for _, c := range x.tier.Vendor.Clauses {
+			if i > 0 {
+				break
+			}
+			days := c.AtLeast
+			if days == nil {
+				days = c.AtMost
+			}
+			a.Clauses = append(a.Clauses, record.Clause{Name: c.Name, Given: true, Days: days, Where: "section 4"})
+		}
+		f.Assurances = append(f.Assurances, recorded(x, "pat", kind, a))
+	}
 }
 
 // refreeze computes the digests of a release after a change. A release that can

@@ -66,6 +66,7 @@ func (r *reader) tier(key, n *yaml.Node) *Tier {
 		may("misuse", func(n *yaml.Node) { t.Misuse = r.misuse(n) }),
 		may("holdout", func(n *yaml.Node) { t.Holdout = r.holdout(n) }),
 		may("signals", func(n *yaml.Node) { t.Signals = r.signals(n) }),
+		may("vendor", func(n *yaml.Node) { t.Vendor = r.vendor(n) }),
 		may("rollback", func(n *yaml.Node) { t.Rollback = r.oneOf(n, "rollback", "ready") == "ready" }),
 		may("content", func(n *yaml.Node) {
 			r.mapping(n, "content", need("unsafe", func(n *yaml.Node) { t.Content = r.oneOf(n, "unsafe", "forbid") == "forbid" }))
@@ -89,12 +90,12 @@ func (r *reader) tier(key, n *yaml.Node) *Tier {
 
 func (r *reader) uniqueGates(t *Tier) {
 	taken := map[string]bool{gateTier: true}
-	for _, name := range []string{gateDatasets, gateRun, gateCode, gateRollback, gateContent} {
+	for _, name := range []string{gateDatasets, gateRun, gateCode, gateRollback, gateContent, gateVendor} {
 		taken[name] = true
 	}
 	for _, name := range t.Gates() {
 		switch name {
-		case gateDatasets, gateRun, gateCode, gateRollback, gateContent:
+		case gateDatasets, gateRun, gateCode, gateRollback, gateContent, gateVendor:
 			continue
 		}
 		if taken[name] {

@@ -40,6 +40,8 @@ type Tier struct {
 	Holdout *Holdout
 	// Signals is what signals of a live release do, by type; see [Tier.Responds].
 	Signals map[string]Response
+	// Vendor is demanded of the vendors on which a release rests; nil for nothing.
+	Vendor *VendorRule
 	// Rollback demands a release to go back to.
 	Rollback bool
 	// Content forbids findings in the model's files.
@@ -150,6 +152,9 @@ func (t *Tier) Gates() []string {
 	if t.Holdout != nil {
 		names = append(names, gateHoldout)
 	}
+	if t.Vendor != nil {
+		names = append(names, gateVendor)
+	}
 	if t.Rollback {
 		names = append(names, gateRollback)
 	}
@@ -193,6 +198,9 @@ func (t *Tier) describe(policy string) {
 	}
 	if t.Holdout != nil {
 		rule(gateHoldout, "%s", t.Holdout.sentence())
+	}
+	if t.Vendor != nil {
+		rule(gateVendor, "%s", t.Vendor.sentence())
 	}
 	for _, e := range t.Expressions {
 		rule(expressionPrefix+e.Name, "%s", strings.TrimSuffix(e.Message, "."))

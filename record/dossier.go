@@ -44,6 +44,8 @@ type Dossier struct {
 	// Anchor is what the first release of a line can be compared with, as the use
 	// case named it when the release was proposed; nil where it names none.
 	Anchor *AnchorFacts
+	// Vendors are those on which the release rests, in the order of their names.
+	Vendors []VendorFacts
 	// People are the principals whom the facts name, with their roles.
 	People map[string]Person
 	// Absent names what the release refers to and the ledger does not have.

@@ -122,6 +122,11 @@ func decisions() []record.Body {
 			Registry: "mlflow:5000", Team: "acme", Model: "net", Alias: "champion", Version: 3, Artifact: digest("model"), Environment: "production", To: 2,
 		}},
 		record.Target{ID: "t-1", Team: "acme", Name: "chat", Form: record.FormWebhook, URL: "https://chat.example/hook", Events: []string{"data-approval"}, Environments: []string{"production"}, Secret: "s-1", Created: noon, Updated: noon},
+		record.ModelVendor{Team: "acme", Name: "parrot", Owner: "mona", Contact: "trust@parrot.example", Description: "chat models"},
+		record.Assurance{
+			Team: "acme", Vendor: "parrot", Type: "soc-2", Document: record.RawFile{Name: "soc2.pdf", Digest: digest("soc 2"), Bytes: 9, Format: "document"}, Scope: "the API", Issuer: "Auditors", Issued: noon, Expires: noon.Add(time.Hour),
+			Clauses: []record.Clause{{Name: record.ClauseModelChange, Given: true, Days: ptr(30), Text: "thirty days before", Where: "section 4.2"}}, Withdrawn: true, Reason: "qualified",
+		},
 		record.Secret{Team: "acme", Name: "crm-key", Description: "the CRM", Version: 2, Provider: record.SecretVault, Vault: record.VaultPlace{Server: "main", Namespace: "eu/acme", Mount: "secret", Path: "crm/key", Field: "token"}, Expires: noon, RotateBy: noon, Previous: 1, PreviousUntil: noon, Reason: "leak", Withdrawn: true},
 	}
 }

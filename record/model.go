@@ -229,6 +229,8 @@ type ModelVersion struct {
 	Configuration Digest    `json:"configuration,omitzero"`
 	Source        string    `json:"source,omitzero"`
 	Findings      []Finding `json:"findings,omitzero"`
+	// Service says what it is, where there are no bytes but a vendor who answers.
+	Service *Service `json:"service,omitzero"`
 }
 
 // Kind implements Body.
@@ -242,6 +244,9 @@ func (v ModelVersion) Keys(Digest) []string {
 	keys := []string{KeyVersion(v.Ref()), KeyArtifact(v.Artifact), KeyVersions(v.Model)}
 	for _, b := range v.Bases {
 		keys = append(keys, KeyUses(b))
+	}
+	if s := v.Service; s != nil {
+		keys = append(keys, KeyService(TeamOf(v.Model)+"/"+s.Vendor, s.Model))
 	}
 	return keys
 }
@@ -276,6 +281,7 @@ func (v ModelVersion) Validate() error {
 		c.name("findings.type", f.Type)
 		c.text("findings.detail", f.Detail, false)
 	}
+	c.service(v)
 	return c.err()
 }
 

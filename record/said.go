@@ -37,6 +37,13 @@ func Said(body Body, self Digest) string {
 		return b.Type + ": " + b.Detail
 	case Decisions:
 		return fmt.Sprintf("%d allowed, %d refused", b.Allowed, b.Denied)
+	case ModelVendor:
+		return b.Owner + " renews what assures of it"
+	case Assurance:
+		if b.Withdrawn {
+			return b.Type + " withdrawn: " + b.Reason
+		}
+		return fmt.Sprintf("%s by %s, until %s", b.Type, b.Issuer, b.Expires.UTC().Format(time.DateOnly))
 	case Role:
 		return map[bool]string{false: "bound", true: "taken away"}[b.Revoked]
 	case Delegation:

@@ -49,6 +49,8 @@ const (
 	KindRevocation   Kind = "https://imprimatur.dev/access-revocation/v1"
 	KindDelegation   Kind = "https://imprimatur.dev/delegation/v1"
 	KindSecret       Kind = "https://imprimatur.dev/secret/v1"
+	KindVendor       Kind = "https://imprimatur.dev/vendor/v1"
+	KindAssurance    Kind = "https://imprimatur.dev/assurance/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -90,6 +92,8 @@ var bodies = map[Kind]reflect.Type{
 	KindRevocation:   reflect.TypeFor[Revocation](),
 	KindDelegation:   reflect.TypeFor[Delegation](),
 	KindSecret:       reflect.TypeFor[Secret](),
+	KindVendor:       reflect.TypeFor[ModelVendor](),
+	KindAssurance:    reflect.TypeFor[Assurance](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -106,7 +110,7 @@ var words = map[Kind]string{
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
 	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target", KindDecisions: "set of decisions",
 	KindIdentity: "platform identity", KindRevocation: "revocation of access", KindDelegation: "delegation",
-	KindSecret:          "secret",
+	KindSecret: "secret", KindVendor: "vendor", KindAssurance: "assurance document",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

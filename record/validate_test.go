@@ -37,6 +37,7 @@ func TestValidateNamesEachFault(t *testing.T) {
 	all = append(all, faultsOfEvents()...)
 	all = append(all, faultsOfTargets()...)
 	all = append(all, faultsOfSecrets()...)
+	all = append(all, faultsOfVendors()...)
 	covered := map[record.Kind]bool{}
 	for _, f := range all {
 		kind := f.body.Kind()

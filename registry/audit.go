@@ -123,6 +123,10 @@ func teamOfRecord(body record.Body) string {
 		return b.Team
 	case record.Secret:
 		return b.Team
+	case record.ModelVendor:
+		return b.Team
+	case record.Assurance:
+		return b.Team
 	case record.Dataset:
 		return b.Team
 	case record.Run:

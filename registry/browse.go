@@ -90,6 +90,8 @@ func typeOf(body record.Body) string {
 		return string(b.Role)
 	case record.Dataset:
 		return b.Classification
+	case record.Assurance:
+		return b.Type
 	}
 	return ""
 }

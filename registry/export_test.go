@@ -114,3 +114,6 @@ func SetLease(d time.Duration) (restore func()) {
 func (r *Registry) KeepValue(ctx context.Context, x record.Secret, value []byte) error {
 	return r.sealValue(ctx, x, value)
 }
+
+// LookAtVendors states the signals of what vendors assure of no more.
+func (r *Registry) LookAtVendors(ctx context.Context) error { return r.lapseAssurance(ctx) }

@@ -88,6 +88,9 @@ func (r *Registry) RegisterVersion(ctx context.Context, who Caller, v record.Mod
 		if err := t.within(actModel, v.Model); err != nil {
 			return err
 		}
+		if v.Service != nil {
+			return refusef(wire.Invalid, "a vendor's service has no bytes to register; take it as a version with imprimatur vendor accept %s", v.Ref())
+		}
 		if _, err := need[record.Model](t, record.KeyModel(v.Model), "the model "+v.Model, "register it first: imprimatur model create "+v.Model); err != nil {
 			return err
 		}

@@ -133,6 +133,9 @@ func handed(body record.Body, to string) record.Body {
 	case record.UseCase:
 		b.Owner = to
 		return b
+	case record.ModelVendor:
+		b.Owner = to
+		return b
 	case record.Dataset:
 		b.Owner = to
 		return b

@@ -212,6 +212,7 @@ func (r *Registry) startMemory(size int64) {
 		r.tailing.Go(func() { r.warm(r.working) })
 		r.tailing.Go(func() { r.keepUse(r.working) })
 		r.tailing.Go(func() { r.keepLeases(r.working) })
+		r.tailing.Go(func() { r.watchVendors(r.working) })
 		if r.secrets.source != nil {
 			r.tailing.Go(func() { r.watchVaults(r.working) })
 		}

@@ -44,6 +44,7 @@ const (
 	actSignal     act = "record signals"
 	actTarget     act = "set up targets"
 	actSecret     act = "set secrets"
+	actVendor     act = "look after vendors"
 	actRead       act = "read"
 )
 
@@ -79,6 +80,7 @@ var rights = map[act][]record.RoleName{
 	actSignal:     {record.Contributor, record.Evaluator, record.Security},
 	actTarget:     {record.Administrator, record.ModelOwner},
 	actSecret:     {record.Administrator, record.Security},
+	actVendor:     {record.ModelOwner, record.Risk, record.Security},
 	actRead:       record.RoleNames,
 }
 

@@ -128,7 +128,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 	out = append(append(out, registrationDoors(h)...), identityDoors(h)...)
 	out = append(out, dataDoors(h)...)
 	out = append(out, moveDoors(h)...)
-	out = append(out, slices.Concat(targetDoors(h), secretDoors(h))...)
+	out = append(out, slices.Concat(targetDoors(h), secretDoors(h), vendorDoors(h))...)
 	out = append(out, lookingDoors(h, c)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
 		out = append(out, door{"Approve", "", R(role), false, word(role)})
@@ -205,6 +205,27 @@ func secretDoors(h *house) []door {
 			return only(reg.WithdrawSecret(ctx, w, "lab", "crm-key", ""))
 		}},
 		{"Secret", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Secret(ctx, w, "lab", "crm-key")) }},
+	}
+}
+
+// vendorDoors are those of vendors and their services.
+func vendorDoors(h *house) []door {
+	reg, ctx := h.reg, h.ctx
+	act, roles := "look after vendors", []record.RoleName{record.ModelOwner, record.Risk, record.Security}
+	return []door{
+		{"RegisterVendor", act, roles, false, func(w registry.Caller) error {
+			return only(reg.RegisterVendor(ctx, w, record.ModelVendor{Team: "lab", Name: "other", Owner: "nobody", Contact: "c"}))
+		}},
+		{"Assure", act, roles, false, func(w registry.Caller) error {
+			return only(reg.Assure(ctx, w, "lab", "none", wire.AssuranceRequest{}))
+		}},
+		{"WithdrawAssurance", act, roles, false, func(w registry.Caller) error {
+			return only(reg.WithdrawAssurance(ctx, w, "lab", "none", wire.AssuranceEnd{}))
+		}},
+		{"AcceptService", "register models", []record.RoleName{record.Contributor, record.ModelOwner}, false, func(w registry.Caller) error {
+			return only(reg.AcceptService(ctx, w, wire.ServiceRequest{Version: "lab/none@1"}))
+		}},
+		{"Vendor", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Vendor(ctx, w, "lab", "parrot")) }},
 	}
 }
 
@@ -327,6 +348,10 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 			l, err := h.reg.Secrets(h.ctx, w, "")
 			return len(l), err
 		},
+		"Vendors": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Vendors(h.ctx, w, "")
+			return len(l), err
+		},
 		"LineageOf": func(w registry.Caller) (int, error) {
 			l, err := h.reg.LineageOf(h.ctx, w, "job:flow:train", 1)
 			return len(l.Graph), err
@@ -384,7 +409,7 @@ var unguarded = []string{
 	// Sessions belong to who holds their secret.
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.
-	"Forget", "SetStale", "SetPatience", "Size", "Payloads", "CutStore", "SealDecisions", "WriteDecisions", "SweepDecisions", "FillDecisions", "KeepValue",
+	"Forget", "SetStale", "SetPatience", "Size", "Payloads", "CutStore", "SealDecisions", "WriteDecisions", "SweepDecisions", "FillDecisions", "KeepValue", "LookAtVendors",
 }
 
 // holder enrols a person with one role for a team.
@@ -405,6 +430,7 @@ func rightsHouse(t *testing.T) (h *house, c wire.Case, exception string) {
 	h.number("shown", "s3://bucket/shown")
 	must[record.Recorded[record.Identity]](t)(h.reg.AddIdentity(h.ctx, administrator, record.Identity{Workload: "robot", Type: record.IdentityCertificate, Certificate: digest("robot")}))
 	h.setSecret("crm-key", "v")
+	h.parrot()
 	c2 := h.incomplete("2")
 	w := must[wire.Case](t)(h.reg.Waive(h.ctx, rita, c2.ID, "approval/security", "for the test", time.Hour))
 	return h, c, record.ExceptionID(w.Exceptions[0].Digest)

@@ -67,6 +67,7 @@ type commands struct {
 	Import    importCmd    `cmd:"" group:"things" help:"Bring in what other tools have kept."`
 	Target    targetCmd    `cmd:"" group:"things" help:"Tell webhooks, chats and mail addresses of what is stated."`
 	Secret    secretCmd    `cmd:"" group:"things" help:"Set secrets that releases may grant; their values go to gateways and workloads alone."`
+	Vendor    vendorCmd    `cmd:"" group:"things" help:"Look after the vendors of models: what assures of them, and whether their models changed."`
 	Principal principalCmd `cmd:"" group:"things" help:"Enrol people and workloads; roles, tokens, teams, environments."`
 
 	Lineage   lineageCmd   `cmd:"" group:"look" help:"Show what pipelines read and wrote, and which data nobody approved."`

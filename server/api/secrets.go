@@ -31,11 +31,11 @@ func changeOf[B, T any](command func(reg *registry.Registry, ctx context.Context
 	}
 }
 
-type secretsOf struct {
+type teamAsked struct {
 	Team string `query:"team" doc:"A team; without it, all."`
 }
 
-func secrets(r *reg, ctx context.Context, who registry.Caller, p *secretsOf) ([]wire.SecretStatus, error) {
+func secrets(r *reg, ctx context.Context, who registry.Caller, p *teamAsked) ([]wire.SecretStatus, error) {
 	return r.Secrets(ctx, who, p.Team)
 }
 

@@ -99,6 +99,10 @@ func thingHref(e wire.Entry) string {
 		return principalHref(b.Name)
 	case record.Delegation:
 		return principalHref(b.From)
+	case record.ModelVendor:
+		return vendorHref(b.Name)
+	case record.Assurance:
+		return vendorHref(b.Vendor)
 	}
 	return entryHref(e.Index)
 }

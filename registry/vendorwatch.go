@@ -1,0 +1,109 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"imprimatur.dev/lineage"
+	"imprimatur.dev/record"
+)
+
+// watchEvery is how often it is looked whether a document of a vendor has lapsed. Verdicts do not
+// wait for it: a release whose policy asks for the document lapses by itself at that very time.
+const watchEvery = time.Minute
+
+// watchVendors states the signals of documents that have lapsed until ctx ends.
+func (r *Registry) watchVendors(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		if err := r.lapseAssurance(ctx); err != nil && ctx.Err() == nil {
+			r.outbox.log.WarnContext(ctx, "looking at what vendors assure; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// lapseAssurance states a signal for each live release that rests on a vendor of whom a document
+// has lapsed since the release went live, where none of its type stands. Whichever server is first
+// states it, once.
+func (r *Registry) lapseAssurance(ctx context.Context) error {
+	var due []record.Assurance
+	vendors := map[string]record.ModelVendor{}
+	err := r.read(ctx, Caller{}, func(t *tx) error {
+		all, err := t.allVendors()
+		for _, v := range all {
+			documents, err := t.documents(v.Record.Ref())
+			if err != nil {
+				return err
+			}
+			vendors[v.Record.Ref()] = v.Record
+			for _, d := range documents {
+				if a := d.Record; !a.Withdrawn && !t.now.Before(a.Expires) {
+					due = append(due, a)
+				}
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, a := range due {
+		_, err := r.write(ctx, Caller{Name: r.Origin()}, func(t *tx) error { return t.assuranceEnded(vendors[a.VendorRef()], a) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assuranceEnded states the signals of a document that was withdrawn or has lapsed. What went live
+// after it lapsed went live without it.
+func (t *tx) assuranceEnded(v record.ModelVendor, a record.Assurance) error {
+	documents, err := t.documents(v.Ref())
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(documents, func(d record.Recorded[record.Assurance]) bool {
+		return d.Record.Type == a.Type && d.Record.StandsAt(t.now)
+	}) {
+		return nil
+	}
+	how, ended := fmt.Sprintf("lapsed on %s", a.Expires.Format("2 January 2006")), a.Expires
+	if a.Withdrawn {
+		how, ended = fmt.Sprintf("was withdrawn by %s: %s", t.who.Name, cut(a.Reason)), t.now
+	}
+	detail := fmt.Sprintf("the %s of the vendor %s by %s (%s) %s; %s renews it: imprimatur vendor assure %s FILE --type %s", a.Type, v.Name, a.Issuer, a.ID(), how, v.Owner, v.Ref(), a.Type)
+	live, err := t.restingOn(v)
+	for _, n := range live {
+		if n.Live.Since.Time.After(ended) {
+			continue
+		}
+		if err := t.vendorSignal(n, record.SignalAssuranceLapsed, detail); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// vendorSignal states a signal of a live release, unless the very same was stated of it before.
+func (t *tx) vendorSignal(n lineage.Node, kind, detail string) error {
+	s := record.Signal{Release: n.Name.Key, Line: n.Live.Line, Type: kind, Detail: detail, Observed: t.now}
+	stated, err := lineage.All[record.Signal](t, record.KeySignals(s.Line))
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(stated, func(o record.Recorded[record.Signal]) bool {
+		return o.Record.Release == s.Release && o.Record.Type == kind && o.Record.Detail == detail
+	}) {
+		return nil
+	}
+	return t.signal(s)
+}

@@ -1,0 +1,70 @@
+package wire
+
+import (
+	"time"
+
+	"imprimatur.dev/record"
+)
+
+// AssuranceRequest records a document of a vendor, whose file was sent before.
+type AssuranceRequest struct {
+	Type     string         `json:"type"`
+	Document record.RawFile `json:"document"`
+	Scope    string         `json:"scope"`
+	Issuer   string         `json:"issuer"`
+	Issued   time.Time      `json:"issued,omitzero"`
+	// Expires is when it speaks no more.
+	Expires time.Time       `json:"expires"`
+	Clauses []record.Clause `json:"clauses,omitzero"`
+}
+
+// AssuranceEnd withdraws a document.
+type AssuranceEnd struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+}
+
+// How a document of a vendor stands.
+const (
+	AssuranceStands    = "stands"
+	AssuranceLapsed    = "lapsed"
+	AssuranceWithdrawn = "withdrawn"
+	AssuranceComing    = "not yet"
+)
+
+// AssuranceStatus is a document as it stands.
+type AssuranceStatus struct {
+	ID       string                            `json:"id"`
+	Document record.Recorded[record.Assurance] `json:"document"`
+	// State is one of the states above.
+	State string `json:"state"`
+}
+
+// VendorStatus is a vendor as it stands.
+type VendorStatus struct {
+	Vendor    record.Recorded[record.ModelVendor] `json:"vendor"`
+	Documents []AssuranceStatus                   `json:"documents"`
+	// Next is when the next of those that stand lapses.
+	Next time.Time `json:"next,omitzero"`
+	// Live are the live releases of the team that rest on the vendor. Only the vendor's own
+	// answer has them.
+	Live []VendorUse `json:"live,omitzero"`
+}
+
+// VendorUse is a live release that rests on a vendor.
+type VendorUse struct {
+	LiveIn
+	Release string `json:"release"`
+	// Model is the release's own.
+	Model string `json:"model"`
+}
+
+// ServiceRequest takes a vendor's model as a version.
+type ServiceRequest struct {
+	// Version is "team/name@version" of the model that it becomes.
+	Version string `json:"version"`
+	// Vendor is the name of a vendor of the team, Service the ID by which it knows the model.
+	Vendor     string `json:"vendor,omitzero"`
+	Service    string `json:"service,omitzero"`
+	APIVersion string `json:"apiVersion,omitzero"`
+}
