@@ -86,7 +86,7 @@ func (s *session) admit(ctx context.Context, head http.Header, m *message, c *ca
 // grant's limit and budget.
 func (s *session) admitTool(ctx context.Context, head http.Header, m *message, c *call) error {
 	var rawName, rawArgs, task jsontext.Value
-	if err := members(m.params, map[string]*jsontext.Value{"name": &rawName, "arguments": &rawArgs, "task": &task}); err != nil {
+	if err := m.members(map[string]*jsontext.Value{"name": &rawName, "arguments": &rawArgs, "task": &task}); err != nil {
 		return faultf(codeInvalidRequest, "the call cannot be read: %v", err)
 	}
 	name, err := text(rawName)
@@ -149,7 +149,7 @@ func (s *session) decide(c *call) error {
 // admitNamed decides about a resource or a prompt.
 func (s *session) admitNamed(m *message, c *call, member string, callOf func(string) *authority.Call) error {
 	var raw, args jsontext.Value
-	if err := members(m.params, map[string]*jsontext.Value{member: &raw, "arguments": &args}); err != nil {
+	if err := m.members(map[string]*jsontext.Value{member: &raw, "arguments": &args}); err != nil {
 		return faultf(codeInvalidRequest, "the request cannot be read: %v", err)
 	}
 	name, err := text(raw)
@@ -174,7 +174,7 @@ func (s *session) admitNamed(m *message, c *call, member string, callOf func(str
 // admitCompletion lets arguments be completed of what may be asked for.
 func (s *session) admitCompletion(m *message) error {
 	var ref, kind, name, uri jsontext.Value
-	if err := members(m.params, map[string]*jsontext.Value{"ref": &ref}); err != nil || ref == nil {
+	if err := m.members(map[string]*jsontext.Value{"ref": &ref}); err != nil || ref == nil {
 		return faultf(codeInvalidRequest, "the request does not say what is to be completed")
 	}
 	if err := members(ref, map[string]*jsontext.Value{"type": &kind, "name": &name, "uri": &uri}); err != nil {
@@ -202,7 +202,7 @@ func (s *session) admitCompletion(m *message) error {
 // admitListening decides about the resources that a client wants to hear of.
 func (s *session) admitListening(m *message) error {
 	var wants, uris jsontext.Value
-	if err := members(m.params, map[string]*jsontext.Value{"notifications": &wants}); err != nil {
+	if err := m.members(map[string]*jsontext.Value{"notifications": &wants}); err != nil {
 		return faultf(codeInvalidRequest, "the request cannot be read: %v", err)
 	}
 	if wants == nil {
@@ -267,7 +267,7 @@ func headersAgree(head http.Header, m *message) error {
 	}
 	member := map[string]string{"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}[m.method]
 	var value jsontext.Value
-	if member == "" || members(m.params, map[string]*jsontext.Value{member: &value}) != nil {
+	if member == "" || m.members(map[string]*jsontext.Value{member: &value}) != nil {
 		return nil
 	}
 	if is, err := text(value); err != nil || is != name {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"strings"
@@ -104,7 +103,7 @@ func (g *Gateway) signIn(r *http.Request) (*caller, error) {
 }
 
 func (g *Gateway) post(w http.ResponseWriter, r *http.Request, sv *server, c *caller) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != mediaJSON {
+	if media, err := mediaOf(r.Header); err != nil || media != mediaJSON {
 		http.Error(w, "a message is sent as application/json", http.StatusUnsupportedMediaType)
 		return
 	}
@@ -215,8 +214,8 @@ func (h *httpSink) event(ev event) error {
 		return err
 	}
 	_ = h.flush.SetWriteDeadline(time.Now().Add(readWithin))
-	if err := writeEvent(h.w, ev); err != nil {
-		return err
+	if err := writeEvent(h.w, ev); err != nil || ev.last {
+		return err // what is last goes out with the end of the stream
 	}
 	return h.flush.Flush()
 }

@@ -180,7 +180,8 @@ func (s *session) own(ctx context.Context, head http.Header, method string, para
 	if err != nil {
 		return nil, err
 	}
-	defer r.close()
+	answered := false
+	defer func() { r.over(answered) }()
 	for {
 		ev, err := r.next()
 		if errors.Is(err, io.EOF) {
@@ -193,6 +194,7 @@ func (s *session) own(ctx context.Context, head http.Header, method string, para
 		if err != nil || !got.isAnswer() || idKey(got.id) != idKey(m.id) {
 			continue
 		}
+		answered = true
 		if got.fault != nil {
 			return nil, fmt.Errorf("the server refused %s: %s", method, clipped(string(got.fault)))
 		}
@@ -245,7 +247,7 @@ func (s *session) said(m *message) []byte {
 	s.notice(m)
 	if m.method == "notifications/resources/updated" {
 		var raw jsontext.Value
-		if members(m.params, map[string]*jsontext.Value{"uri": &raw}) != nil {
+		if m.members(map[string]*jsontext.Value{"uri": &raw}) != nil {
 			return nil
 		}
 		if uri, err := text(raw); err != nil || !s.g.learning() && !s.who().offers(s.resourceCall(uri)) {

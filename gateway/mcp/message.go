@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -42,6 +43,14 @@ type message struct {
 	params jsontext.Value
 	result jsontext.Value
 	fault  jsontext.Value
+	// given are the members of params, once they were asked for.
+	given []member
+}
+
+// member is one of a JSON object, its value a part of the object's bytes.
+type member struct {
+	name  string
+	value jsontext.Value
 }
 
 func (m *message) isRequest() bool { return m.method != "" && m.id != nil }
@@ -90,24 +99,51 @@ func parseMessage(raw []byte, most int) (*message, error) {
 // members are passed over. A name that differs from one of them in case alone
 // is refused.
 func members(raw []byte, want map[string]*jsontext.Value) error {
-	return each(raw, func(name string, value jsontext.Value) error {
-		if at, ok := want[name]; ok {
-			*at = value
-			return nil
-		}
-		for known := range want {
-			if strings.EqualFold(name, known) {
-				return fmt.Errorf("%+q stands where %q is meant; write it so", clipped(name), known)
-			}
-		}
-		return nil
-	})
+	return each(raw, func(name string, value jsontext.Value) error { return wanted(want, name, value) })
 }
+
+func wanted(want map[string]*jsontext.Value, name string, value jsontext.Value) error {
+	if at, ok := want[name]; ok {
+		*at = value
+		return nil
+	}
+	for known := range want {
+		if strings.EqualFold(name, known) {
+			return fmt.Errorf("%+q stands where %q is meant; write it so", clipped(name), known)
+		}
+	}
+	return nil
+}
+
+// members is that of the params, which are read once however often they are asked.
+func (m *message) members(want map[string]*jsontext.Value) error {
+	if m.given == nil {
+		given := []member{}
+		if err := each(m.params, func(name string, value jsontext.Value) error {
+			given = append(given, member{name, value})
+			return nil
+		}); err != nil {
+			return err
+		}
+		m.given = given
+	}
+	for _, g := range m.given {
+		if err := wanted(want, g.name, g.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decoders are used again and again: making one takes longer than most messages.
+var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(new(bytes.Buffer)) }}
 
 // each calls fn for every member of the one JSON object that raw must be; the
 // values are parts of raw.
 func each(raw []byte, fn func(name string, value jsontext.Value) error) error {
-	d := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	d := decoders.Get().(*jsontext.Decoder)
+	defer decoders.Put(d)
+	d.Reset(bytes.NewBuffer(raw))
 	if d.PeekKind() != '{' {
 		return errors.New("it is not a JSON object")
 	}
@@ -149,12 +185,11 @@ func items(raw jsontext.Value) ([]jsontext.Value, error) {
 }
 
 func text(raw jsontext.Value) (string, error) {
-	var s string
 	if raw.Kind() != '"' {
 		return "", errors.New("it is not a text")
 	}
-	err := json.Unmarshal(raw, &s)
-	return s, err
+	s, err := jsontext.AppendUnquote(nil, raw)
+	return string(s), err
 }
 
 // clipped bounds a name that somebody else chose.

@@ -52,7 +52,8 @@ const (
 	// queued are the entries that wait to be written; a caller who makes more
 	// waits.
 	queued = 1024
-	// writtenWithin is how long an entry may wait.
+	// writtenWithin is how long an entry may wait. Nobody is woken for one alone: that
+	// would take longer than the call.
 	writtenWithin = 200 * time.Millisecond
 	// togetherFor is for how long refusals that are the same are counted, once
 	// the first was written.
@@ -65,6 +66,7 @@ const (
 // refusal that comes again within a second is counted with the first.
 type Journal struct {
 	entries chan Entry
+	hurry   chan struct{} // says that many wait
 	done    chan struct{}
 	w       *bufio.Writer
 	close   func() error
@@ -85,7 +87,7 @@ func OpenJournal(path string) (*Journal, error) {
 
 // NewJournal writes to w, which it closes.
 func NewJournal(w io.WriteCloser) *Journal {
-	j := &Journal{entries: make(chan Entry, queued), done: make(chan struct{}), w: bufio.NewWriterSize(w, 64<<10), close: w.Close, times: map[same]*Entry{}}
+	j := &Journal{entries: make(chan Entry, queued), hurry: make(chan struct{}, 1), done: make(chan struct{}), w: bufio.NewWriterSize(w, 64<<10), close: w.Close, times: map[same]*Entry{}}
 	go j.run()
 	return j
 }
@@ -93,8 +95,16 @@ func NewJournal(w io.WriteCloser) *Journal {
 // Close writes what is left.
 func (j *Journal) Close() error {
 	close(j.entries)
+	j.wake()
 	<-j.done
 	return j.err
+}
+
+func (j *Journal) wake() {
+	select {
+	case j.hurry <- struct{}{}:
+	default:
+	}
 }
 
 func (j *Journal) run() {
@@ -104,20 +114,33 @@ func (j *Journal) run() {
 	last := time.Now()
 	for {
 		select {
+		case <-tick.C:
+		case <-j.hurry:
+		}
+		more := j.queue()
+		if now := time.Now(); !more || now.Sub(last) >= togetherFor {
+			last = now
+			j.counted()
+		}
+		j.keep(j.w.Flush())
+		if !more {
+			j.keep(j.close())
+			return
+		}
+	}
+}
+
+// queue writes what waits, and reports whether more may come.
+func (j *Journal) queue() bool {
+	for {
+		select {
 		case e, more := <-j.entries:
 			if !more {
-				j.counted()
-				j.keep(j.w.Flush())
-				j.keep(j.close())
-				return
+				return false
 			}
 			j.write(e)
-		case now := <-tick.C:
-			if now.Sub(last) >= togetherFor {
-				last = now
-				j.counted()
-			}
-			j.keep(j.w.Flush())
+		default:
+			return true
 		}
 	}
 }
@@ -154,6 +177,9 @@ func (j *Journal) add(ctx context.Context, e Entry) {
 	select {
 	case j.entries <- e:
 	case <-ctx.Done():
+	}
+	if len(j.entries) >= queued/2 {
+		j.wake()
 	}
 }
 

@@ -30,18 +30,14 @@ func passedOn(name string) bool {
 type remote struct {
 	url     string
 	headers map[string]string
-	http    *http.Client
+	http    *http.Transport
 }
 
 func newRemote(url string, headers map[string]string) *remote {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 256
 	transport.ResponseHeaderTimeout = 10 * time.Minute
-	return &remote{url: url, headers: headers, http: &http.Client{
-		Transport: transport,
-		// The credential goes to the address that was configured and nowhere else.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &remote{url: url, headers: headers, http: transport}
 }
 
 func (r *remote) send(ctx context.Context, head http.Header, m *message) (*reply, error) {
@@ -64,9 +60,24 @@ func (r *remote) end(head http.Header) {
 	}
 }
 
+// restWithin and maxRest bound what is waited for of a stream after its answer, so that
+// its connection can be used again: there should be its end alone.
+const (
+	restWithin = time.Second
+	maxRest    = 64 << 10
+)
+
 func (r *remote) do(ctx context.Context, method string, head http.Header, body []byte) (*reply, error) {
-	req, err := http.NewRequestWithContext(ctx, method, r.url, bytes.NewReader(body))
+	// The request ends with the call, but for the rest of a stream after the answer.
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	end := func() {
+		stop()
+		cancel()
+	}
+	req, err := http.NewRequestWithContext(own, method, r.url, bytes.NewReader(body))
 	if err != nil {
+		end()
 		return nil, fmt.Errorf("asking the server: %w", err)
 	}
 	for name, values := range head {
@@ -82,14 +93,33 @@ func (r *remote) do(ctx context.Context, method string, head http.Header, body [
 		req.Header.Set("Accept", mediaJSON+", "+mediaEvents)
 		req.Header.Set("Content-Type", mediaJSON)
 	}
-	got, err := r.http.Do(req)
+	// No client, which would follow a redirect: the credential goes to the address that
+	// was configured and nowhere else.
+	got, err := r.http.RoundTrip(req)
 	if err != nil {
+		end()
 		return nil, fmt.Errorf("the server cannot be reached: %w", err)
 	}
-	out := &reply{status: got.StatusCode, session: got.Header.Get("Mcp-Session-Id"), close: func() { got.Body.Close() }}
-	out.media, _, _ = mime.ParseMediaType(got.Header.Get("Content-Type"))
+	out := &reply{status: got.StatusCode, session: got.Header.Get("Mcp-Session-Id"), close: func() {
+		end()
+		got.Body.Close()
+	}}
+	out.media, _ = mediaOf(got.Header)
 	if out.media == mediaEvents {
-		out.next = newEvents(got.Body).next
+		events := newEvents(got.Body)
+		shut := out.close
+		out.next, out.close = events.next, func() {
+			shut()
+			events.end()
+		}
+		out.rest = func() {
+			stop()
+			go func() {
+				defer out.close()
+				defer time.AfterFunc(restWithin, cancel).Stop()
+				_, _ = io.CopyN(io.Discard, events.lines, maxRest)
+			}()
+		}
 		return out, nil
 	}
 	most := int64(maxText)
@@ -98,6 +128,16 @@ func (r *remote) do(ctx context.Context, method string, head http.Header, body [
 	}
 	out.next = once(got.Body, most)
 	return out, nil
+}
+
+// mediaOf is the media type of a body, without its parameters.
+func mediaOf(head http.Header) (string, error) {
+	given := head.Get("Content-Type")
+	if given == mediaJSON || given == mediaEvents {
+		return given, nil
+	}
+	media, _, err := mime.ParseMediaType(given)
+	return media, err
 }
 
 // once reads a body as one event; an empty one has none.

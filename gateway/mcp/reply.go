@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 // upstream is a session with a server, or what serves for one where there are no
@@ -33,6 +34,17 @@ type reply struct {
 	media   string
 	next    func() (event, error) // io.EOF after the last
 	close   func()
+	// rest, where there is one, takes the place of close after the answer has come.
+	rest func()
+}
+
+// over ends a reply, which was answered or not.
+func (r *reply) over(answered bool) {
+	if answered && r.rest != nil {
+		r.rest()
+		return
+	}
+	r.close()
 }
 
 // event is one Server-Sent Event; in a body, the only one. Data is one message,
@@ -41,6 +53,7 @@ type event struct {
 	id, name, retry string
 	data            []byte
 	read            *message // data as a message, where it was read already
+	last            bool     // nothing follows it
 }
 
 const (
@@ -73,7 +86,23 @@ type events struct {
 	lines *bufio.Reader
 }
 
-func newEvents(r io.Reader) *events { return &events{bufio.NewReaderSize(r, 8<<10)} }
+// buffers are used again and again.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 8<<10) }}
+
+func newEvents(r io.Reader) *events {
+	lines := buffers.Get().(*bufio.Reader)
+	lines.Reset(r)
+	return &events{lines}
+}
+
+// end gives back what reading took; there is no event after it.
+func (e *events) end() {
+	if e.lines != nil {
+		e.lines.Reset(nil)
+		buffers.Put(e.lines)
+		e.lines = nil
+	}
+}
 
 // next returns the next event that says something, or io.EOF.
 func (e *events) next() (event, error) {

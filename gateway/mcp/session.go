@@ -118,42 +118,44 @@ func (s *session) serve(ctx context.Context, head http.Header, m *message, out s
 		deliver(out, said(http.StatusOK, answerFault(m.id, ended(ctx, err))))
 		return
 	}
-	defer r.close()
-	s.relay(ctx, head, c, r, out)
+	answered := false
+	defer func() { r.over(answered) }()
+	answered = s.relay(ctx, head, c, r, out)
 }
 
-// relay passes on what comes back for a call, to its end.
-func (s *session) relay(ctx context.Context, head http.Header, c *call, r *reply, out sink) {
+// relay passes on what comes back for a call, up to its answer: there is nothing after
+// that (MCP 2025-11-25 and 2026-07-28, basic/transports), and a client that is told at
+// once that the stream is over can use its connection again.
+func (s *session) relay(ctx context.Context, head http.Header, c *call, r *reply, out sink) (answered bool) {
 	out.begin(r)
-	answered := false
-	for {
+	for !answered {
 		ev, err := r.next()
 		if err != nil {
-			s.finish(ctx, head, c, r, err, answered, out)
-			return
+			s.finish(ctx, head, c, r, err, out)
+			return false
 		}
 		if ev.data != nil && (r.media == mediaEvents || r.media == mediaJSON) {
-			var ours bool
-			if ev.data, ours, err = s.fromServer(c, ev); err != nil {
-				ev.data, ours = answerFault(c.id, faultf(codeInternal, "the server's answer cannot be read: %v", err)), true
+			if ev.data, answered, err = s.fromServer(c, ev); err != nil {
+				ev.data, answered = answerFault(c.id, faultf(codeInternal, "the server's answer cannot be read: %v", err)), true
 				s.leave(c)
 			}
-			answered = answered || ours
 			if ev.data == nil {
 				continue
 			}
+			ev.last = answered
 		}
 		if out.event(ev) != nil && ctx.Err() == nil {
 			c.cancel(errCancelled) // the client has gone
 		}
 	}
+	return true
 }
 
-// finish ends a call whose stream is over. Where the release has stopped the
-// client is told so; where the stream merely broke off, a session may take it
-// up again.
-func (s *session) finish(ctx context.Context, head http.Header, c *call, r *reply, err error, answered bool, out sink) {
-	if answered || errors.Is(err, io.EOF) {
+// finish ends a call whose stream is over without an answer. Where the release has
+// stopped the client is told so; where the stream merely broke off, a session may take
+// it up again.
+func (s *session) finish(ctx context.Context, head http.Header, c *call, r *reply, err error, out sink) {
+	if errors.Is(err, io.EOF) {
 		if s.id == "" || r.media != mediaEvents {
 			s.leave(c)
 		}
@@ -242,7 +244,7 @@ func (s *session) notify(ctx context.Context, head http.Header, m *message, out 
 // cancel ends the request that the client's notification names.
 func (s *session) cancel(m *message) {
 	var id jsontext.Value
-	if m.params == nil || members(m.params, map[string]*jsontext.Value{"requestId": &id}) != nil || id == nil {
+	if m.params == nil || m.members(map[string]*jsontext.Value{"requestId": &id}) != nil || id == nil {
 		return
 	}
 	s.mu.Lock()
@@ -374,7 +376,7 @@ func versionOf(m *message) string {
 }
 
 func metaOf(m *message) (meta jsontext.Value) {
-	if m.params == nil || members(m.params, map[string]*jsontext.Value{"_meta": &meta}) != nil {
+	if m.params == nil || m.members(map[string]*jsontext.Value{"_meta": &meta}) != nil {
 		return nil
 	}
 	return meta

@@ -117,7 +117,7 @@ func (d *dialogue) head(m *message) http.Header {
 			head.Set("Mcp-Method", m.method)
 			for _, member := range []string{"name", "uri"} {
 				var value jsontext.Value
-				if members(m.params, map[string]*jsontext.Value{member: &value}) == nil && value != nil && named(m.method) {
+				if m.members(map[string]*jsontext.Value{member: &value}) == nil && value != nil && named(m.method) {
 					if name, err := text(value); err == nil {
 						head.Set("Mcp-Name", name)
 					}
