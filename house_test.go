@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"lineage":    {"record"},
 	"policy":     {"record", "authority", "lineage", "statistics", "catalogue"},
 	"wire":       {"record", "authority"},
+	"inventory":  {"record", "authority", "catalogue", "wire"},
 	"evidence":   {"record", "statistics", "catalogue", "drift"},
 	"artifact":   {"record"},
 	"attest":     {"record", "artifact"},
@@ -56,13 +57,13 @@ var mayImport = map[string][]string{
 }
 
 var belowRegistry = []string{
-	"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy", "wire",
+	"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy", "wire", "inventory",
 	"evidence", "artifact", "attest", "ledger", "verify", "store", "guard", "notify", "token",
 }
 
 // Rooms that do no I/O and know no clock: the same input gives the same answer
 // on a server today and on an auditor's laptop years later.
-var pureRooms = []string{"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy"}
+var pureRooms = []string{"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy", "inventory"}
 
 // Files that may import encoding/json, each with its reason.
 var mayUseEncodingJSON = map[string]string{}

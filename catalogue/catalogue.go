@@ -26,6 +26,12 @@
 // has for it: "grandma.Win10" before "grandma", "harmful:privacy" before
 // "harmful:*". Names of later releases thus fall back on the wider pattern.
 //
+// # Risks
+//
+// The OWASP list of non-human identities has no cases: nobody attacks for them.
+// What the ledger says of workloads and credentials finds them (package registry,
+// the inventory), and refers to them by [Ref].
+//
 // # Data
 //
 // Everything is in data/, one JSON file per edition and per tool, and
@@ -49,7 +55,7 @@ import (
 // Ref names one item of one edition of a catalogue, such as
 // {"owasp-llm", "2025", "LLM04"}.
 type Ref struct {
-	Catalogue string `json:"catalogue"` // "owasp-llm", "owasp-agentic", "mitre-atlas", "mlcommons-ailuminate"
+	Catalogue string `json:"catalogue"` // "owasp-llm", "owasp-agentic", "owasp-nhi", "mitre-atlas", "mlcommons-ailuminate"
 	Edition   string `json:"edition"`
 	ID        string `json:"id"` // as the catalogue writes it: "LLM04", "AML.T0051.000", "vcr"
 }

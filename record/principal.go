@@ -223,6 +223,8 @@ type Token struct {
 	Expires time.Time `json:"expires"`
 	Revoked bool      `json:"revoked,omitzero"`
 	Note    string    `json:"note,omitzero"`
+	// Replaces is the ID of the token in whose place it was issued.
+	Replaces string `json:"replaces,omitzero"`
 }
 
 // Kind implements Body.
@@ -250,6 +252,9 @@ func (t Token) Validate() error {
 	}
 	c.time("expires", t.Expires)
 	c.text("note", t.Note, false)
+	if t.Replaces != "" {
+		c.name("replaces", t.Replaces)
+	}
 	return c.err()
 }
 

@@ -34,6 +34,8 @@ type PrincipalKey struct {
 	Site    string `json:"site,omitzero"`
 	Origin  string `json:"origin,omitzero"`
 	Purpose string `json:"purpose,omitzero"`
+	// Replaces is the ID of the key in whose place it was enrolled.
+	Replaces string `json:"replaces,omitzero"`
 	// Expires ends the key; the zero time is never.
 	Expires time.Time `json:"expires,omitzero"`
 	// Withdrawn ends it at once and for good; Reason says why.
@@ -73,6 +75,9 @@ func (k PrincipalKey) Validate() error {
 	c.text("site", k.Site, k.Type == KeyPasskey)
 	c.text("origin", k.Origin, k.Type == KeyPasskey)
 	c.text("purpose", k.Purpose, false)
+	if k.Replaces != "" && !keyIDPattern.MatchString(k.Replaces) {
+		c.failf("replaces %q is not the ID of a key", k.Replaces)
+	}
 	c.optionalTime("expires", k.Expires)
 	c.text("reason", k.Reason, k.Withdrawn)
 	return c.err()

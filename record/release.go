@@ -100,8 +100,14 @@ func (r Release) Keys(self Digest) []string {
 	for _, g := range r.Authority.Secrets {
 		keys = append(keys, KeyUsesSecret(g.Resource))
 	}
+	for _, w := range r.Authority.Workloads {
+		keys = append(keys, KeyActs(w))
+	}
 	return keys
 }
+
+// KeyActs finds the releases that name a workload.
+func KeyActs(workload string) string { return "acts/" + workload }
 
 // Subject implements Body.
 func (r Release) Subject() (string, Digest) { return "release/" + r.Line(), "" }

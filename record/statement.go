@@ -221,7 +221,7 @@ func (s Statement) Subject() (name string, digest Digest) {
 // KeysVersion numbers what [Statement.Keys] returns: it is raised when the keys of
 // statements that may be in a ledger change, so that servers make their projection
 // anew.
-const KeysVersion = 1
+const KeysVersion = 2
 
 // Keys returns every key under which the statement is found: the record's own,
 // its kind, its actor, and the idempotency key of the request that made it.

@@ -143,7 +143,7 @@ func (r *Registry) IssueAccess(ctx context.Context, in AccessRequest) (IssuedAcc
 		return IssuedAccess{}, refusef(wire.Refused, "no token is given to %s: what it rests on ends within the second; try again with what lasts", workload)
 	}
 	secret, err := r.issuing.keys.Sign(a, at)
-	r.identities.use(identity, now)
+	r.uses.note(useOf{ID: identity}, now)
 	return IssuedAccess{secret, a}, err
 }
 
@@ -208,7 +208,7 @@ func (r *Registry) VouchedFor(ctx context.Context, in Claimed) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	r.identities.use(identity, r.now())
+	r.uses.note(useOf{ID: identity}, record.Millis(r.now()))
 	return Caller{Name: workload, Type: record.Workload, Method: MethodPlatform, Scopes: []string{record.ScopeRead}}, nil
 }
 

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -268,9 +267,7 @@ func (r *Registry) Used(ctx context.Context, who Caller, id string, since time.T
 			return out, err
 		}
 	}
-	out.Suggested = authority.Suggest(out.Now, slices.SortedFunc(maps.Keys(uses), func(a, b authority.Use) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Number, b.Number), cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Action, b.Action), cmp.Compare(a.Workload, b.Workload))
-	}))
+	out.Suggested = authority.Suggest(out.Now, slices.SortedFunc(maps.Keys(uses), byUse))
 	return out, nil
 }
 

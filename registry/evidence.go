@@ -147,6 +147,7 @@ func (t *tx) signingKey(id string) (record.PrincipalKey, error) {
 	case !key.Record.Stands(t.now):
 		return key.Record, refusef(wire.Forbidden, "the key %s was withdrawn or has expired; make a new one with imprimatur principal key new, and run again", id)
 	}
+	t.reg.uses.note(useOf{ID: id}, t.now)
 	return key.Record, nil
 }
 

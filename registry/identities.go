@@ -29,15 +29,20 @@ type identities struct {
 	// ended.
 	ended map[string]endedToken
 	since map[string]time.Time
-	// revoked are the API tokens that were, by ID.
-	revoked map[string]bool
-	// used is when identities were last shown that is not kept yet.
-	used map[string]time.Time
+	// tokens are when the API tokens end, by ID.
+	tokens map[string]tokenEnd
 }
 
 type heldIdentity struct {
 	record.Identity
 	index int64
+}
+
+// tokenEnd is when an API token ends: at once where it was revoked.
+type tokenEnd struct {
+	index   int64
+	revoked bool
+	expires time.Time
 }
 
 type endedToken struct {
@@ -47,8 +52,7 @@ type endedToken struct {
 
 func newIdentities() *identities {
 	return &identities{
-		byID: map[string]heldIdentity{}, issued: map[string]map[string]bool{}, ended: map[string]endedToken{}, since: map[string]time.Time{}, revoked: map[string]bool{},
-		used: map[string]time.Time{},
+		byID: map[string]heldIdentity{}, issued: map[string]map[string]bool{}, ended: map[string]endedToken{}, since: map[string]time.Time{}, tokens: map[string]tokenEnd{},
 	}
 }
 
@@ -69,10 +73,10 @@ func (x *identities) learn(index int64, s record.Statement) {
 		}
 		x.issued[by][b.ID] = true
 	case record.Token:
-		if b.Revoked {
-			x.mu.Lock()
-			defer x.mu.Unlock()
-			x.revoked[b.ID] = true
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if held, ok := x.tokens[b.ID]; !ok || held.index < index {
+			x.tokens[b.ID] = tokenEnd{index, held.revoked || b.Revoked, b.Expires}
 		}
 	case record.Revocation:
 		x.mu.Lock()
@@ -99,7 +103,10 @@ func (x *identities) isEnded(a token.Access, now time.Time) bool {
 	if e, ok := x.ended[a.ID]; ok && e.workload == a.Subject {
 		return true
 	}
-	if i, ok := x.byID[a.Identity]; ok && !i.Stands(now) || x.revoked[a.Identity] {
+	if i, ok := x.byID[a.Identity]; ok && !i.Stands(now) {
+		return true
+	}
+	if k, ok := x.tokens[a.Identity]; ok && (k.revoked || !record.Stands(time.Time{}, k.expires, now)) {
 		return true
 	}
 	since, ok := x.since[a.Subject]
@@ -197,7 +204,7 @@ func (r *Registry) EndAccess(ctx context.Context, who Caller, workload string, i
 		if in.Lift {
 			return refusef(wire.Invalid, "tokens that were ended stay so; let the workload %s ask for new ones: imprimatur principal identity list", workload)
 		}
-		return t.state(record.Revocation{Workload: workload, Expires: record.Millis(t.now.Add(token.MaxLife)), Reason: in.Reason})
+		return t.endAccess(workload, in.Reason)
 	})
 }
 

@@ -309,6 +309,7 @@ func (j *journal) write() error {
 		j.count(&lines[i], part{from, j.size + ends[i]})
 		from = j.size + ends[i]
 		j.denied = j.denied || !lines[i].Allowed
+		j.reg.uses.decided(lines[i])
 	}
 	j.size += int64(len(text))
 	return nil

@@ -47,7 +47,10 @@ func (r *Registry) EnrolKey(ctx context.Context, who Caller, in wire.KeyEnrolmen
 			return err
 		}
 		if len(before) == 0 {
-			return t.state(k)
+			if err := t.state(k); err != nil || k.Replaces == "" {
+				return err
+			}
+			return t.replace(k.Replaces, in)
 		}
 		last := before[len(before)-1]
 		switch was := last.Statement.Body.(record.PrincipalKey); {

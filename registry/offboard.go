@@ -92,11 +92,18 @@ func (t *tx) offboard(name, to string) (wire.Offboarded, error) {
 			return out, err
 		}
 	}
-	for _, end := range []func(string, *wire.Offboarded) error{t.endDelegations, t.endTokens, t.endKeys} {
-		if err := end(name, &out); err != nil {
-			return out, err
-		}
+	if err := t.endDelegations(name, &out); err != nil {
+		return out, err
 	}
+	tokens, err := t.endTokens(name)
+	if err != nil {
+		return out, err
+	}
+	keys, err := t.endKeys(name, "Its person left.")
+	if err != nil {
+		return out, err
+	}
+	out.Tokens, out.Keys = append(out.Tokens, tokens...), append(out.Keys, keys...)
 	p.Principal.Disabled = true
 	return out, t.state(p.Principal)
 }
@@ -111,7 +118,7 @@ func (t *tx) leaver(name, to string) (record.Person, error) {
 	case p.Principal.Name == "":
 		return p, unknownPrincipal(name)
 	case p.Principal.Type != record.Human:
-		return p, refusef(wire.Invalid, "%s is a workload; disable it: imprimatur principal enrol %s --workload --disable", name, name)
+		return p, refusef(wire.Invalid, "%s is a workload; disable it: imprimatur principal disable %s", name, name)
 	case name == t.who.Name:
 		return p, refusef(wire.Forbidden, "%s may not see themselves off: nobody might be left to let people in; ask another administrator", name)
 	case to == "":
@@ -144,36 +151,6 @@ func handed(body record.Body, to string) record.Body {
 		return b
 	}
 	return body
-}
-
-func (t *tx) endTokens(name string, out *wire.Offboarded) error {
-	tokens, err := newestOf(t, record.KeyTokens(name), func(k record.Token) string { return k.ID })
-	for _, k := range tokens {
-		if k.Revoked || !record.Stands(time.Time{}, k.Expires, t.now) {
-			continue
-		}
-		k.Revoked = true
-		out.Tokens = append(out.Tokens, k.ID)
-		if err := t.state(k); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-func (t *tx) endKeys(name string, out *wire.Offboarded) error {
-	keys, err := newestOf(t, record.KeyPrincipalKeys(name), func(k record.PrincipalKey) string { return k.KeyID })
-	for _, k := range keys {
-		if !k.Stands(t.now) {
-			continue
-		}
-		k.Withdrawn, k.Reason = true, "Its person left."
-		out.Keys = append(out.Keys, k.KeyID)
-		if err := t.state(k); err != nil {
-			return err
-		}
-	}
-	return err
 }
 
 // newestOf returns the newest statement of each ID under a key, newest first.

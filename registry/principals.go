@@ -25,6 +25,7 @@ const FirstAdministrator = "administrator"
 // EnrolPrincipal enrols a principal, or changes one. A workload's owner must be
 // an enrolled human.
 func (r *Registry) EnrolPrincipal(ctx context.Context, who Caller, p record.Principal) (record.Recorded[record.Principal], error) {
+	defer r.lookNow()
 	return command[record.Principal](ctx, r, who, func(t *tx) error {
 		if err := t.may(actEnrol, record.AllTeams); err != nil {
 			return err
@@ -38,7 +39,10 @@ func (r *Registry) EnrolPrincipal(ctx context.Context, who Caller, p record.Prin
 				return refusef(wire.Invalid, "the owner %q of the workload %s is not a human who is enrolled here; enrol one first: imprimatur principal enrol %s", p.Owner, p.Name, p.Owner)
 			}
 		}
-		return t.state(p)
+		if err := t.state(p); err != nil || p.Type != record.Workload || !p.Disabled {
+			return err
+		}
+		return t.endShown(p.Name, "The workload was disabled.")
 	})
 }
 
@@ -93,9 +97,9 @@ func (r *Registry) IssueToken(ctx context.Context, who Caller, in wire.TokenRequ
 		if err := t.mayIssue(in); err != nil {
 			return err
 		}
-		life := time.Duration(in.Seconds) * time.Second
-		if life <= 0 || life > MaxTokenLife {
-			return refusef(wire.Invalid, "a token lives for more than nothing and at most %d days; give a life within that", int(MaxTokenLife.Hours()/24))
+		life, err := lifeOf(in.Seconds)
+		if err != nil {
+			return err
 		}
 		return t.state(newToken(id, secret, in, t.now.Add(life)))
 	})

@@ -216,15 +216,17 @@ func (t *tx) stoppable(a act, id string) (record.Recorded[record.Release], recor
 	return rel, c.Status, nil
 }
 
-// Retire ends a release for good.
+// Retire ends a release for good, with the tokens of workloads that had nothing
+// else to do.
 func (r *Registry) Retire(ctx context.Context, who Caller, id, reason string) (wire.Case, error) {
 	_, err := command[record.Retirement](ctx, r, who, func(t *tx) error {
 		rel, _, err := t.stoppable(actRetire, id)
 		if err != nil {
 			return err
 		}
-		return t.state(record.Retirement{Release: id, Line: rel.Record.Line(), Record: rel.Digest, Reason: reason})
+		return t.retire(rel, id, reason)
 	})
+	r.lookNow()
 	if err != nil {
 		return wire.Case{}, err
 	}

@@ -94,6 +94,8 @@ type Registry struct {
 	reserved reservations
 	// identities are what workloads show, and issuing gives them tokens for it.
 	identities *identities
+	uses       *uses
+	workloads  *workloads
 	issuing    issuing
 	secrets    *secrets
 	// patience is how long a registration waits for its bytes.
@@ -138,6 +140,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), argons: make(chan struct{}, argonAtOnce)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
 	r.identities, r.issuing = newIdentities(), newIssuing(key, cfg)
+	r.uses, r.workloads = newUses(), newWorkloads()
 	r.graph.g, r.drafts.at = lineage.NewGraph(), map[*byte]lineage.Entry{}
 	r.roll, r.whole = newRoll(), make(chan struct{})
 	r.patience, r.reports, r.turns.seed = hashAtOnce, cfg.Reports, maphash.MakeSeed()

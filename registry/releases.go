@@ -24,29 +24,31 @@ type examined struct {
 // authority it asks for into a release. It is refused, with every reason, while
 // a gate other than the approvals does not pass.
 func (r *Registry) ProposeRelease(ctx context.Context, who Caller, in wire.Proposal) (wire.Case, error) {
-	got, err := command[record.Release](ctx, r, who, func(t *tx) error {
-		rel, err := t.freeze(in)
-		if err != nil {
-			return err
-		}
-		raw, err := record.CanonicalOf(rel)
-		if err != nil {
-			return err
-		}
-		id := record.ReleaseID(record.DigestOf(raw))
-		if err := once(t, record.KeyRelease(id), rel, "the release "+id); err != nil || t.answer != nil {
-			return err
-		}
-		c, err := t.examine(id)
-		if err != nil || in.Incomplete {
-			return err
-		}
-		return t.refuseGaps(c, in.Version)
-	})
+	got, err := command[record.Release](ctx, r, who, func(t *tx) error { return t.propose(in) })
 	if err != nil {
 		return wire.Case{}, err
 	}
 	return r.CheckRelease(ctx, who, record.ReleaseID(got.Digest))
+}
+
+func (t *tx) propose(in wire.Proposal) error {
+	rel, err := t.freeze(in)
+	if err != nil {
+		return err
+	}
+	raw, err := record.CanonicalOf(rel)
+	if err != nil {
+		return err
+	}
+	id := record.ReleaseID(record.DigestOf(raw))
+	if err := once(t, record.KeyRelease(id), rel, "the release "+id); err != nil || t.answer != nil {
+		return err
+	}
+	c, err := t.examine(id)
+	if err != nil || in.Incomplete {
+		return err
+	}
+	return t.refuseGaps(c, in.Version)
 }
 
 // refuseGaps refuses a proposal that lacks more than approvals. What is refused

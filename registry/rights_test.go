@@ -54,6 +54,9 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"RevokeToken", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
 			return only(reg.RevokeToken(ctx, w, token.Token.Record.ID))
 		}},
+		{"RotateToken", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
+			return only(reg.RotateToken(ctx, w, token.Token.Record.ID, wire.TokenRotation{}))
+		}},
 		{"Invite", "invite people", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.Invite(ctx, w, "sam")) }},
 		{"SignOutEverywhere", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
 			return reg.SignOutEverywhere(ctx, w, "sam")
@@ -120,6 +123,9 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"Suspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.Suspend(ctx, w, c.ID, "", false)) }},
 		{"Retire", "retire releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Retire(ctx, w, c.ID, "")) }},
 		{"CheckRelease", "read", all, false, func(w registry.Caller) error { return only(reg.CheckRelease(ctx, w, c.ID)) }},
+		{"ProposeNarrower", "propose releases", R(record.Contributor, record.ModelOwner), false, func(w registry.Caller) error {
+			return only(reg.ProposeNarrower(ctx, w, c.ID, wire.Narrower{}))
+		}},
 		{"InspectRelease", "read", all, false, func(w registry.Caller) error { return only(reg.InspectRelease(ctx, w, c.ID, "")) }},
 		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
 		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
@@ -162,6 +168,7 @@ func identityDoors(h *house) []door {
 	return []door{
 		{"AddIdentity", "bind platform identities", admin, true, func(w registry.Caller) error { return only(reg.AddIdentity(ctx, w, record.Identity{})) }},
 		{"EndIdentity", "bind platform identities", admin, true, func(w registry.Caller) error { return only(reg.EndIdentity(ctx, w, id, wire.Stop{})) }},
+		{"DisableWorkload", "issue tokens for others", admin, true, func(w registry.Caller) error { return only(reg.DisableWorkload(ctx, w, "robot", wire.Stop{})) }},
 		{"EndAccess", "issue tokens for others", admin, true, func(w registry.Caller) error { return only(reg.EndAccess(ctx, w, "robot", wire.Stop{})) }},
 	}
 }
@@ -394,8 +401,8 @@ var teamless = []string{"Principal", "Evidence", "Identities"}
 
 // apart are those that ask for no one team, or for a person rather than a role;
 // evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go,
-// authorize_test.go, access_test.go, decisions_test.go, delegations_test.go and secrets_test.go test them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Delegate", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "TellDecisions", "IssueAccess", "Introspect", "RevokeAccess", "UseSecret", "ReadSecret"}
+// authorize_test.go, access_test.go, decisions_test.go, delegations_test.go, secrets_test.go and workloads_test.go test them, and server/authzen.
+var apart = []string{"KeepEvidence", "EnrolKey", "Delegate", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "TellDecisions", "IssueAccess", "Introspect", "RevokeAccess", "UseSecret", "ReadSecret", "Inventory"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{

@@ -111,6 +111,7 @@ func (r *Registry) Authenticate(ctx context.Context, text string) (Caller, error
 	if !record.Stands(time.Time{}, b.token.Expires, now) || !b.person.Principal.Stands(now) {
 		return Caller{}, badToken()
 	}
+	r.uses.note(useOf{ID: b.token.ID}, now)
 	return Caller{Name: b.token.Principal, Type: b.person.Principal.Type, Method: record.MethodToken, Scopes: b.token.Scopes, until: b.token.Expires}, nil
 }
 

@@ -32,7 +32,7 @@ const (
 	// readRoutes show what the caller may see.
 	readRoutes = `
 		GET /api/v1/me, GET /api/v1/waiting, GET /api/v1/principals, GET /api/v1/principals/{id}, GET /api/v1/credentials
-		GET /api/v1/identities, POST /oauth2/introspect
+		GET /api/v1/identities, POST /oauth2/introspect, GET /api/v1/inventory
 		GET /api/v1/roles, GET /api/v1/delegations, GET /api/v1/tokens, GET /api/v1/principal-keys, GET /api/v1/teams, GET /api/v1/environments
 		GET /api/v1/datasets, GET /api/v1/overlaps, GET /api/v1/data-approvals, GET /api/v1/runs, GET /api/v1/models
 		GET /api/v1/versions, GET /api/v1/use-cases, GET /api/v1/evaluations, GET /api/v1/evidence/{id}, GET /api/v1/policies
@@ -65,6 +65,7 @@ const (
 		POST /api/v1/principals, POST /api/v1/principals/{id}/invite, POST /api/v1/principals/{id}/offboard, POST /api/v1/roles, POST /api/v1/delegations, POST /api/v1/tokens
 		DELETE /api/v1/tokens/{id}, POST /api/v1/principal-keys, POST /api/v1/principal-keys/{id}/withdraw, POST /api/v1/teams
 		POST /api/v1/identities, POST /api/v1/identities/{id}/end, POST /api/v1/principals/{id}/end-access
+		POST /api/v1/tokens/{id}/rotate, POST /api/v1/principals/{id}/disable, POST /api/v1/releases/{id}/narrow
 		POST /api/v1/decisions, POST /api/v1/environments, POST /api/v1/datasets, POST /api/v1/overlaps, POST /api/v1/data-approvals
 		POST /api/v1/withdrawals/preview, POST /api/v1/withdrawals, POST /api/v1/runs, POST /api/v1/runs/reported, POST /api/v1/models, POST /api/v1/versions
 		POST /api/v1/use-cases, PUT /api/v1/evidence/{id}, POST /api/v1/evaluations, POST /api/v1/policies, POST /api/v1/signals
@@ -106,6 +107,9 @@ var bodies = map[string]string{
 	"POST /api/v1/identities":                   `{"workload":"robot","type":"certificate","certificate":"MORE"}`,
 	"POST /api/v1/identities/{id}/end":          `{"reason":"x"}`,
 	"POST /api/v1/principals/{id}/end-access":   `{"reason":"x"}`,
+	"POST /api/v1/principals/{id}/disable":      `{"reason":"x"}`,
+	"POST /api/v1/tokens/{id}/rotate":           `{"seconds":60}`,
+	"POST /api/v1/releases/{id}/narrow":         `{}`,
 	"POST /oauth2/token":                        `grant_type=client_credentials`,
 	"POST /oauth2/introspect":                   `token=x`,
 	"POST /oauth2/revoke":                       `token=x`,

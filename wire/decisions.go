@@ -55,6 +55,16 @@ type Used struct {
 	Suggested record.Authority `json:"suggested"`
 }
 
+// Narrower asks for a proposal of the release with no more authority than was
+// used.
+type Narrower struct {
+	// Since is from when what was called counts; zero is since the release was
+	// proposed.
+	Since time.Time `json:"since,omitzero"`
+	// Anyway takes a decision log of which some calls are known by number alone.
+	Anyway bool `json:"anyway,omitzero"`
+}
+
 // Told answers a gateway that told what it decided.
 type Told struct {
 	Kept int `json:"kept"`

@@ -32,4 +32,7 @@ type KeyEnrolment struct {
 	// Proof is the key's signature of the record in canonical JSON, as of the
 	// payload of an in-toto envelope: it shows that the key is at hand.
 	Proof []byte `json:"proof"`
+	// OverlapSeconds is how long the key that it replaces still counts, if it does
+	// replace one.
+	OverlapSeconds int64 `json:"overlapSeconds,omitzero"`
 }

@@ -47,6 +47,14 @@ type TokenRequest struct {
 	Note    string `json:"note,omitzero"`
 }
 
+// TokenRotation asks for a token in the place of another.
+type TokenRotation struct {
+	// Seconds is how long the new one lives, and OverlapSeconds how long the old one
+	// still does: no longer than it would have.
+	Seconds        int64 `json:"seconds"`
+	OverlapSeconds int64 `json:"overlapSeconds,omitzero"`
+}
+
 // IssuedToken is a token at the only moment at which its secret is known.
 type IssuedToken struct {
 	Token  record.Recorded[record.Token] `json:"token"`

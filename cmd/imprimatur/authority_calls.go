@@ -73,6 +73,8 @@ type authoritySuggestCmd struct {
 	Release string `arg:"" help:"The release."`
 	Since   moment `placeholder:"TIME" help:"Look at what was called since then: 2026-05-01, or a span such as 30d. Without it, since the release was proposed."`
 	Out     string `placeholder:"FILE" help:"Write the authority there, for release propose."`
+	Propose bool   `help:"Propose the release again with it, all else as it is now. The release must be live."`
+	Anyway  bool   `help:"Propose it although of some calls only the number was kept."`
 }
 
 // Help implements kong.HelpProvider.
@@ -98,6 +100,9 @@ func (c *authoritySuggestCmd) Run(a *app) error {
 			return fmt.Errorf("writing the authority: %w", err)
 		}
 	}
+	if c.Propose {
+		return c.propose(a)
+	}
 	return a.show(got, func(p *page) {
 		p.line("%s from %s to %s, %d refused", count(int(got.Calls), "call"), day(got.From), day(got.To), got.Denied)
 		if got.Unkept > 0 {
@@ -106,5 +111,16 @@ func (c *authoritySuggestCmd) Run(a *app) error {
 		drawDifference(p, authority.Compare(got.Now, got.Suggested))
 		p.line("")
 		drawAuthority(p, got.Suggested)
+	})
+}
+
+func (c *authoritySuggestCmd) propose(a *app) error {
+	got, err := a.client().ProposeNarrower(a.ctx, c.Release, wire.Narrower{Since: c.Since.before(a.now()), Anyway: c.Anyway})
+	if err != nil {
+		return err
+	}
+	return a.show(got, func(p *page) {
+		drawCase(p, got, a.now())
+		p.styled(quiet, "next: imprimatur authority diff %s %s, then imprimatur release promote %s", c.Release, got.ID, got.ID)
 	})
 }

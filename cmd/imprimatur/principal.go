@@ -17,11 +17,15 @@ type principalCmd struct {
 	Invite      principalInviteCmd      `cmd:"" help:"Make a link by which a person says, once, how they will sign in."`
 	Show        principalShowCmd        `cmd:"" help:"Show a principal with its roles."`
 	List        principalListCmd        `cmd:"" help:"List principals."`
+	Inventory   principalInventoryCmd   `cmd:"" help:"List workloads and credentials: whose, for what, last used; and what to mend about them."`
+	Renew       principalRenewCmd       `cmd:"" help:"Give a workload a later end, or enable it again."`
+	Disable     principalDisableCmd     `cmd:"" help:"Disable a workload, and end all that it shows."`
 	Bind        principalBindCmd        `cmd:"" help:"Bind a role to a principal, or take it away."`
 	Delegate    principalDelegateCmd    `cmd:"" help:"Lend a role of your own to another person for a time, or take that back."`
 	Offboard    principalOffboardCmd    `cmd:"" help:"See off a person who leaves: hand over what they own, and end all that they may do."`
 	Token       principalTokenCmd       `cmd:"" help:"Issue an API token; its secret is shown once."`
 	Tokens      principalTokensCmd      `cmd:"" help:"List tokens."`
+	Rotate      principalRotateCmd      `cmd:"" help:"Issue a token in the place of another, which ends after an overlap."`
 	Revoke      principalRevokeCmd      `cmd:"" help:"End a token at once."`
 	Key         principalKeyCmd         `cmd:"" help:"Keys that sign for a principal: make, list, withdraw."`
 	Identity    principalIdentityCmd    `cmd:"" help:"What workloads show to get access tokens: bind, list, end."`

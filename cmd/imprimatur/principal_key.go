@@ -13,6 +13,7 @@ import (
 type principalKeyCmd struct {
 	New      principalKeyNewCmd      `cmd:"" help:"Make a key file and enrol it: what it signs is your word."`
 	Enrol    principalKeyEnrolCmd    `cmd:"" help:"Enrol a key file that is there already."`
+	Rotate   principalKeyRotateCmd   `cmd:"" help:"Make a key file in the place of another key, which ends after an overlap."`
 	List     principalKeyListCmd     `cmd:"" help:"List keys."`
 	Withdraw principalKeyWithdrawCmd `cmd:"" help:"End a key for good."`
 }
@@ -23,6 +24,9 @@ type enrolled struct {
 	For     string `placeholder:"NAME" help:"A workload of yours whose key it is; else it is your own."`
 	Purpose string `placeholder:"TEXT" help:"What it is for."`
 	Expires moment `placeholder:"DATE" help:"When it ends: 2026-12-31 or 90d."`
+
+	replaces string
+	overlap  int64
 }
 
 type principalKeyNewCmd struct{ enrolled }
@@ -38,20 +42,7 @@ func (c *principalKeyNewCmd) Run(a *app) error {
 	if _, err := os.Lstat(c.File); err == nil {
 		return fmt.Errorf("making the key %s: %w; imprimatur principal key enrol enrols it", c.File, attest.ErrKeyExists)
 	}
-	name, err := c.principal(a)
-	if err != nil {
-		return err
-	}
-	key, err := attest.NewKey(attest.KeyNameOf(name))
-	if err != nil {
-		return err
-	}
-	// The file comes first: a key that is enrolled and lost is worse than one
-	// that is there and not enrolled.
-	if err := key.Save(c.File, a.env("IMPRIMATUR_PASSPHRASE")); err != nil {
-		return err
-	}
-	return c.enrol(a, name, key)
+	return c.make(a)
 }
 
 type principalKeyEnrolCmd struct{ enrolled }
@@ -85,13 +76,13 @@ func (c *enrolled) principal(a *app) (string, error) {
 
 func (c *enrolled) enrol(a *app, principal string, key *attest.Key) error {
 	k := record.PrincipalKey{
-		Principal: principal, KeyID: key.ID(), Type: record.KeyEd25519, Public: key.Public(), Purpose: c.Purpose, Expires: c.Expires.after(a.now()),
+		Principal: principal, KeyID: key.ID(), Type: record.KeyEd25519, Public: key.Public(), Purpose: c.Purpose, Replaces: c.replaces, Expires: c.Expires.after(a.now()),
 	}
 	raw, err := record.CanonicalOf(k)
 	if err != nil {
 		return err
 	}
-	got, err := a.client().EnrolKey(a.ctx, wire.KeyEnrolment{Key: k, Proof: key.Sign(raw)})
+	got, err := a.client().EnrolKey(a.ctx, wire.KeyEnrolment{Key: k, Proof: key.Sign(raw), OverlapSeconds: c.overlap})
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,19 @@ func identities(r *reg, ctx context.Context, who registry.Caller, p *identitiesO
 	return r.Identities(ctx, who, p.Workload)
 }
 
+type inventoryOf struct {
+	Text        string `query:"text" doc:"Looked for in names, owners, purposes, releases and models."`
+	Finding     string `query:"finding" doc:"The code of a finding, or any."`
+	Owner       string `query:"owner"`
+	Environment string `query:"environment" doc:"Where a release in force names the workload."`
+	After       string `query:"after" doc:"The cursor that the page before gave as next."`
+	Limit       int    `query:"limit" minimum:"0" doc:"The most items to answer with; 0 or more than 200 is 200."`
+}
+
+func inventory(r *reg, ctx context.Context, who registry.Caller, p *inventoryOf) (wire.Inventory, error) {
+	return r.Inventory(ctx, who, wire.InventoryQuery{Text: p.Text, Finding: p.Finding, Owner: p.Owner, Environment: p.Environment, From: p.After, Limit: p.Limit})
+}
+
 type targetsOf struct {
 	Team string `query:"team" doc:"A team, or * for those of everybody's affairs; without it, all."`
 }
