@@ -54,9 +54,6 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"RevokeToken", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
 			return only(reg.RevokeToken(ctx, w, token.Token.Record.ID))
 		}},
-		{"RotateToken", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
-			return only(reg.RotateToken(ctx, w, token.Token.Record.ID, wire.TokenRotation{}))
-		}},
 		{"Invite", "invite people", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.Invite(ctx, w, "sam")) }},
 		{"SignOutEverywhere", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error {
 			return reg.SignOutEverywhere(ctx, w, "sam")
@@ -123,9 +120,6 @@ func doors(h *house, c wire.Case, exception string) []door {
 		{"Suspend", "suspend releases", R(record.ModelOwner, record.Risk, record.Security), false, func(w registry.Caller) error { return only(reg.Suspend(ctx, w, c.ID, "", false)) }},
 		{"Retire", "retire releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Retire(ctx, w, c.ID, "")) }},
 		{"CheckRelease", "read", all, false, func(w registry.Caller) error { return only(reg.CheckRelease(ctx, w, c.ID)) }},
-		{"ProposeNarrower", "propose releases", R(record.Contributor, record.ModelOwner), false, func(w registry.Caller) error {
-			return only(reg.ProposeNarrower(ctx, w, c.ID, wire.Narrower{}))
-		}},
 		{"InspectRelease", "read", all, false, func(w registry.Caller) error { return only(reg.InspectRelease(ctx, w, c.ID, "")) }},
 		{"DiffReleases", "read", all, false, func(w registry.Caller) error { return only(reg.DiffReleases(ctx, w, c.ID, c.ID)) }},
 		{"History", "read", all, false, func(w registry.Caller) error { return only(reg.History(ctx, w, c.ID)) }},
@@ -147,6 +141,9 @@ func lookingDoors(h *house, c wire.Case) []door {
 	reg, ctx := h.reg, h.ctx
 	return []door{
 		{"ForeseeRollback", "promote releases", []record.RoleName{record.ModelOwner}, false, func(w registry.Caller) error { return only(reg.ForeseeRollback(ctx, w, c.ID, c.ID)) }},
+		{"ProposeNarrower", "propose releases", []record.RoleName{record.Contributor, record.ModelOwner}, false, func(w registry.Caller) error {
+			return only(reg.ProposeNarrower(ctx, w, c.ID, wire.Narrower{}))
+		}},
 		{"ForeseePromote", "promote releases", []record.RoleName{record.ModelOwner}, false, func(w registry.Caller) error { return only(reg.ForeseePromote(ctx, w, c.ID)) }},
 		{"ForeseeEnrol", "enrol principals", []record.RoleName{record.Administrator}, true, func(w registry.Caller) error { return reg.ForeseeEnrol(ctx, w) }},
 		{"ForeseeBind", "bind roles", []record.RoleName{record.Administrator}, true, func(w registry.Caller) error { return reg.ForeseeBind(ctx, w) }},
@@ -165,10 +162,12 @@ func identityDoors(h *house) []door {
 	h.Helper()
 	reg, ctx, admin := h.reg, h.ctx, []record.RoleName{record.Administrator}
 	id := must[record.Recorded[record.Identity]](h)(reg.AddIdentity(ctx, administrator, record.Identity{Workload: "robot", Type: record.IdentityCertificate, Certificate: digest("certificate")})).Record.ID
+	token := h.token("robot", time.Minute).Token.Record.ID
 	return []door{
 		{"AddIdentity", "bind platform identities", admin, true, func(w registry.Caller) error { return only(reg.AddIdentity(ctx, w, record.Identity{})) }},
 		{"EndIdentity", "bind platform identities", admin, true, func(w registry.Caller) error { return only(reg.EndIdentity(ctx, w, id, wire.Stop{})) }},
 		{"DisableWorkload", "issue tokens for others", admin, true, func(w registry.Caller) error { return only(reg.DisableWorkload(ctx, w, "robot", wire.Stop{})) }},
+		{"RotateToken", "issue tokens for others", admin, true, func(w registry.Caller) error { return only(reg.RotateToken(ctx, w, token, wire.TokenRotation{})) }},
 		{"EndAccess", "issue tokens for others", admin, true, func(w registry.Caller) error { return only(reg.EndAccess(ctx, w, "robot", wire.Stop{})) }},
 	}
 }
