@@ -71,7 +71,7 @@ func (c *collector) entries() []Entry {
 }
 
 func (c *collector) collect(release string) error {
-	steps := []func() error{c.context, c.lineage, c.vendors, c.evaluations, c.heldOut, c.anchor, c.approvals, c.exceptions, c.signals, c.history, c.persons}
+	steps := []func() error{c.context, c.lineage, c.vendors, c.evaluations, c.heldOut, c.anchor, c.envelope, c.approvals, c.exceptions, c.signals, c.history, c.persons}
 	if err := c.release(release); err != nil {
 		return err
 	}
@@ -350,16 +350,23 @@ func (c *collector) approvals() error {
 			seen[w.Record.Release] = facts
 		}
 		facts.Approval = w
-		c.names(w.Actor, w.Record.For)
-		if a := w.Record.Assertion; a != nil {
-			// The key by which the approval is checked goes with it.
-			if _, err := c.Find(record.KeyPrincipalKey(a.Key)); err != nil {
-				return err
-			}
+		if err := c.spoke(w); err != nil {
+			return err
 		}
 		c.d.Approvals = append(c.d.Approvals, facts)
 	}
 	return nil
+}
+
+// spoke names whose word it is. The key by which an approval is checked goes with
+// it.
+func (c *collector) spoke(w record.Recorded[record.Approval]) error {
+	c.names(w.Actor, w.Record.For)
+	if w.Record.Assertion == nil {
+		return nil
+	}
+	_, err := c.Find(record.KeyPrincipalKey(w.Record.Assertion.Key))
+	return err
 }
 
 func (c *collector) whatWasSeen(release string) (record.ApprovalFacts, error) {
@@ -409,40 +416,39 @@ func (c *collector) history() error {
 		if id == "" || id == c.d.ID {
 			continue
 		}
-		if err := c.baseline(id); err != nil {
+		base, ok, err := c.baseline(id)
+		switch {
+		case err != nil:
 			return err
+		case !ok:
+			c.absent("the release %s, with which this one is compared", id)
+			continue
 		}
+		for _, e := range c.d.History {
+			if e.Promotion != nil && e.Promotion.Release == id {
+				base.Until = e.Promotion.Until
+			}
+		}
+		c.d.Baselines = append(c.d.Baselines, base)
 	}
 	return nil
 }
 
-func (c *collector) baseline(id string) error {
+// baseline reads a release that another can be compared with.
+func (c *collector) baseline(id string) (record.Baseline, bool, error) {
 	rel, _, ok, err := c.find(id)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		c.absent("the release %s, with which this one is compared", id)
-		return nil
-	}
 	base := record.Baseline{ID: id, Release: rel}
+	if err != nil || !ok {
+		return base, ok, err
+	}
 	if base.Evaluations, err = c.evaluationsOf(rel.Record, false); err != nil {
-		return err
+		return base, ok, err
 	}
 	known, err := c.evaluationsBy(rel.Record.Behaviour.Artifact)
-	if err != nil {
-		return err
-	}
 	for _, e := range known {
 		if !slices.Contains(rel.Record.Behaviour.Evaluations, e.Digest) {
 			base.Others = append(base.Others, e)
 		}
 	}
-	for _, e := range c.d.History {
-		if e.Promotion != nil && e.Promotion.Release == id {
-			base.Until = e.Promotion.Until
-		}
-	}
-	c.d.Baselines = append(c.d.Baselines, base)
-	return nil
+	return base, ok, err
 }

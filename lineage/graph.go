@@ -221,7 +221,9 @@ func (g *Graph) Learn(e Entry) {
 		g.link(g.node(NodeDataset, string(b.Dataset), by), id, RoleTested, by)
 		g.did(e.Statement.Actor, id, RoleStated, by)
 	case record.Approval:
-		g.did(e.Statement.Actor, g.node(NodeRelease, b.Release, by), RoleApproved, by)
+		if b.Release != "" {
+			g.did(e.Statement.Actor, g.node(NodeRelease, b.Release, by), RoleApproved, by)
+		}
 	case record.DataApproval:
 		if b.Dataset != "" {
 			g.did(e.Statement.Actor, g.node(NodeDataset, string(b.Dataset), by), RoleApproved, by)

@@ -11,7 +11,11 @@ import (
 // persons reads every principal that was named, workloads' owners and the
 // authors of code included.
 func (c *collector) persons() error {
-	for _, r := range c.d.Runs {
+	runs := c.d.Runs
+	if c.d.Envelope != nil {
+		runs = slices.Concat(runs, c.d.Envelope.AnchorRuns)
+	}
+	for _, r := range runs {
 		if err := c.author(r.Record.Code.Author); err != nil {
 			return err
 		}

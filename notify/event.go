@@ -119,9 +119,9 @@ func describe(s record.Statement) Data {
 		return about(d, "proposed the release %s of %s@%s for %s in %s, tier %s", d.Release, b.Behaviour.Model, b.Behaviour.Version, b.Context.UseCase, b.Context.Environment, b.Context.Tier)
 	case record.Approval:
 		if b.Decision == record.RequestChanges {
-			return about(of(b.Release, b.Line, b.Decision), "requested changes on %s (%s) as %s%s: %s", b.Release, b.Line, b.Role, b.Behalf(), brief(b.Reason))
+			return about(of(b.Release, b.Line, b.Decision), "requested changes on %s (%s) as %s%s: %s", b.Of(), b.Line, b.Role, b.Behalf(), brief(b.Reason))
 		}
-		return about(of(b.Release, b.Line, b.Decision), "approved %s (%s) as %s%s: %s", b.Release, b.Line, b.Role, b.Behalf(), brief(b.Reason))
+		return about(of(b.Release, b.Line, b.Decision), "approved %s (%s) as %s%s: %s", b.Of(), b.Line, b.Role, b.Behalf(), brief(b.Reason))
 	case record.Comment:
 		return about(of(b.Release, b.Line, "comment"), "commented on %s (%s): %s", b.Release, b.Line, brief(b.Text))
 	case record.Promotion:
@@ -144,7 +144,9 @@ func describe(s record.Statement) Data {
 	case record.Signal:
 		return about(of(b.Release, b.Line, b.Type), "saw %s at %s (%s): %s", b.Type, b.Release, b.Line, brief(b.Detail))
 	case record.Envelope:
-		return about(of("", b.Line, ""), "stated the envelope %s of %s until %s", b.Name, b.Line, day(b.Ends))
+		return about(of("", b.Line, ""), "proposed the envelope %s of %s until %s", b.Name, b.Line, day(b.Ends))
+	case record.EnvelopeWithdrawal:
+		return about(of("", b.Line, "withdraw"), "withdrew the envelope %s of %s: %s", b.Envelope, b.Line, brief(b.Reason))
 	}
 	return describeThing(s, about)
 }

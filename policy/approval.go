@@ -87,7 +87,7 @@ func (j *judge) takesBack(s *Seats, b, a *record.ApprovalFacts) bool {
 // about reports whether a word speaks of this release: it was given on it, or
 // the parts that the role covers have not changed since.
 func (j *judge) about(s *Seats, a *record.ApprovalFacts) bool {
-	if a.Approval.Record.Release == j.d.ID || j.blocks(s, a) {
+	if a.Approval.Record.Of() == j.d.ID || j.blocks(s, a) {
 		return true
 	}
 	_, void := j.covered(s, a)
@@ -163,9 +163,9 @@ func (j *judge) covered(s *Seats, a *record.ApprovalFacts) (carried, void string
 		}
 	}
 	if len(changed) > 0 {
-		return "", fmt.Sprintf("the approval by %s of %s is void since %s", a.Approval.Actor, x.Release, strings.Join(changed, " and "))
+		return "", fmt.Sprintf("the approval by %s of %s is void since %s", a.Approval.Actor, x.Of(), strings.Join(changed, " and "))
 	}
-	if x.Release != j.d.ID {
+	if x.Of() != j.d.ID {
 		return fmt.Sprintf("carried over from %s: %s %s", x.Release, list(s.Covers), kept), ""
 	}
 	return "", ""
@@ -195,7 +195,7 @@ func (j *judge) blocks(s *Seats, a *record.ApprovalFacts) bool {
 	if x.Decision != record.RequestChanges || j.d.People[a.Approval.Actor].Principal.Type == record.Workload {
 		return false
 	}
-	if x.Release == j.d.ID {
+	if x.Of() == j.d.ID {
 		return true
 	}
 	for _, part := range s.Covers {

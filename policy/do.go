@@ -54,7 +54,14 @@ func doReview(exception string) string {
 }
 
 func doApprove(d *record.Dossier, role record.RoleName) string {
+	if IsEnvelope(d) {
+		return fmt.Sprintf("imprimatur envelope approve %s --role %s --reason TEXT", d.ID, role)
+	}
 	return fmt.Sprintf("imprimatur release approve %s --role %s --reason TEXT", d.ID, role)
+}
+
+func doShowEnvelope(f *record.EnvelopeFacts) string {
+	return "imprimatur envelope show " + record.EnvelopeID(f.Envelope.Digest)
 }
 
 // date writes a time for people.

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"imprimatur.dev/record"
@@ -32,7 +33,7 @@ func (p *Policy) Evaluate(d *record.Dossier, at time.Time) record.Verdict {
 			v.Until = record.Earlier(v.Until, g.Until)
 		}
 	}
-	v.Marks = j.verdictMarks()
+	v.Marks, v.Envelope = j.verdictMarks(), j.by
 	return v
 }
 
@@ -44,6 +45,8 @@ const (
 	MarkNoIndependent = "no independent approval"
 	MarkAdvisory      = "advisory"
 	MarkWaived        = "waived: " // and the gate's name
+	MarkEnvelope      = "by envelope "
+	MarkOutside       = "outside envelope " // and the envelope's name
 )
 
 // judge holds what several gates need while one release is judged.
@@ -64,6 +67,8 @@ type judge struct {
 	dependent bool
 	// apart says that a comparison was passed over for want of production.
 	apart bool
+	// by is the envelope that fills a seat.
+	by record.Digest
 }
 
 func newJudge(p *Policy, d *record.Dossier, at time.Time) *judge {
@@ -112,7 +117,8 @@ func (j *judge) judgeAll() {
 		}
 	}
 	j.add(gateReviews, record.Enforce, j.reviews())
-	for i, g := range j.approvals() {
+	e := j.envelope()
+	for i, g := range j.approvals(e) {
 		j.add(approvalPrefix+string(t.Approvals[i].Role), t.Mode, g)
 	}
 }
@@ -171,9 +177,17 @@ func (j *judge) verdictMarks() []string {
 		switch {
 		case g.Result == record.Waived:
 			marks = append(marks, MarkWaived+g.Name)
+		case strings.HasPrefix(g.Name, EnvelopePrefix):
+			// Of the bounds of an envelope the marks below speak.
 		case g.Result != record.Pass && g.Mode == record.Advise:
 			advisory = true
 		}
+	}
+	switch e := j.d.Envelope; {
+	case j.by != "":
+		marks = append(marks, MarkEnvelope+e.Envelope.Record.Name)
+	case slices.ContainsFunc(j.gates, func(g record.Gate) bool { return strings.HasPrefix(g.Name, EnvelopePrefix) && g.Result != record.Pass }):
+		marks = append(marks, MarkOutside+e.Envelope.Record.Name)
 	}
 	if advisory {
 		marks = append(marks, MarkAdvisory)

@@ -113,12 +113,17 @@ func (r *reader) requirement(n *yaml.Node) Requirement {
 	if e.Gate == "" {
 		e.Gate = e.defaultGate()
 	}
-	if e.Tries > 1 {
-		e.level = 1 - 0.05/float64(e.Tries)
-		e.widening = statistics.NormalQuantile((1+e.level)/2) / statistics.NormalQuantile(0.975)
-	}
+	e.spend(e.Tries)
 	r.checkRequirement(&e, required, minSlices)
 	return e
+}
+
+// spend shares the 5 % by which an interval may err among tries.
+func (e *Requirement) spend(tries int) {
+	if tries > 1 {
+		e.level = 1 - 0.05/float64(tries)
+		e.widening = statistics.NormalQuantile((1+e.level)/2) / statistics.NormalQuantile(0.975)
+	}
 }
 
 // slice reads the names and values of a slice.

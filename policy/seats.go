@@ -10,13 +10,18 @@ import (
 )
 
 // approvals judges the approval entries together, for one person fills one
-// seat among all of them (rule 5).
-func (j *judge) approvals() []record.Gate {
+// seat among all of them (rule 5). The seats that people leave empty are those of
+// the envelope's approvers, where it answers for the release.
+func (j *judge) approvals(e *inside) []record.Gate {
 	entries, words := j.tier.Approvals, j.words()
 	filled := j.seat(words)
 	gates := make([]record.Gate, len(entries))
 	for i := range entries {
-		gates[i] = j.approval(&entries[i], words[i], filled, i)
+		g := j.approval(&entries[i], words[i], filled, i)
+		if e != nil && g.Result == record.Missing {
+			g = e.answer(g)
+		}
+		gates[i] = g
 	}
 	return gates
 }
@@ -127,7 +132,7 @@ func (j *judge) approval(s *Seats, words []*word, filled filling, entry int) rec
 		if j.blocks(s, w.ApprovalFacts) {
 			a := &w.Approval
 			return refuse(record.Fail, who, do, "%s requested changes on %s of %s: %s. This blocks until %s speaks again or what %s covers changes.",
-				w.by(), date(a.Time), a.Record.Release, strings.TrimSuffix(a.Record.Reason, "."), strings.Join(w.people(), " or "), s.Role)
+				w.by(), date(a.Time), a.Record.Of(), strings.TrimSuffix(a.Record.Reason, "."), strings.Join(w.people(), " or "), s.Role)
 		}
 	}
 	seated := filled[entry]

@@ -60,7 +60,16 @@ func (j *judge) contributions() map[string][]contribution {
 		}
 	}
 	if j.d.Release.Actor != "" {
-		did(j.d.Release.Actor, Proposer, "proposed the release")
+		what := "the release"
+		if IsEnvelope(j.d) {
+			what = "the envelope"
+		}
+		did(j.d.Release.Actor, Proposer, "proposed "+what)
+	}
+	if e := j.d.Envelope; e != nil {
+		for _, w := range e.Envelope.Record.Workloads {
+			did(w, Trainer, "may retrain by the envelope "+e.Envelope.Record.Name)
+		}
 	}
 	return parts
 }

@@ -25,6 +25,11 @@ type rival struct {
 // release before, by more than the margin. Lower and Upper of its numbers
 // bound the difference, new less production.
 func (j *judge) versusProduction(e *Requirement, f *found) record.Gate {
+	return j.versus(e, f, j.rival)
+}
+
+// versus judges that the metric is not worse than that of another release.
+func (j *judge) versus(e *Requirement, f *found, rival func(*Requirement) (*rival, record.Gate)) record.Gate {
 	g := f.usable
 	if f.evaluation == nil {
 		return g
@@ -32,7 +37,7 @@ func (j *judge) versusProduction(e *Requirement, f *found) record.Gate {
 	own, n := record.EvaluationID(f.evaluation.Digest), e.compared(f)
 	evidence := []string{own}
 	if g.Result == record.Pass {
-		old, out := j.rival(e)
+		old, out := rival(e)
 		if out.Result == "" {
 			j.choose(e, f, old)
 			out = e.against(f, old, n)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -21,13 +22,15 @@ const (
 
 // Approval is one human's word on a release in one role, bound to the record
 // digest and the part digests that the role covers. The latest word of a person
-// in a role counts, over all the releases of a line.
+// in a role counts, over all the releases of a line. One on an envelope is bound
+// to the envelope's digest, in the place of each of the parts.
 type Approval struct {
-	// Release is the release's ID, Line its line.
-	Release string   `json:"release"`
-	Line    string   `json:"line"`
-	Record  Digest   `json:"record"`
-	Role    RoleName `json:"role"`
+	// Release is the release's ID, or Envelope the envelope's; Line is its line.
+	Release  string   `json:"release,omitzero"`
+	Envelope string   `json:"envelope,omitzero"`
+	Line     string   `json:"line"`
+	Record   Digest   `json:"record"`
+	Role     RoleName `json:"role"`
 	// For is who delegated the role to the approver, and Lent until when it then
 	// was delegated; empty where the approver spoke by a binding of their own.
 	For      string    `json:"for,omitzero"`
@@ -50,6 +53,9 @@ func (Approval) Kind() Kind { return KindApproval }
 // Keys implements Body.
 func (a Approval) Keys(Digest) []string {
 	keys := []string{KeyApprovals(a.Line), KeyApprovalsOf(a.Release)}
+	if a.Envelope != "" {
+		keys = []string{KeyEnvelope(a.Envelope)}
+	}
 	if a.Assertion != nil {
 		if challenge, err := a.Challenge(); err == nil {
 			keys = append(keys, KeyAssertion(challenge))
@@ -59,12 +65,24 @@ func (a Approval) Keys(Digest) []string {
 }
 
 // Subject implements Body.
-func (a Approval) Subject() (string, Digest) { return "release/" + a.Release, a.Record }
+func (a Approval) Subject() (string, Digest) {
+	if a.Envelope != "" {
+		return "envelope/" + a.Envelope, a.Record
+	}
+	return "release/" + a.Release, a.Record
+}
+
+// Of is the ID of what it is a word on.
+func (a Approval) Of() string { return cmp.Or(a.Release, a.Envelope) }
 
 // Validate implements Body.
 func (a Approval) Validate() error {
 	c := checker{kind: KindApproval}
-	c.releaseID("release", a.Release)
+	if a.Envelope == "" {
+		c.releaseID("release", a.Release)
+	} else if c.envelopeID("envelope", a.Envelope); a.Release != "" {
+		c.failf("release and envelope are both given; an approval is of one")
+	}
 	c.line("line", a.Line)
 	c.digest("record", a.Record)
 	c.role("role", a.Role)

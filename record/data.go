@@ -14,8 +14,12 @@ type Dataset struct {
 	Version string `json:"version"`
 	Digest  Digest `json:"digest"`
 	// Source is the URI the data came from.
-	Source         string `json:"source"`
-	Classification string `json:"classification"`
+	Source string `json:"source"`
+	// From and To are when what it tells of happened, first and last; zero where
+	// nobody says.
+	From           time.Time `json:"from,omitzero"`
+	To             time.Time `json:"to,omitzero"`
+	Classification string    `json:"classification"`
 	// Owner is the principal who answers for the data.
 	Owner string `json:"owner"`
 	// Derived names the datasets this one was made from.
@@ -65,6 +69,11 @@ func (d Dataset) Validate() error {
 		if p == d.Digest {
 			c.failf("derived names the dataset itself")
 		}
+	}
+	c.optionalTime("from", d.From)
+	c.optionalTime("to", d.To)
+	if d.To.Before(d.From) {
+		c.failf("to is before from")
 	}
 	c.text("licence", d.Licence, false)
 	c.textMap("labels", d.Labels)

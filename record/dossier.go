@@ -46,6 +46,9 @@ type Dossier struct {
 	Anchor *AnchorFacts
 	// Vendors are those on which the release rests, in the order of their names.
 	Vendors []VendorFacts
+	// Envelope is what is known of the envelope that the release names; nil where
+	// it names none.
+	Envelope *EnvelopeFacts
 	// People are the principals whom the facts name, with their roles.
 	People map[string]Person
 	// Absent names what the release refers to and the ledger does not have.

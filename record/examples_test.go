@@ -15,6 +15,8 @@ const (
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
+func number(v float64) *float64 { return &v }
+
 func digest(of string) record.Digest { return record.DigestOf([]byte(of)) }
 
 func ptr[T any](v T) *T { return &v }
@@ -92,7 +94,7 @@ func decisions() []record.Body {
 			Behaviour: record.Behaviour{Model: "acme/triage", Version: "1", Type: record.Trained, Artifact: digest("model"), Evaluations: []record.Digest{}},
 			Data:      record.ReleaseData{Runs: []string{"acme/run-1"}, Datasets: []record.Digest{digest("data")}},
 			Authority: record.Authority{Tools: []record.Grant{{Resource: "mail/*", Actions: []string{"send"}, Definition: digest("tool"), Limit: record.Limit{Calls: 1, Seconds: 60}, Until: noon, Condition: "true", Why: "to tell"}}},
-			Context:   record.Context{UseCase: "acme/queue", Tier: "high", Environment: "production", Owner: "mona", Policy: record.PolicyRef{Name: "default", Digest: digest("policy")}},
+			Context:   record.Context{UseCase: "acme/queue", Tier: "high", Environment: "production", Owner: "mona", Policy: record.PolicyRef{Name: "default", Digest: digest("policy")}, Envelope: digest("envelope")},
 		},
 		record.Approval{
 			Release: release, Line: line, Record: digest("record"), Role: record.Risk, Decision: record.Approve, Parts: map[record.Part]record.Digest{record.PartData: digest("part")},
@@ -107,7 +109,7 @@ func decisions() []record.Body {
 			Tier: "high", At: noon, Passed: true, Gates: []record.Gate{{Name: "rollback", Rule: "r", Mode: record.Enforce, Result: record.Pass, Reason: "ok", Numbers: &record.Numbers{Value: 0.1, Threshold: 1e21, Method: "none"}}},
 			Marks: []string{"first release"}, Inputs: []record.Digest{digest("1"), digest("2")},
 		},
-		record.Promotion{Release: release, Line: line, Record: digest("record"), Environment: "production", Artifact: digest("model"), How: record.Rollback, Verdict: digest("verdict"), Until: noon, Replaces: "r-ba9876543210", Reason: "worse"},
+		record.Promotion{Release: release, Line: line, Record: digest("record"), Environment: "production", Artifact: digest("model"), How: record.Rollback, Verdict: digest("verdict"), Until: noon, Replaces: "r-ba9876543210", Envelope: &record.EnvelopeUse{Envelope: digest("envelope"), Use: 2, Left: 2}, Reason: "worse"},
 		record.Suspension{Release: release, Line: line, Record: digest("record"), Reason: "leak"},
 		record.Retirement{Release: release, Line: line, Record: digest("record"), Reason: "done"},
 		record.Decisions{
@@ -115,9 +117,17 @@ func decisions() []record.Body {
 			Denials: []record.Denial{{Workload: "scorer", Release: release, Type: "tools", Resource: "mail", Action: "send", Reason: "no grant", Count: 2, First: noon, Last: noon}},
 		},
 		record.Envelope{
-			Name: "weekly", Line: line, Sources: []string{"s3://acme/*"}, Code: []string{"train/"}, Parameters: map[string]record.Range{"lr": {Least: 0.1, Most: 0.2}},
-			Floors: map[string]float64{"accuracy": 0.8}, Ceilings: map[string]float64{"psi": 0.2}, Releases: 4, Ends: noon,
+			Name: "weekly", Line: line, Tier: "high", Policy: record.PolicyRef{Name: "default", Digest: digest("policy")}, Anchor: release, Workloads: []string{"nightly"},
+			Sources:    []record.SourceBound{{Source: "s3://acme/*", From: noon, To: noon.Add(time.Hour), MaxAge: 30}},
+			Code:       record.CodeBound{Repository: "https://git.example/acme", Commits: []string{strings.Repeat("a", 40)}, Paths: []string{"train/"}},
+			Parameters: map[string]record.ParameterBound{"lr": {Least: number(0.1), Most: number(0.2)}, "loss": {Values: []string{"log"}}, "seed": {Any: true}},
+			Evaluations: []record.MetricBound{{
+				Category: record.Accuracy, Suite: "holdout", Metric: "recall", Slice: map[string]string{"sex": "f"}, Require: "lower95 >= 0.8",
+				Production: number(0.02), Anchor: number(0.03), MinSamples: 100,
+			}},
+			Rollback: true, Tries: 10, Releases: 4, Weekly: 2, Ends: noon, Reason: "nightly data",
 		},
+		record.EnvelopeWithdrawal{Envelope: "env-0123456789ab", Line: line, Record: digest("envelope"), Reason: "the source moved"},
 		record.Signal{Release: release, Line: line, Type: "drift", Detail: "psi 0.4", Observed: noon, Evidence: digest("report"), Does: record.Reapprove, Due: noon, Move: &record.Move{
 			Registry: "mlflow:5000", Team: "acme", Model: "net", Alias: "champion", Version: 3, Artifact: digest("model"), Environment: "production", To: 2,
 		}},

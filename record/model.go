@@ -38,6 +38,9 @@ type Code struct {
 	Commit string `json:"commit"`
 	// Dirty says that the working tree differed from the commit.
 	Dirty bool `json:"dirty,omitzero"`
+	// Path is the program that ran, within the repository; empty where the
+	// pipeline does not say.
+	Path string `json:"path,omitzero"`
 	// Author is the commit's author: a principal's name or an e-mail address.
 	Author string `json:"author,omitzero"`
 }
@@ -96,6 +99,7 @@ func (r Run) Validate() error {
 	if !commitPattern.MatchString(r.Code.Commit) && (!reported || r.Code.Commit != "") {
 		c.failf("code.commit %q is not a full commit of 40 or 64 hex digits", r.Code.Commit)
 	}
+	c.text("code.path", r.Code.Path, false)
 	c.text("code.author", r.Code.Author, false)
 	c.textMap("parameters", r.Parameters)
 	c.textMap("environment", r.Environment)

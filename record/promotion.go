@@ -26,7 +26,10 @@ type Promotion struct {
 	Until time.Time `json:"until,omitzero"`
 	// Replaces is the release that was live before, if any.
 	Replaces string `json:"replaces,omitzero"`
-	Reason   string `json:"reason,omitzero"`
+	// Envelope is what it spent of the envelope that approved it; nil where people
+	// did, or where it was spent before.
+	Envelope *EnvelopeUse `json:"envelope,omitzero"`
+	Reason   string       `json:"reason,omitzero"`
 }
 
 // Kind implements Body.
@@ -53,6 +56,13 @@ func (p Promotion) Validate() error {
 	c.optionalTime("until", p.Until)
 	if p.Replaces != "" {
 		c.releaseID("replaces", p.Replaces)
+	}
+	if u := p.Envelope; u != nil {
+		c.digest("envelope.envelope", u.Envelope)
+		c.count("envelope.left", u.Left)
+		if u.Use <= 0 {
+			c.failf("envelope.use is not a positive number")
+		}
 	}
 	c.text("reason", p.Reason, p.How != Promote)
 	return c.err()
@@ -123,61 +133,3 @@ func (r Retirement) Validate() error {
 	return c.err()
 }
 
-// Envelope is a standing approval for retraining inside stated bounds.
-type Envelope struct {
-	Name string `json:"name"`
-	Line string `json:"line"`
-	// Sources are data source patterns, Code the allowed path prefixes.
-	Sources    []string           `json:"sources"`
-	Code       []string           `json:"code"`
-	Parameters map[string]Range   `json:"parameters,omitzero"`
-	Floors     map[string]float64 `json:"floors,omitzero"`
-	Ceilings   map[string]float64 `json:"ceilings,omitzero"`
-	Releases   int                `json:"releases"`
-	Ends       time.Time          `json:"ends"`
-}
-
-// Range bounds a number, both ends allowed.
-type Range struct {
-	Least float64 `json:"least"`
-	Most  float64 `json:"most"`
-}
-
-// Kind implements Body.
-func (Envelope) Kind() Kind { return KindEnvelope }
-
-// Keys implements Body.
-func (e Envelope) Keys(Digest) []string { return []string{"envelopes/" + e.Line} }
-
-// Subject implements Body.
-func (e Envelope) Subject() (string, Digest) { return "envelope/" + e.Line + "/" + e.Name, "" }
-
-// Validate implements Body.
-func (e Envelope) Validate() error {
-	c := checker{kind: KindEnvelope}
-	c.name("name", e.Name)
-	c.line("line", e.Line)
-	if len(e.Sources) == 0 {
-		c.failf("sources is empty")
-	}
-	c.texts("sources", e.Sources)
-	c.texts("code", e.Code)
-	for _, k := range sortedKeys(e.Parameters) {
-		c.finite("parameters."+k, e.Parameters[k].Least)
-		c.finite("parameters."+k, e.Parameters[k].Most)
-		if e.Parameters[k].Least > e.Parameters[k].Most {
-			c.failf("parameters.%s allows nothing", k)
-		}
-	}
-	for _, k := range sortedKeys(e.Floors) {
-		c.finite("floors."+k, e.Floors[k])
-	}
-	for _, k := range sortedKeys(e.Ceilings) {
-		c.finite("ceilings."+k, e.Ceilings[k])
-	}
-	if e.Releases <= 0 {
-		c.failf("releases is not a positive number")
-	}
-	c.time("ends", e.Ends)
-	return c.err()
-}

@@ -65,6 +65,9 @@ type Context struct {
 	Policy      PolicyRef `json:"policy"`
 	// Misuse are the misuse cases of which the use case required evidence.
 	Misuse []string `json:"misuse,omitzero"`
+	// Envelope is the digest of the envelope by which it asks to be approved; empty
+	// where it asks people.
+	Envelope Digest `json:"envelope,omitzero"`
 }
 
 // PolicyRef names one immutable version of a policy.
@@ -102,6 +105,9 @@ func (r Release) Keys(self Digest) []string {
 	}
 	for _, w := range r.Authority.Workloads {
 		keys = append(keys, KeyActs(w))
+	}
+	if e := r.Context.Envelope; e != "" {
+		keys = append(keys, KeyEnvelopeReleases(EnvelopeID(e)))
 	}
 	return keys
 }
@@ -141,6 +147,7 @@ func (r Release) Validate() error {
 		c.name("context.misuse", m)
 	}
 	c.digest("context.policy.digest", x.Policy.Digest)
+	c.optionalDigest("context.envelope", x.Envelope)
 	return c.err()
 }
 

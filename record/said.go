@@ -33,6 +33,10 @@ func Said(body Body, self Digest) string {
 		return string(b.Category) + "/" + b.Suite + " by " + b.Tool.Name
 	case Policy:
 		return b.Reason
+	case Envelope:
+		return fmt.Sprintf("%d releases until %s", b.Releases, b.Ends.UTC().Format(time.DateOnly))
+	case EnvelopeWithdrawal:
+		return "withdrawn: " + b.Reason
 	case Signal:
 		return b.Type + ": " + b.Detail
 	case Decisions:

@@ -40,6 +40,7 @@ const (
 	KindSuspension   Kind = "https://imprimatur.dev/suspension/v1"
 	KindRetirement   Kind = "https://imprimatur.dev/retirement/v1"
 	KindEnvelope     Kind = "https://imprimatur.dev/envelope/v1"
+	KindWithdrawal   Kind = "https://imprimatur.dev/envelope-withdrawal/v1"
 	KindSignal       Kind = "https://imprimatur.dev/signal/v1"
 	KindOverlap      Kind = "https://imprimatur.dev/overlap/v1"
 	KindComment      Kind = "https://imprimatur.dev/comment/v1"
@@ -83,6 +84,7 @@ var bodies = map[Kind]reflect.Type{
 	KindSuspension:   reflect.TypeFor[Suspension](),
 	KindRetirement:   reflect.TypeFor[Retirement](),
 	KindEnvelope:     reflect.TypeFor[Envelope](),
+	KindWithdrawal:   reflect.TypeFor[EnvelopeWithdrawal](),
 	KindSignal:       reflect.TypeFor[Signal](),
 	KindOverlap:      reflect.TypeFor[Overlap](),
 	KindComment:      reflect.TypeFor[Comment](),
@@ -107,7 +109,7 @@ var words = map[Kind]string{
 	KindUseCase: "use case", KindEvaluation: "evaluation", KindPolicy: "policy",
 	KindRelease: "release", KindApproval: "approval", KindException: "exception",
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
-	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope",
+	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope", KindWithdrawal: "withdrawal of an envelope",
 	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target", KindDecisions: "set of decisions",
 	KindIdentity: "platform identity", KindRevocation: "revocation of access", KindDelegation: "delegation",
 	KindSecret: "secret", KindVendor: "vendor", KindAssurance: "assurance document",

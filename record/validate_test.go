@@ -33,6 +33,7 @@ func TestValidateNamesEachFault(t *testing.T) {
 	all = append(all, faultsOfCommitments()...)
 	all = append(all, faultsOfReleases()...)
 	all = append(all, faultsOfDecisions()...)
+	all = append(all, faultsOfEnvelopes()...)
 	all = append(all, faultsOfRegistrations()...)
 	all = append(all, faultsOfEvents()...)
 	all = append(all, faultsOfTargets()...)
@@ -386,14 +387,76 @@ func faultsOfDecisions() []fault {
 		wrong("reason", func(s *record.Suspension) { s.Reason = "" }),
 		wrong("record", func(r *record.Retirement) { r.Record = "" }),
 		wrong("reason", func(r *record.Retirement) { r.Reason = "" }),
+		wrong("text", func(c *record.Comment) { c.Text = "" }),
+		wrong("method", func(a *record.Approval) { a.Method, a.Asked, a.Assertion = "telephone", time.Time{}, nil }),
+		wrong("asked and assertion are for", func(a *record.Approval) { a.Assertion = nil }),
+		wrong("asked and assertion are for", func(a *record.Approval) { a.Method = record.MethodToken }),
+		wrong("asked and assertion are for", func(a *record.Approval) { a.Asked = time.Time{} }),
+		wrong("assertion.client has 0 bytes", func(a *record.Approval) { a.Assertion.Client = nil }),
+		wrong("assertion.key", func(a *record.Approval) { a.Assertion.Key = "" }),
+		wrong("public has 0 bytes", func(k *record.PrincipalKey) {
+			k.Type, k.Public, k.Site, k.Origin = record.KeyPasskey, nil, "x.example", "https://x.example"
+		}),
+		wrong("site", func(k *record.PrincipalKey) { k.Type, k.Origin = record.KeyPasskey, "https://x.example" }),
+		wrong("expires", func(a *record.Approval) { a.Expires = time.Time{} }),
+		wrong("type", func(e *record.Exception) { e.Type = "favour" }),
+		wrong("gate", func(e *record.Exception) { e.Gate = "" }),
+		wrong("gate is only for a waiver", func(e *record.Exception) { e.Type = record.BreakGlass }),
+		wrong("reason", func(e *record.Exception) { e.Reason = "" }),
+		wrong("expires", func(e *record.Exception) { e.Expires = time.Time{} }),
+		wrong("reviewBy", func(e *record.Exception) { e.ReviewBy = time.Time{} }),
+		wrong("exception", func(r *record.Review) { r.Exception = "0123" }),
+		wrong("outcome", func(r *record.Review) { r.Outcome = "" }),
+		wrong("reason", func(r *record.Review) { r.Reason = "" }),
+		wrong("release", func(v *record.Verdict) { v.Release = "" }),
+		wrong("artifact", func(v *record.Verdict) { v.Artifact = "" }),
+		wrong("policy.name", func(v *record.Verdict) { v.Policy.Name = "" }),
+		wrong("policy.digest", func(v *record.Verdict) { v.Policy.Digest = "" }),
+		wrong("tier", func(v *record.Verdict) { v.Tier = "" }),
+		wrong("at", func(v *record.Verdict) { v.At = time.Time{} }),
+		wrong("environment", func(p *record.Promotion) { p.Environment = "" }),
+		wrong("artifact", func(p *record.Promotion) { p.Artifact = "" }),
+		wrong("how", func(p *record.Promotion) { p.How = "quietly" }),
+		wrong("verdict", func(p *record.Promotion) { p.Verdict = "" }),
+		wrong("until", func(p *record.Promotion) { p.Until = noon.Add(1) }),
+		wrong("replaces", func(p *record.Promotion) { p.Replaces = "x" }),
+		wrong("reason", func(p *record.Promotion) { p.Reason = "" }),
+		wrong("release", func(s *record.Suspension) { s.Release = "" }),
+		wrong("reason", func(s *record.Suspension) { s.Reason = "" }),
+		wrong("record", func(r *record.Retirement) { r.Record = "" }),
+		wrong("reason", func(r *record.Retirement) { r.Reason = "" }),
 		wrong("name", func(e *record.Envelope) { e.Name = "" }),
 		wrong("line", func(e *record.Envelope) { e.Line = "" }),
+		wrong("tier", func(e *record.Envelope) { e.Tier = "" }),
+		wrong("policy.digest", func(e *record.Envelope) { e.Policy.Digest = "" }),
+		wrong("anchor", func(e *record.Envelope) { e.Anchor = "net@1" }),
+		wrong("workloads is empty", func(e *record.Envelope) { e.Workloads = nil }),
 		wrong("sources is empty", func(e *record.Envelope) { e.Sources = nil }),
-		wrong("code", func(e *record.Envelope) { e.Code = []string{""} }),
-		wrong("parameters.lr allows nothing", func(e *record.Envelope) { e.Parameters["lr"] = record.Range{Least: 1, Most: 0} }),
-		wrong("parameters.lr", func(e *record.Envelope) { e.Parameters["lr"] = record.Range{Least: 0, Most: math.Inf(1)} }),
-		wrong("floors.accuracy", func(e *record.Envelope) { e.Floors["accuracy"] = math.NaN() }),
-		wrong("ceilings.psi", func(e *record.Envelope) { e.Ceilings["psi"] = math.NaN() }),
+		wrong("would allow all data", func(e *record.Envelope) { e.Sources[0].Source = "*" }),
+		wrong("before its from", func(e *record.Envelope) { e.Sources[0].To = noon.Add(-time.Hour) }),
+		wrong("code.repository", func(e *record.Envelope) { e.Code.Repository = "" }),
+		wrong("code.commits", func(e *record.Envelope) { e.Code.Commits = []string{"main"} }),
+		wrong("neither commits nor paths", func(e *record.Envelope) { e.Code.Commits, e.Code.Paths = nil, nil }),
+		wrong("parameters.lr allows nothing", func(e *record.Envelope) {
+			e.Parameters["lr"] = record.ParameterBound{Least: number(1), Most: number(0)}
+		}),
+		wrong("parameters.lr lacks", func(e *record.Envelope) { e.Parameters["lr"] = record.ParameterBound{Least: number(1)} }),
+		wrong("parameters.lr is not exactly one", func(e *record.Envelope) {
+			e.Parameters["lr"] = record.ParameterBound{Least: number(0), Most: number(1), Any: true}
+		}),
+		wrong("parameters.lr", func(e *record.Envelope) {
+			e.Parameters["lr"] = record.ParameterBound{Least: number(0), Most: number(math.Inf(1))}
+		}),
+		wrong("evaluations is empty", func(e *record.Envelope) { e.Evaluations = nil }),
+		wrong("evaluations.require", func(e *record.Envelope) { e.Evaluations[0].Require = "" }),
+		wrong("small losses would add up", func(e *record.Envelope) { e.Evaluations[0].Anchor = nil }),
+		wrong("how much worse", func(e *record.Envelope) { e.Evaluations[0].Anchor = number(-1) }),
+		wrong("twice", func(e *record.Envelope) { e.Evaluations = append(e.Evaluations, e.Evaluations[0]) }),
+		wrong("weekly", func(e *record.Envelope) { e.Weekly = 0 }),
+		wrong("envelope", func(w *record.EnvelopeWithdrawal) { w.Envelope = "weekly" }),
+		wrong("reason", func(w *record.EnvelopeWithdrawal) { w.Reason = "" }),
+		wrong("an approval is of one", func(a *record.Approval) { a.Envelope = "env-0123456789ab" }),
+		wrong("envelope.use", func(p *record.Promotion) { p.Envelope = &record.EnvelopeUse{Envelope: digest("e")} }),
 		wrong("releases", func(e *record.Envelope) { e.Releases = 0 }),
 		wrong("ends", func(e *record.Envelope) { e.Ends = time.Time{} }),
 		wrong("text", func(c *record.Comment) { c.Text = "" }),
@@ -446,4 +509,9 @@ func reported(change func(*record.Reported)) func(*record.Run) {
 		}
 		change(r.Reported)
 	}
+}
+
+// faultsOfEnvelopes are those of envelopes and of what speaks of them.
+func faultsOfEnvelopes() []fault {
+	return []fault{}
 }

@@ -136,6 +136,9 @@ type Verdict struct {
 	// Marks are shown wherever the release is: "no independent approval",
 	// "first release", "waived: …", "advisory".
 	Marks []string `json:"marks,omitzero"`
+	// Envelope is the digest of the envelope that fills the seats which nobody
+	// does; empty where people fill all, or it does not answer for the release.
+	Envelope Digest `json:"envelope,omitzero"`
 	// Inputs are the digests of the statements the verdict was computed from,
 	// in ledger order; an offline verifier demands every one of them.
 	Inputs []Digest `json:"inputs,omitzero"`

@@ -18,14 +18,24 @@ import (
 // person did in the release's lineage, is refused rather than kept. One that
 // carries a passkey's assertion answers what [Registry.AskPasskey] asked.
 func (r *Registry) Approve(ctx context.Context, who Caller, in wire.Word) (wire.Case, error) {
+	in.Envelope = ""
+	got, err := r.say(ctx, who, in)
+	if err != nil {
+		return wire.Case{}, err
+	}
+	return r.CheckRelease(ctx, who, got.Record.Release)
+}
+
+// say records a word on a release or on an envelope.
+func (r *Registry) say(ctx context.Context, who Caller, in wire.Word) (record.Recorded[record.Approval], error) {
 	var asked *record.Approval
 	if in.Assertion != nil {
 		var err error
 		if asked, err = r.takeAsked(ctx, who, *in.Assertion); err != nil {
-			return wire.Case{}, err
+			return record.Recorded[record.Approval]{}, err
 		}
 	}
-	got, err := command[record.Approval](ctx, r, who, func(t *tx) error {
+	return command[record.Approval](ctx, r, who, func(t *tx) error {
 		if asked != nil {
 			return t.speakByPasskey(ctx, in, asked)
 		}
@@ -34,14 +44,10 @@ func (r *Registry) Approve(ctx context.Context, who Caller, in wire.Word) (wire.
 			return err
 		}
 		if passkeyBy != "" {
-			return refusef(wire.Forbidden, "policy %s asks %s for a passkey, and %s signed in by %s; approve with a passkey on the console's page of %s", passkeyBy, in.Role, who.Name, who.Method, in.Release)
+			return refusef(wire.Forbidden, "policy %s asks %s for a passkey, and %s signed in by %s; approve with a passkey on the console's page of %s", passkeyBy, in.Role, who.Name, who.Method, a.Of())
 		}
 		return t.spoken(a)
 	})
-	if err != nil {
-		return wire.Case{}, err
-	}
-	return r.CheckRelease(ctx, who, got.Record.Release)
 }
 
 // spoken states what somebody said of a release. A word against one that is live
@@ -61,27 +67,42 @@ func (t *tx) spoken(a record.Approval) error {
 	return t.signal(record.Signal{Release: a.Release, Line: a.Line, Type: record.SignalApprovalWithdrawn, Detail: short(detail), Observed: t.now})
 }
 
-// word is what the caller says of a release, held against it at a time, and the
-// policy that takes only a passkey for it, if one does.
+// word is what the caller says of a release or an envelope, held against it at a
+// time, and the policy that takes only a passkey for it, if one does.
 func (t *tx) word(in wire.Word, at time.Time) (a record.Approval, passkeyBy string, err error) {
+	if in.Envelope != "" {
+		e, err := t.envelope(in.Envelope)
+		if err != nil {
+			return a, "", err
+		}
+		return t.wordOn(in, at, record.ModelOfLine(e.Record.Line), t.examineEnvelope)
+	}
 	rel, err := t.release(in.Release)
 	if err != nil {
 		return a, "", err
 	}
+	return t.wordOn(in, at, rel.Record.Behaviour.Model, t.examine)
+}
+
+func (t *tx) wordOn(in wire.Word, at time.Time, model string, examine func(string) (*examined, error)) (a record.Approval, passkeyBy string, err error) {
 	if !slices.Contains(approving, in.Role) {
 		return a, "", refusef(wire.Invalid, "nobody approves in the role %q; approve as %s", in.Role, orList(approving))
 	}
-	if err := t.mayAs(act("approve as "+string(in.Role)), rel.Record.Behaviour.Model, in.Role); err != nil {
+	if err := t.mayAs(act("approve as "+string(in.Role)), model, in.Role); err != nil {
 		return a, "", err
 	}
 	if t.who.Type != record.Human {
 		return a, "", refusef(wire.Forbidden, "%s is a workload: it may comment, but only people approve; a person with the role %s can", t.who.Name, in.Role)
 	}
-	c, err := t.examine(in.Release)
+	c, err := examine(cmp.Or(in.Envelope, in.Release))
 	if err != nil {
 		return a, "", err
 	}
-	return t.speak(c, in, at)
+	a, passkeyBy, err = t.speak(c, in, at)
+	if in.Envelope != "" && err == nil {
+		a.Release, a.Envelope = "", c.ID
+	}
+	return a, passkeyBy, err
 }
 
 // Comment records what a person or a workload says of a release. It fills no
@@ -110,7 +131,7 @@ const longestApproval = 366 * 24 * time.Hour
 func (t *tx) speak(c *examined, in wire.Word, at time.Time) (a record.Approval, passkeyBy string, err error) {
 	refused := func(err error) (record.Approval, string, error) { return record.Approval{}, "", err }
 	if in.Record != c.Digests.Record {
-		return refused(refusef(wire.Conflict, "the release %s has the record digest %s, not %s: look again at what you approve with imprimatur release show %s", c.ID, c.Digests.Record, in.Record, c.ID))
+		return refused(refusef(wire.Conflict, "%s has the record digest %s, not %s: look again at what you approve with imprimatur %s show %s", c.ID, c.Digests.Record, in.Record, c.noun(), c.ID))
 	}
 	if c.Status == record.Retired {
 		return refused(refusef(wire.Conflict, "the release %s is retired; propose a new one", c.ID))
@@ -133,7 +154,7 @@ func (t *tx) speak(c *examined, in wire.Word, at time.Time) (a record.Approval, 
 	}
 	as, why := c.policy.Acts(c.dossier, me, in.Role, t.now)
 	if in.Decision == record.Approve && why != "" {
-		return refused(refusef(wire.Forbidden, "%s may not approve the release %s: %s; another person with the role %s can", t.who.Name, c.ID, why, in.Role))
+		return refused(refusef(wire.Forbidden, "%s may not approve the %s %s: %s; another person with the role %s can", t.who.Name, c.noun(), c.ID, why, in.Role))
 	}
 	a = record.Approval{
 		Release: c.ID, Line: c.Line, Record: c.Digests.Record, Role: in.Role, For: as.For, Lent: as.Lent, Decision: in.Decision,

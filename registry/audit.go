@@ -162,6 +162,8 @@ func teamOfRecord(body record.Body) string {
 		return teamOf(b.Line)
 	case record.Envelope:
 		return teamOf(b.Line)
+	case record.EnvelopeWithdrawal:
+		return teamOf(b.Line)
 	case record.Signal:
 		if b.Move != nil {
 			return b.Move.Team

@@ -60,7 +60,10 @@ func (r *Registry) promoted(ctx context.Context, who Caller, fn func(*tx) error)
 
 // promotable examines a release for a caller who wants to promote it.
 func (t *tx) promotable(id string) (*examined, error) {
-	c, err := t.deployable(id)
+	c, err := t.byEnvelope(id)
+	if err == nil && c == nil {
+		c, err = t.deployable(id)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +119,10 @@ func (t *tx) deployable(id string) (*examined, error) {
 }
 
 func (t *tx) promote(c *examined, how, reason string, until time.Time) error {
+	var use *record.EnvelopeUse
+	if how == record.Promote {
+		use, until = c.policy.Uses(c.dossier, t.now)
+	}
 	if err := t.state(c.Verdict); err != nil {
 		return err
 	}
@@ -128,7 +135,7 @@ func (t *tx) promote(c *examined, how, reason string, until time.Time) error {
 		Release: c.ID, Line: c.Line, Record: c.Digests.Record,
 		Environment: c.Release.Record.Context.Environment, Artifact: c.Release.Record.Behaviour.Artifact,
 		How: how, Verdict: t.stated[len(t.stated)-1].entry.Statement.Digest(),
-		Until: until, Replaces: replaces, Reason: reason,
+		Until: until, Replaces: replaces, Envelope: use, Reason: reason,
 	})
 }
 

@@ -28,10 +28,17 @@ func (r *Registry) ProposeRelease(ctx context.Context, who Caller, in wire.Propo
 	if err != nil {
 		return wire.Case{}, err
 	}
-	return r.CheckRelease(ctx, who, record.ReleaseID(got.Digest))
+	id := record.ReleaseID(got.Digest)
+	if !in.Promote {
+		return r.CheckRelease(ctx, who, id)
+	}
+	return r.promoteProposed(ctx, who, id)
 }
 
 func (t *tx) propose(in wire.Proposal) error {
+	if in.Promote && in.Envelope == "" {
+		return refusef(wire.Invalid, "only an envelope lets a proposal be promoted at once; name it, or propose first and promote when people have approved: imprimatur release promote ID")
+	}
 	rel, err := t.freeze(in)
 	if err != nil {
 		return err
@@ -45,27 +52,40 @@ func (t *tx) propose(in wire.Proposal) error {
 		return err
 	}
 	c, err := t.examine(id)
-	if err != nil || in.Incomplete {
+	if err != nil {
 		return err
 	}
-	return t.refuseGaps(c, in.Version)
+	if !in.Incomplete {
+		if err := t.refuseGaps(c, in.Version); err != nil {
+			return err
+		}
+	}
+	if rel.Context.Envelope == "" {
+		return nil
+	}
+	// What an envelope said of each attempt stays, for its next uses.
+	return t.state(c.Verdict)
 }
 
 // refuseGaps refuses a proposal that lacks more than approvals. What is refused
-// is not kept, so nobody is told to approve it yet.
+// is not kept, so nobody is told to approve it yet. An inconclusive one by an envelope
+// is kept: two in a row end that.
 func (t *tx) refuseGaps(c *examined, version string) error {
 	gaps := false
+	refused := *c
+	refused.Verdict.Gates = slices.Clone(c.Verdict.Gates)
 	for i, g := range c.Verdict.Gates {
 		if strings.HasPrefix(g.Name, approvalGate) {
-			c.Verdict.Gates[i].Do = ""
+			refused.Verdict.Gates[i].Do = ""
 		} else {
-			gaps = gaps || !g.Lets()
+			kept := g.Result == record.Inconclusive && c.dossier.Envelope != nil
+			gaps = gaps || !g.Lets() && !kept
 		}
 	}
 	if !gaps {
 		return nil
 	}
-	return refusedBy(t.named(c), "A release of "+version)
+	return refusedBy(t.named(&refused), "A release of "+version)
 }
 
 // approvalGate begins the names of the gates that people pass by approving.
@@ -109,7 +129,7 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 		return none, err
 	}
 	v := version.Record
-	return record.Release{
+	rel := record.Release{
 		Behaviour: record.Behaviour{
 			Model: v.Model, Version: v.Version, Type: v.Type, Artifact: v.Artifact,
 			Prompt: v.Prompt, Configuration: v.Configuration, Evaluations: evaluations,
@@ -121,7 +141,11 @@ func (t *tx) freeze(in wire.Proposal) (record.Release, error) {
 			Policy: record.PolicyRef{Name: rules.Record.Name, Digest: rules.Record.Digest},
 			Misuse: use.Record.RequiredMisuse(),
 		},
-	}, nil
+	}
+	if in.Envelope != "" {
+		rel.Context.Envelope, err = t.envelopeOf(rel.Line(), in.Envelope)
+	}
+	return rel, err
 }
 
 // newestEvaluations returns the digests of the newest evaluation of each suite

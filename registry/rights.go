@@ -45,6 +45,8 @@ const (
 	actTarget     act = "set up targets"
 	actSecret     act = "set secrets"
 	actVendor     act = "look after vendors"
+	actEnvelope   act = "propose envelopes"
+	actWithdraw   act = "withdraw envelopes"
 	actRead       act = "read"
 )
 
@@ -81,6 +83,8 @@ var rights = map[act][]record.RoleName{
 	actTarget:     {record.Administrator, record.ModelOwner},
 	actSecret:     {record.Administrator, record.Security},
 	actVendor:     {record.ModelOwner, record.Risk, record.Security},
+	actEnvelope:   {record.Contributor, record.ModelOwner},
+	actWithdraw:   {record.ModelOwner, record.Risk, record.Security},
 	actRead:       record.RoleNames,
 }
 

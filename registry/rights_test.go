@@ -129,7 +129,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 	out = append(out, dataDoors(h)...)
 	out = append(out, moveDoors(h)...)
 	out = append(out, slices.Concat(targetDoors(h), secretDoors(h), vendorDoors(h))...)
-	out = append(out, lookingDoors(h, c)...)
+	out = append(append(out, lookingDoors(h, c)...), envelopeDoors(h, c)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
 		out = append(out, door{"Approve", "", R(role), false, word(role)})
 	}
@@ -349,6 +349,10 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 		"Graph": func(w registry.Caller) (int, error) {
 			l, err := h.reg.Graph(h.ctx, w, c.ID, registry.Asked{})
 			return len(l.Nodes), err
+		},
+		"Envelopes": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Envelopes(h.ctx, w, "")
+			return len(l), err
 		},
 		"Secrets": func(w registry.Caller) (int, error) {
 			l, err := h.reg.Secrets(h.ctx, w, "")

@@ -31,6 +31,14 @@ func (r *Registry) Waiting(ctx context.Context, who Caller) ([]wire.Waiting, err
 		}
 		out = append(out, waiting...)
 	}
+	err = r.read(ctx, who, func(t *tx) error {
+		envelopes, err := t.envelopesWaiting(me)
+		out = append(out, envelopes...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
 	slices.SortStableFunc(out, func(a, b wire.Waiting) int {
 		if a.Live != b.Live {
 			return map[bool]int{true: -1, false: 1}[a.Live]

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/server"
@@ -40,6 +41,7 @@ const (
 		GET /api/v1/releases/{id}/diff?from=RELEASE, GET /api/v1/releases/{id}/bundle, GET /api/v1/exceptions, GET /api/v1/targets
 		GET /api/v1/decide?environment=production&artifact=ARTIFACT, GET /api/v1/audit/live, GET /api/v1/audit/who?principal=ann
 		GET /api/v1/audit/impact?of=DATA, GET /api/v1/graph?node=RELEASE, GET /api/v1/log/entries?kind=release
+		GET /api/v1/envelopes, GET /api/v1/envelopes/{id}
 		GET /api/v1/lineage?nodeId=job:flow:train, POST /api/v1/policies/try
 		GET /api/v1/secrets, GET /api/v1/secrets/{team}/{name}
 		GET /api/v1/vendors, GET /api/v1/vendors/{team}/{name}, GET /api/v1/assurances
@@ -72,6 +74,7 @@ const (
 		POST /api/v1/releases, POST /api/v1/releases/{id}/approvals, POST /api/v1/releases/{id}/comments
 		POST /api/v1/releases/{id}/promote, POST /api/v1/releases/{id}/rollback, POST /api/v1/releases/{id}/suspend
 		POST /api/v1/releases/{id}/retire, POST /api/v1/releases/{id}/waivers, POST /api/v1/releases/{id}/break-glass
+		POST /api/v1/envelopes, POST /api/v1/envelopes/{id}/approvals, POST /api/v1/envelopes/{id}/withdraw
 		POST /api/v1/exceptions/{id}/review, POST /api/v1/targets, GET /api/v1/targets/{id}, POST /api/v1/targets/{id}
 		DELETE /api/v1/targets/{id}, POST /api/v1/targets/{id}/test, POST /api/v1/targets/{id}/replay
 		POST /api/v1/secrets, POST /api/v1/secrets/{team}/{name}/rotate, POST /api/v1/secrets/{team}/{name}/withdraw
@@ -137,6 +140,9 @@ var bodies = map[string]string{
 	"POST /api/v1/releases/{id}/retire":         `{"reason":"x"}`,
 	"POST /api/v1/releases/{id}/waivers":        `{"gate":"approval/security","reason":"x","seconds":60}`,
 	"POST /api/v1/releases/{id}/break-glass":    `{"reason":"x","seconds":60}`,
+	"POST /api/v1/envelopes":                    envelopeBody,
+	"POST /api/v1/envelopes/{id}/approvals":     `{"record":"MORE","role":"model-owner","decision":"request-changes","reason":"x"}`,
+	"POST /api/v1/envelopes/{id}/withdraw":      `{"reason":"x"}`,
 	"POST /api/v1/exceptions/{id}/review":       `{"outcome":"upheld","reason":"x"}`,
 	"POST /api/v1/targets":                      `{"team":"lab","name":"t","form":"webhook","url":"https://hook.example.invalid/"}`,
 	"POST /api/v1/targets/{id}":                 `{"name":"other"}`,
@@ -182,6 +188,7 @@ var bodies = map[string]string{
 
 const (
 	lineageEvent = `{"eventType":"START","eventTime":"2026-05-01T09:00:00Z","run":{"runId":"0190a0a0-0000-7000-8000-000000000001"},"job":{"namespace":"flow","name":"train"}}`
+	envelopeBody = `{"name":"nightly","anchor":"RELEASE","workloads":["robot"],"sources":[{"source":"s3://lab/*"}],"code":{"repository":"https://lab.example/net","paths":["train/"]},"evaluations":[{"category":"accuracy","suite":"holdout","metric":"accuracy","require":"lower95 >= 0.9"}],"tries":9,"releases":9,"weekly":9,"ends":"2100-01-01T00:00:00Z"}`
 	mlflowBody   = `{"name":"shown","version":"1","new_name":"other","key":"k","value":"v","alias":"blue","stage":"Staging","source":"s3://bucket/other","url":"https://hook.example.invalid/","events":[{"entity":"MODEL_VERSION","action":"CREATED"}]}`
 )
 
@@ -271,7 +278,15 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 	evidence := string(record.DigestOf(evidenceOf(digest("model 1"))))
 	evaluation := must[wire.Page](h)(h.admin.List(h.ctx, record.KindEvaluation, 0, 0)).Entries[0]
 	identity := must[record.Recorded[record.Identity]](h)(h.admin.AddIdentity(h.ctx, record.Identity{Workload: "robot", Type: record.IdentityCertificate, Certificate: digest("certificate")}))
+	bounds := wire.EnvelopeProposal{
+		Name: "weekly", Anchor: c.ID, Workloads: []string{"robot"}, Sources: []record.SourceBound{{Source: "s3://lab/*"}},
+		Code:        record.CodeBound{Repository: "https://lab.example/net", Paths: []string{"train/"}},
+		Evaluations: []record.MetricBound{{Category: record.Accuracy, Suite: "holdout", Metric: "accuracy", Require: "lower95 >= 0.9"}},
+		Tries:       9, Releases: 9, Weekly: 9, Ends: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	envelope := must[wire.EnvelopeCase](h)(h.people["ann"].ProposeEnvelope(h.ctx, bounds))
 	ids := map[string]string{
+		"/envelopes/":  envelope.ID,
 		"/identities/": identity.Record.ID, "/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")),
 		"/exceptions/": record.ExceptionID(second.Exceptions[0].Digest), "/targets/": hook.Target.Record.ID, "/webhooks/": hook.Target.Record.ID, "/evaluations/": record.EvaluationID(evaluation.Digest),
 	}

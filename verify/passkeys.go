@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 
 	"imprimatur.dev/attest"
 	"imprimatur.dev/lineage"
@@ -14,7 +15,11 @@ func (v *verifier) checkPasskeys() {
 	checked := 0
 	var reasons []string
 	answered := map[record.Digest]bool{}
-	for _, facts := range v.dossier.Approvals {
+	words := v.dossier.Approvals
+	if e := v.dossier.Envelope; e != nil {
+		words = slices.Concat(words, e.Approvals)
+	}
+	for _, facts := range words {
 		a := facts.Approval
 		if a.Record.Method != record.MethodPasskey {
 			continue

@@ -19,7 +19,9 @@ type Waiting struct {
 	// Act is one of the constants above.
 	Act     string `json:"act"`
 	Release string `json:"release"`
-	Line    string `json:"line"`
+	// Envelope is the envelope to approve, where it is none of a release.
+	Envelope string `json:"envelope,omitzero"`
+	Line     string `json:"line"`
 	// Model is "team/name@version".
 	Model       string `json:"model"`
 	UseCase     string `json:"useCase"`

@@ -85,6 +85,10 @@ type Proposal struct {
 	// Incomplete proposes in spite of gates that do not pass, so that a waiver
 	// can be asked for; nobody can promote it before they do.
 	Incomplete bool `json:"incomplete,omitzero"`
+	// Envelope is the name or the ID of the envelope of its line by which it is to be
+	// approved. Promote promotes it at once, where the verdict passes by that.
+	Envelope string `json:"envelope,omitzero"`
+	Promote  bool   `json:"promote,omitzero"`
 }
 
 // Case is a release with the verdict on it at a moment.
@@ -104,11 +108,14 @@ type Case struct {
 	// Stands says whether the release may run now, and if not, why.
 	Stands  bool     `json:"stands"`
 	Reasons []string `json:"reasons,omitzero"`
+	// NotPromoted says why a proposal that was to be promoted at once was not.
+	NotPromoted string `json:"notPromoted,omitzero"`
 }
 
-// Word is what an approver says of a release.
+// Word is what an approver says of a release, or of an envelope.
 type Word struct {
-	Release string `json:"release"`
+	Release  string `json:"release,omitzero"`
+	Envelope string `json:"envelope,omitzero"`
 	// Record is the record digest that the approver saw; another one is refused.
 	Record   record.Digest   `json:"record"`
 	Role     record.RoleName `json:"role"`

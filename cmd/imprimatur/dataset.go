@@ -26,6 +26,8 @@ type datasetRegisterCmd struct {
 	Source         string            `help:"The URI it came from; else the path."`
 	Classification string            `default:"internal" help:"Such as public, internal, personal (default internal)."`
 	Owner          string            `placeholder:"NAME" help:"Who answers for it; else you."`
+	From           moment            `placeholder:"DATE" help:"When what it tells of began; envelopes may bound it."`
+	To             moment            `placeholder:"DATE" help:"When what it tells of ended."`
 	Derived        []string          `help:"Datasets it was made from: digests or team/name@version."`
 	Licence        string            `placeholder:"TEXT" help:"Its licence."`
 	Label          map[string]string `help:"A tool's own short hash, and the like."`
@@ -55,6 +57,7 @@ func (c *datasetRegisterCmd) Run(a *app) error {
 	d := record.Dataset{
 		Team: team, Name: name, Version: version, Digest: record.Digest(c.Digest), Source: c.Source,
 		Classification: c.Classification, Owner: c.Owner, Licence: c.Licence, Labels: c.Label,
+		From: c.From.before(a.now()), To: c.To.before(a.now()),
 	}
 	if c.Path != "" {
 		b, err := a.hash(c.Path)

@@ -56,8 +56,9 @@ type commands struct {
 	Demo  demoCmd  `cmd:"" group:"start" help:"Play a whole release story on this machine, in a minute."`
 	Serve serveCmd `cmd:"" group:"start" help:"Run the server: API and ledger in one data folder."`
 
-	Release releaseCmd `cmd:"" group:"release" help:"Propose, check, approve, promote, roll back, stop."`
-	Policy  policyCmd  `cmd:"" group:"release" help:"Write, test, read and publish the rules for releases."`
+	Release  releaseCmd  `cmd:"" group:"release" help:"Propose, check, approve, promote, roll back, stop."`
+	Envelope envelopeCmd `cmd:"" group:"release" help:"Let retraining within bounds be promoted without people: a standing approval."`
+	Policy   policyCmd   `cmd:"" group:"release" help:"Write, test, read and publish the rules for releases."`
 
 	Dataset   datasetCmd   `cmd:"" group:"things" help:"Register data by digest; approve or withdraw it."`
 	Run       runCmd       `cmd:"" group:"things" help:"Record training runs. With -- and a command, run that while its release stands."`

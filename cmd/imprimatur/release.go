@@ -39,6 +39,8 @@ type releaseProposeCmd struct {
 	Environment string `required:"" placeholder:"NAME" help:"Where it is to run."`
 	Authority   string `placeholder:"FILE" help:"What it may do, as JSON; else nothing. imprimatur authority show FILE reads it out."`
 	Incomplete  bool   `help:"Propose in spite of gates that do not pass, to ask for a waiver."`
+	Envelope    string `placeholder:"NAME" help:"The envelope by which it asks to be approved; what is outside of it goes to people."`
+	Promote     bool   `help:"Promote it at once, where the envelope answers for it."`
 }
 
 // Help implements kong.HelpProvider.
@@ -48,7 +50,7 @@ func (c *releaseProposeCmd) Help() string {
 
 // Run implements the command.
 func (c *releaseProposeCmd) Run(a *app) error {
-	in := wire.Proposal{Version: c.Version, UseCase: c.UseCase, Environment: c.Environment, Incomplete: c.Incomplete}
+	in := wire.Proposal{Version: c.Version, UseCase: c.UseCase, Environment: c.Environment, Incomplete: c.Incomplete, Envelope: c.Envelope, Promote: c.Promote}
 	if c.Authority != "" {
 		var err error
 		if in.Authority, err = readJSON[record.Authority](a, c.Authority, "the authority"); err != nil {
@@ -59,7 +61,17 @@ func (c *releaseProposeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.show(got, func(p *page) { drawCase(p, got, a.now()) })
+	err = a.show(got, func(p *page) {
+		drawCase(p, got, a.now())
+		if got.NotPromoted != "" {
+			p.line("")
+			p.styled(bad, "proposed, and not promoted: %s", got.NotPromoted)
+		}
+	})
+	if err == nil && got.NotPromoted != "" {
+		return no()
+	}
+	return err
 }
 
 type releaseShowCmd struct {

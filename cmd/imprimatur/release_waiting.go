@@ -39,7 +39,7 @@ func drawWaiting(p *page, all []wire.Waiting) {
 		if !w.Due.IsZero() {
 			gates = "due " + day(w.Due)
 		}
-		rows = append(rows, append([]cell{{w.Act, strong}, {text: w.Release}, state},
+		rows = append(rows, append([]cell{{w.Act, strong}, {text: cmp.Or(w.Release, w.Envelope)}, state},
 			texts(w.Model, w.Environment, w.Tier, string(w.Role), day(w.Since), cmp.Or(gates, "all pass"))...))
 	}
 	p.table(rows)

@@ -34,6 +34,21 @@ func approve(r *reg, ctx context.Context, who registry.Caller, id string, in wir
 	return r.Approve(ctx, who, in)
 }
 
+func approveEnvelope(r *reg, ctx context.Context, who registry.Caller, id string, in wire.Word) (wire.EnvelopeCase, error) {
+	if in.Envelope != "" && in.Envelope != id {
+		return wire.EnvelopeCase{}, Refusal(wire.Invalid, "the body speaks of the envelope %s, the path of %s", in.Envelope, id)
+	}
+	in.Envelope = id
+	return r.ApproveEnvelope(ctx, who, in)
+}
+
+func withdrawEnvelope(r *reg, ctx context.Context, who registry.Caller, id string, in wire.Stop) (wire.EnvelopeCase, error) {
+	if in.Lift {
+		return wire.EnvelopeCase{}, Refusal(wire.Invalid, "an envelope is withdrawn for good; propose another one")
+	}
+	return r.WithdrawEnvelope(ctx, who, id, in.Reason)
+}
+
 func rollback(r *reg, ctx context.Context, who registry.Caller, id string, in wire.Return) (wire.Promoted, error) {
 	return r.Rollback(ctx, who, id, in.To, in.Reason)
 }

@@ -81,6 +81,14 @@ func releases(r *reg, ctx context.Context, who registry.Caller, p *releasesOf) (
 	return r.Releases(ctx, who, p.Model, p.Before, p.Limit)
 }
 
+type envelopesOf struct {
+	Line string `query:"line" doc:"team/model/team:usecase/environment; without it, all lines."`
+}
+
+func envelopes(r *reg, ctx context.Context, who registry.Caller, p *envelopesOf) ([]record.Recorded[record.Envelope], error) {
+	return r.Envelopes(ctx, who, p.Line)
+}
+
 type statedBy struct {
 	Span
 	Principal string `query:"principal" required:"true"`

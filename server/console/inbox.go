@@ -67,6 +67,9 @@ func (c *console) items(waiting []wire.Waiting) []InboxItem {
 			Since: w.Since, Waited: ago(c.now().Sub(w.Since)), Due: w.Due, Why: w.Why, Do: w.Do,
 			Ask: fmt.Sprintf(asks[w.Act], w.Role),
 		}
+		if w.Envelope != "" {
+			item.Release, item.Href = w.Envelope, "/ledger"
+		}
 		switch w.Act {
 		case wire.WaitsApprove:
 			item.Href += "#decide"

@@ -1,0 +1,158 @@
+package registry_test
+
+import (
+	"strings"
+	"testing"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+	"imprimatur.dev/wire"
+)
+
+// nightly is an envelope anchored to a live release, with generous bounds.
+func (h *house) nightly(anchor string) wire.EnvelopeProposal {
+	margin := func(v float64) *float64 { return &v }
+	return wire.EnvelopeProposal{
+		Name: "nightly", Anchor: anchor, Workloads: []string{"robot"}, Sources: []record.SourceBound{{Source: "s3://lab/*"}},
+		Code:       record.CodeBound{Repository: "https://lab.example/net", Commits: []string{strings.Repeat("ab", 20)}},
+		Parameters: map[string]record.ParameterBound{"rate": {Least: margin(0.01), Most: margin(0.1)}},
+		Evaluations: []record.MetricBound{{
+			Category: record.Accuracy, Suite: "holdout", Metric: "accuracy", Require: "lower95 >= 0.9", Production: margin(0.03), Anchor: margin(0.04),
+		}},
+		Tries: 20, Releases: 3, Weekly: 2, Ends: h.clock.now().AddDate(0, 2, 0), Reason: "new cases every night",
+	}
+}
+
+// enveloped makes a live release and an approved envelope about it.
+func (h *house) enveloped() (anchor wire.Case, e wire.EnvelopeCase) {
+	h.Helper()
+	anchor = h.live("1")
+	e = must[wire.EnvelopeCase](h)(h.reg.ProposeEnvelope(h.ctx, ann, h.nightly(anchor.ID)))
+	return anchor, h.approveEnvelope(e)
+}
+
+func (h *house) approveEnvelope(e wire.EnvelopeCase) wire.EnvelopeCase {
+	h.Helper()
+	must[wire.EnvelopeCase](h)(h.reg.ApproveEnvelope(h.ctx, olga, h.wordOn(e, record.ModelOwner)))
+	must[wire.EnvelopeCase](h)(h.reg.ApproveEnvelope(h.ctx, rita, h.wordOn(e, record.Risk)))
+	return must[wire.EnvelopeCase](h)(h.reg.ApproveEnvelope(h.ctx, sam, h.wordOn(e, record.Security)))
+}
+
+func (h *house) wordOn(e wire.EnvelopeCase, role record.RoleName) wire.Word {
+	return wire.Word{Envelope: e.ID, Record: e.Envelope.Digest, Role: role, Decision: record.Approve, Reason: "bounds seen"}
+}
+
+// retrained trains and evaluates a version as the pipeline does.
+func (h *house) retrained(version string, right int, change func(*record.Run)) {
+	h.Helper()
+	h.evaluate(h.trainBy(robot, version, true, func(r *record.Run) {
+		r.Parameters = map[string]string{"rate": "0.05"}
+		change(r)
+	}), right)
+}
+
+// offer proposes a version by the envelope, to be promoted at once.
+func (h *house) offer(version string) (wire.Case, error) {
+	return h.reg.ProposeRelease(h.ctx, robot, wire.Proposal{Version: "lab/net@" + version, UseCase: "lab/triage", Environment: "production", Envelope: "nightly", Promote: true})
+}
+
+func same(*record.Run) {}
+
+func TestARetrainedReleaseInsideItsEnvelopeIsPromotedWithoutPeople(t *testing.T) {
+	h := open(t)
+	_, e := h.enveloped()
+	if !e.Verdict.Passed || e.Left != 3 || len(e.Approvals) != 3 {
+		t.Fatalf("the approved envelope: %+v", e)
+	}
+	h.retrained("2", 948, same)
+	c := must[wire.Case](t)(h.offer("2"))
+	if c.Status != record.Live || !c.Stands || c.NotPromoted != "" || c.Verdict.Envelope != e.Envelope.Digest {
+		t.Fatalf("inside: %s, %v, %s\n%s", c.Status, c.Reasons, c.NotPromoted, gates(c.Verdict))
+	}
+	if len(c.Verdict.Marks) != 1 || c.Verdict.Marks[0] != "by envelope nightly" {
+		t.Errorf("marks %q", c.Verdict.Marks)
+	}
+	e = must[wire.EnvelopeCase](t)(h.reg.Envelope(h.ctx, rita, e.ID))
+	if len(e.Uses) != 1 || e.Uses[0].Release != c.ID || e.Uses[0].By != "robot" || e.Left != 2 || e.LeftThisWeek != 1 {
+		t.Errorf("spent %+v, %d left, %d this week", e.Uses, e.Left, e.LeftThisWeek)
+	}
+	h.verifies(c, h.clock.now(), "")
+	for _, k := range []record.Kind{record.KindEnvelope, record.KindApproval} {
+		h.isNeeded(c, k)
+	}
+	if again := must[wire.Case](t)(h.offer("2")); again.Status != record.Live || again.NotPromoted != "" {
+		t.Errorf("once more: %s, %q", again.Status, again.NotPromoted)
+	}
+}
+
+func TestOneBoundOutsideGoesToPeople(t *testing.T) {
+	h := open(t)
+	h.enveloped()
+	h.retrained("2", 948, func(r *record.Run) { r.Parameters["rate"] = "0.5" })
+	c := must[wire.Case](t)(h.offer("2"))
+	if c.Status != record.Proposed || c.Verdict.Passed || !strings.Contains(c.NotPromoted, "envelope/parameters/rate") {
+		t.Fatalf("outside: %s, %s", c.Status, c.NotPromoted)
+	}
+	if out := outsideOf(c.Verdict); len(out) != 1 || out[0] != "envelope/parameters/rate" {
+		t.Errorf("outside of %q", out)
+	}
+	_, err := h.reg.Promote(h.ctx, robot, c.ID)
+	h.refused(err, wire.Refused, "envelope/parameters/rate")
+	must[wire.Case](t)(h.approve(olga, record.ModelOwner, c))
+	must[wire.Case](t)(h.approve(sam, record.Security, c))
+	c = must[wire.Case](t)(h.approve(rita, record.Risk, c))
+	if !c.Verdict.Passed || c.Verdict.Envelope != "" || c.Verdict.Marks[0] != "outside envelope nightly" {
+		t.Fatalf("people approved: %v, %q", c.Verdict.Passed, c.Verdict.Marks)
+	}
+	_, err = h.reg.Promote(h.ctx, robot, c.ID)
+	h.refused(err, wire.Forbidden, "robot may not promote releases")
+	p := must[wire.Promoted](t)(h.reg.Promote(h.ctx, olga, c.ID))
+	if p.Promotion.Record.Envelope != nil {
+		t.Errorf("it spent %+v", p.Promotion.Record.Envelope)
+	}
+	h.verifies(c, h.clock.now(), "")
+}
+
+// gates writes a verdict for a failing test.
+func gates(v record.Verdict) string {
+	var b strings.Builder
+	for _, g := range v.Gates {
+		b.WriteString(string(g.Result) + " " + g.Name + ": " + g.Reason + "\n")
+	}
+	return b.String()
+}
+
+// outsideOf names the bounds of an envelope that do not hold.
+func outsideOf(v record.Verdict) (out []string) {
+	for _, g := range v.Gates {
+		if strings.HasPrefix(g.Name, "envelope/") && g.Result != record.Pass {
+			out = append(out, g.Name)
+		}
+	}
+	return out
+}
+
+// envelopeDoors are those of envelopes.
+func envelopeDoors(h *house, c wire.Case) []door {
+	h.Helper()
+	reg, ctx := h.reg, h.ctx
+	e := must[wire.EnvelopeCase](h)(reg.ProposeEnvelope(ctx, ann, h.nightly(c.ID)))
+	other := h.nightly(c.ID)
+	other.Name = "never"
+	other.Tries = 0
+	out := []door{
+		{"ProposeEnvelope", "propose envelopes", []record.RoleName{record.Contributor, record.ModelOwner}, false, func(w registry.Caller) error {
+			return only(reg.ProposeEnvelope(ctx, w, other))
+		}},
+		{"WithdrawEnvelope", "withdraw envelopes", []record.RoleName{record.ModelOwner, record.Risk, record.Security}, false, func(w registry.Caller) error {
+			return only(reg.WithdrawEnvelope(ctx, w, e.ID, ""))
+		}},
+		{"Envelope", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Envelope(ctx, w, e.ID)) }},
+	}
+	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
+		out = append(out, door{"ApproveEnvelope", "", []record.RoleName{role}, false, func(w registry.Caller) error {
+			return only(reg.ApproveEnvelope(ctx, w, wire.Word{Envelope: e.ID, Record: e.Envelope.Digest, Role: role, Decision: record.RequestChanges}))
+		}})
+	}
+	return out
+}
