@@ -114,7 +114,9 @@ func (b *inside) answer(g record.Gate) record.Gate {
 // envelope as those of a release are on that, and whoever took part in the release
 // approved none of it beforehand either.
 func (b *inside) quorum() *judge {
-	k := newJudge(b.policy, b.f.AsRelease(b.d.People), b.at)
+	d := b.f.AsRelease(b.d.People)
+	d.Signals = b.d.Signals // what they void of the release's approvals, they void of these
+	k := newJudge(b.policy, d, b.at)
 	for name, parts := range b.parts {
 		k.parts[name] = append(slices.Clip(k.parts[name]), parts...)
 	}

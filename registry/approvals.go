@@ -50,8 +50,8 @@ func (r *Registry) say(ctx context.Context, who Caller, in wire.Word) (record.Re
 	})
 }
 
-// spoken states what somebody said of a release. A word against one that is live
-// is a signal besides.
+// spoken states what somebody said. A word against what is live is a signal
+// besides.
 func (t *tx) spoken(a record.Approval) error {
 	if err := t.state(a); err != nil || a.Decision == record.Approve {
 		return err
@@ -60,7 +60,16 @@ func (t *tx) spoken(a record.Approval) error {
 	if err != nil {
 		return err
 	}
-	if status, _ := record.StatusAt(events, a.Release, t.now); status != record.Live {
+	status, live := record.StatusAt(events, a.Release, t.now)
+	if a.Envelope != "" && live != "" {
+		// A word on an envelope is one on what runs by it.
+		rel, err := t.release(live)
+		if err != nil || rel.Record.Context.Envelope != a.Record {
+			return err
+		}
+		status, a.Release = record.Live, live
+	}
+	if status != record.Live {
 		return nil
 	}
 	detail := fmt.Sprintf("%s requested changes as %s: %s", t.who.Name, a.Role, a.Reason)
