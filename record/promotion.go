@@ -132,4 +132,3 @@ func (r Retirement) Validate() error {
 	c.text("reason", r.Reason, true)
 	return c.err()
 }
-
