@@ -35,14 +35,16 @@ func (r *Registry) EnvironmentsOf(ctx context.Context, namespace string) ([]stri
 	return out, nil
 }
 
-// pin is a model version that a pinned location is the source of.
+// pin is a model version that a location is the source of.
 type pin struct {
 	artifact record.Digest
 	ref      string
 }
 
 var (
-	byDigest = regexp.MustCompile(`^(?:(?:oci|docker)://)?[^\s@]+@(sha256:[0-9a-f]{64})$`)
+	// An image alone: elsewhere what looks like a digest is a part of a name, which
+	// whoever writes there chooses.
+	byDigest = regexp.MustCompile(`^(?:(?:oci|docker)://)?[\w.-]+(?::[0-9]+)?(?:/[\w.-]+)*(?::[\w.-]+)?@(sha256:[0-9a-f]{64})$`)
 	byCommit = regexp.MustCompile(`^hf://[^\s:@]+/[^\s:@]+:[0-9a-f]{40}$`)
 )
 
@@ -60,10 +62,10 @@ func pinnedBy(location string) string {
 }
 
 // DecideAt answers whether what is at a location may run in an environment, and
-// with which digest. The location is one at which this server read the bytes of a
-// registered version, to the letter; or it is pinned, and the source of the very
-// model version that the release names: whoever registers another version with
-// the same source has no approval by that.
+// with which digest. The location is one at which this server read the bytes of the
+// very model version that the release names, to the letter; or it is pinned, and
+// that version's source: whoever registers the same bytes, or the same source, as
+// another version has no approval by that, and cannot overwrite what is approved.
 func (r *Registry) DecideAt(ctx context.Context, environment, location string) (record.Digest, wire.Decision) {
 	no := wire.Decision{At: record.Millis(r.now())}
 	if why := r.blind(); why != "" {
@@ -76,22 +78,27 @@ func (r *Registry) DecideAt(ctx context.Context, environment, location string) (
 	}
 	if key := pinnedBy(location); key != "" {
 		if pins := r.shelf.pinsOf(key); len(pins) > 0 {
-			return r.decidePinned(ctx, environment, pins)
+			return r.decideVersions(ctx, environment, pins)
 		}
 	}
-	switch found := r.shelf.artifactsAt(location); len(found) {
+	read := r.shelf.readAt(location)
+	different := map[record.Digest]bool{}
+	for _, p := range read {
+		different[p.artifact] = true
+	}
+	switch len(different) {
 	case 0:
 		no.Reasons = []string{"no model is known by it"}
 		return "", no
 	case 1:
-		return found[0], r.Decide(ctx, environment, found[0])
+		return r.decideVersions(ctx, environment, read)
 	default:
-		no.Reasons = []string{fmt.Sprintf("%d different models were read there, so it was overwritten; store each version at a place of its own, and register that", len(found))}
+		no.Reasons = []string{fmt.Sprintf("%d different models were read there, so it was overwritten; store each version at a place of its own, and register that", len(different))}
 		return "", no
 	}
 }
 
-func (r *Registry) decidePinned(ctx context.Context, environment string, pins []pin) (record.Digest, wire.Decision) {
+func (r *Registry) decideVersions(ctx context.Context, environment string, pins []pin) (record.Digest, wire.Decision) {
 	var no wire.Decision
 	for _, p := range pins {
 		d := r.decide(ctx, environment, p.artifact, func(d *record.Dossier) bool { return d.Version.Record.Ref() == p.ref },
@@ -111,9 +118,9 @@ func (s *shelf) pinsOf(key string) []pin {
 	return slices.Clone(s.pinned[key])
 }
 
-// artifactsAt returns what was read at exactly a location. A place is looser than
+// readAt returns the versions whose bytes were read at exactly a location. A place is looser than
 // that: it leaves out the bucket, and much by which one path differs from another.
-func (s *shelf) artifactsAt(location string) []record.Digest {
+func (s *shelf) readAt(location string) []pin {
 	scheme, _, ok := strings.Cut(location, "://")
 	if !ok || strings.EqualFold(scheme, "file") || len(location) > record.MaxRegisteredURI {
 		// A file is on whichever machine asks, and what is longer is registered
@@ -121,10 +128,10 @@ func (s *shelf) artifactsAt(location string) []record.Digest {
 		return nil
 	}
 	same := func(other string) bool { return strings.TrimSuffix(other, "/") == strings.TrimSuffix(location, "/") }
-	var out []record.Digest
+	var out []pin
 	for _, v := range s.versionsAt(PlaceOf(location), false) {
-		if v.Artifact != "" && (same(v.Source) || same(v.Location)) && !slices.Contains(out, v.Artifact) {
-			out = append(out, v.Artifact)
+		if v.Artifact != "" && (same(v.Source) || same(v.Location)) {
+			out = append(out, pin{v.Artifact, versionRef(v.Team, v.Name, v.Version)})
 		}
 	}
 	return out

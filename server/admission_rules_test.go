@@ -77,6 +77,21 @@ func TestASecondVersionDoesNotBorrowAnApproval(t *testing.T) {
 	c.no("the borrower", c.asks(c.gate, asked{object: bare(evil)}), "no release of lab/net@9 is live")
 	c.register("lab/net@10", digest("more"), "oci://"+seer)
 	c.yes("the image that was approved", c.asks(c.gate, asked{object: bare(seer)}))
+	// The same bytes at a place of somebody's own, who can overwrite them there.
+	const own = "s3://models/own/1"
+	eve := registry.Caller{Name: "ann", Type: record.Human}
+	if err := c.reg.CreateRegisteredModel(c.ctx, eve, "lab", "own", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	must[int](t)(c.reg.CreateRegisteredVersion(c.ctx, eve, record.RegisteredVersion{Team: "lab", Name: "own", Source: own}))
+	if got, stands := c.versionOf("lab/own@1").Artifact, c.net.Release.Record.Behaviour.Artifact; got != stands {
+		t.Fatalf("the copy is %s, not %s", got, stands)
+	}
+	at := func(uri string) map[string]any {
+		return altered(t, object(t, "inferenceservice"), "spec.predictor.model.storageUri", uri)
+	}
+	c.no("the place of the copy", c.asks(c.gate, asked{object: at(own)}), "no release of lab/own@1 is live")
+	c.yes("the place that was approved", c.asks(c.gate, asked{object: at(inS3)}))
 }
 
 // TestAdmissionFollowsTheRelease stops one, and looks at what may still be done.
@@ -94,10 +109,10 @@ func TestAdmissionFollowsTheRelease(t *testing.T) {
 	if len(got.Warnings) == 0 || !strings.Contains(got.Warnings[0], "may not run any more") {
 		t.Errorf("warned %q", got.Warnings)
 	}
-	c.no("another flag", update("spec.template.spec.initContainers.0.args", []any{another}), "no release of the model")
+	c.no("another flag", update("spec.template.spec.initContainers.0.args", []any{another}), "no release of lab/net@2")
 	c.no("a claim", update("spec.template.metadata.annotations.imprimatur~dev/release", c.net.ID), "is suspended")
 	c.yes("a finalizer", update("metadata.deletionTimestamp", "2026-05-04T09:00:00Z", "metadata.finalizers", nil))
-	c.no("another model in what is being deleted", update("metadata.deletionTimestamp", "2026-05-04T09:00:00Z", "spec.template.spec.initContainers.0.args", []any{another}), "no release of the model")
+	c.no("another model in what is being deleted", update("metadata.deletionTimestamp", "2026-05-04T09:00:00Z", "spec.template.spec.initContainers.0.args", []any{another}), "no release of lab/net@2")
 	pod := object(t, "pod")
 	for _, harmless := range []string{"status", "binding", "eviction", "scale"} {
 		c.yes(harmless, c.asks(c.gate, asked{operation: "UPDATE", subresource: harmless, object: pod}))
