@@ -48,7 +48,9 @@ type journal struct {
 
 	// doing is held by whoever writes or seals.
 	doing  sync.Mutex
-	size   int64 // of the file
+	spare  []wire.Decided // what was pending before, to be filled again
+	text   bytes.Buffer   // of the lines that are written
+	size   int64          // of the file
 	teams  map[string]*tally
 	denied bool // something was refused since the last sealing
 	sealed time.Time
@@ -75,6 +77,8 @@ const (
 	// maxPending is how many lines may wait to be written before every answer is
 	// no.
 	maxPending = 100_000
+	// maxSpare is for how many lines room is kept between two writings.
+	maxSpare = 10_000
 	// sealRefused and sealAllowed are how long what was answered may wait for its
 	// statement, and sealSize is how long the file grows before.
 	sealRefused = 10 * time.Second
@@ -290,11 +294,12 @@ func (j *journal) write() error {
 	}
 	j.mu.Lock()
 	lines := j.pending
-	j.pending, j.askers, j.writing = nil, map[string]*asker{}, len(lines)
+	j.pending, j.askers, j.writing = j.spare, map[string]*asker{}, len(lines)
 	j.mu.Unlock()
-	text, ends, err := linesOf(lines)
+	j.spare = nil
+	ends, err := linesOf(&j.text, lines)
 	if err == nil {
-		_, err = j.file.WriteAt(text, j.size)
+		_, err = j.file.WriteAt(j.text.Bytes(), j.size)
 	}
 	j.mu.Lock()
 	if j.writing = 0; err != nil {
@@ -311,19 +316,25 @@ func (j *journal) write() error {
 		j.denied = j.denied || !lines[i].Allowed
 		j.reg.uses.decided(lines[i])
 	}
-	j.size += int64(len(text))
+	j.size = from
+	if len(lines) <= maxSpare {
+		clear(lines)
+		j.spare = lines[:0]
+	} else {
+		j.text = bytes.Buffer{}
+	}
 	return nil
 }
 
-// linesOf writes lines, and says where each ends.
-func linesOf(lines []wire.Decided) (text []byte, ends []int64, err error) {
-	var b bytes.Buffer
+// linesOf writes lines to the buffer alone, and says where each ends.
+func linesOf(b *bytes.Buffer, lines []wire.Decided) (ends []int64, err error) {
+	b.Reset()
 	for i := range lines {
-		if err := json.MarshalWrite(&b, &lines[i], jsontext.AllowInvalidUTF8(true)); err != nil {
-			return nil, nil, err
+		if err := json.MarshalWrite(b, &lines[i], jsontext.AllowInvalidUTF8(true)); err != nil {
+			return nil, err
 		}
 		b.WriteByte('\n')
 		ends = append(ends, int64(b.Len()))
 	}
-	return b.Bytes(), ends, nil
+	return ends, nil
 }

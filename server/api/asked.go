@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -36,7 +37,7 @@ func asked[B, T any](question func(*registry.Registry, context.Context, registry
 				write(q.writer, problemOf(ctx.Context(), f.log, q.id, err))
 				return
 			}
-			f.send(q, out)
+			Send(q.writer, q.http, f.log, out)
 		}))
 	}
 }
@@ -50,8 +51,11 @@ func (d documented) Adapter() huma.Adapter { return humago.NewAdapter(http.NewSe
 // bodies are used again and again.
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// maxPooled is the length of the longest buffer that is kept for later.
-const maxPooled = 64 << 10
+const (
+	// maxPooled is the length of the longest buffer that is kept for later.
+	maxPooled = 64 << 10
+	shortBody = 4 << 10
+)
 
 func giveBack(b *bytes.Buffer) {
 	if b.Cap() <= maxPooled {
@@ -68,8 +72,11 @@ func (f *face) readInto(v any, q *request, most int64) *problem {
 			return unreadable(http.StatusUnprocessableEntity, &huma.ErrorDetail{Location: "query." + name, Message: "unknown query parameter"})
 		}
 	}
-	// Where there is no connection to bound, as in a test, there is no deadline.
-	_ = http.NewResponseController(q.writer).SetReadDeadline(time.Now().Add(readWithin))
+	// A short body comes with its headers, and is bounded by the connection's own deadline.
+	if n := q.http.ContentLength; n < 0 || n > shortBody {
+		// Where there is no connection to bound, as in a test, there is no deadline.
+		_ = http.NewResponseController(q.writer).SetReadDeadline(time.Now().Add(readWithin))
+	}
 	body := bodies.Get().(*bytes.Buffer)
 	defer giveBack(body)
 	_, err := body.ReadFrom(io.LimitReader(q.http.Body, most))
@@ -92,17 +99,17 @@ func (f *face) readInto(v any, q *request, most int64) *problem {
 
 func unreadable(status int, err error) *problem { return ofHuma(nil, status, "", err).(*problem) }
 
-// send answers with a value, whole or not at all.
-func (f *face) send(q *request, v any) {
+// Send answers with a value as JSON, whole or not at all.
+func Send(w http.ResponseWriter, r *http.Request, log *slog.Logger, v any) {
 	body := bodies.Get().(*bytes.Buffer)
 	defer giveBack(body)
 	if err := json.MarshalWrite(body, v, json.Deterministic(true)); err != nil {
-		write(q.writer, problemOf(q.http.Context(), f.log, q.id, err))
+		Refuse(w, r, log, err)
 		return
 	}
-	q.writer.Header()["Content-Type"] = contentJSON
+	w.Header()["Content-Type"] = contentJSON
 	// The status is sent: an error now means that the caller has gone.
-	_, _ = q.writer.Write(body.Bytes())
+	_, _ = w.Write(body.Bytes())
 }
 
 // contentJSON is shared by all answers, none of which changes it.

@@ -98,9 +98,7 @@ func (f *face) signedIn(answer answerer) http.HandlerFunc {
 		var long *http.MaxBytesError
 		switch {
 		case err == nil:
-			w.Header().Set("Content-Type", "application/json")
-			// The status is sent: an error now means that the caller has gone.
-			_ = json.MarshalWrite(w, out)
+			api.Send(w, r, f.log, out)
 		case errors.As(err, &long):
 			api.RefuseWith(w, r, f.log, http.StatusRequestEntityTooLarge, api.Refusal(wire.Invalid, "the body is longer than %d bytes; ask in several requests", long.Limit))
 		case errors.As(err, &wrong):
