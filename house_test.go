@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"commitment": {"record"},
 	"drift":      {"record", "statistics"},
 	"authority":  {"record"},
+	"probe":      {"record"},
 	"lineage":    {"record"},
 	"policy":     {"record", "authority", "lineage", "statistics", "catalogue"},
 	"wire":       {"record", "authority"},
@@ -58,12 +59,12 @@ var mayImport = map[string][]string{
 
 var belowRegistry = []string{
 	"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy", "wire", "inventory",
-	"evidence", "artifact", "attest", "ledger", "verify", "store", "guard", "notify", "token",
+	"evidence", "artifact", "attest", "ledger", "verify", "store", "guard", "notify", "token", "probe",
 }
 
 // Rooms that do no I/O and know no clock: the same input gives the same answer
 // on a server today and on an auditor's laptop years later.
-var pureRooms = []string{"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy", "inventory"}
+var pureRooms = []string{"record", "statistics", "catalogue", "commitment", "drift", "authority", "lineage", "policy", "inventory", "probe"}
 
 // Files that may import encoding/json, each with its reason.
 var mayUseEncodingJSON = map[string]string{}

@@ -46,3 +46,13 @@ func (c *Client) WithdrawAssurance(ctx context.Context, team, name string, in wi
 func (c *Client) AcceptService(ctx context.Context, in wire.ServiceRequest) (record.Recorded[record.ModelVersion], error) {
 	return do[record.Recorded[record.ModelVersion]](ctx, c, http.MethodPost, "/services", nil, in)
 }
+
+// RecordProbe has a vendor's model judged by answers that were sent before.
+func (c *Client) RecordProbe(ctx context.Context, in wire.ProbeSubmission) (record.Recorded[record.Probe], error) {
+	return do[record.Recorded[record.Probe]](ctx, c, http.MethodPost, "/probes", nil, in)
+}
+
+// Probe returns a probe by its ID.
+func (c *Client) Probe(ctx context.Context, id string) (record.Recorded[record.Probe], error) {
+	return do[record.Recorded[record.Probe]](ctx, c, http.MethodGet, "/probes/"+url.PathEscape(id), nil, nil)
+}

@@ -133,6 +133,10 @@ func decisions() []record.Body {
 		}},
 		record.Target{ID: "t-1", Team: "acme", Name: "chat", Form: record.FormWebhook, URL: "https://chat.example/hook", Events: []string{"data-approval"}, Environments: []string{"production"}, Secret: "s-1", Created: noon, Updated: noon},
 		record.ModelVendor{Team: "acme", Name: "parrot", Owner: "mona", Contact: "trust@parrot.example", Description: "chat models"},
+		record.Probe{
+			Team: "acme", Vendor: "parrot", Model: "chat-2", APIVersion: "2026-05", Suite: digest("suite"), Answers: digest("answers"), Fingerprint: digest("fingerprint"), Result: record.ProbeChanged, Detail: "it calls itself chat-3",
+			Baseline: digest("before"), Report: digest("report"), P: 0.5, FalseAlarm: 0.001, Prompts: 2, Given: 9, Missing: 1, Names: []string{"chat-3"}, Systems: []string{"fp"}, Ran: noon,
+		},
 		record.Assurance{
 			Team: "acme", Vendor: "parrot", Type: "soc-2", Document: record.RawFile{Name: "soc2.pdf", Digest: digest("soc 2"), Bytes: 9, Format: "document"}, Scope: "the API", Issuer: "Auditors", Issued: noon, Expires: noon.Add(time.Hour),
 			Clauses: []record.Clause{{Name: record.ClauseModelChange, Given: true, Days: ptr(30), Text: "thirty days before", Where: "section 4.2"}}, Withdrawn: true, Reason: "qualified",

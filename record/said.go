@@ -43,6 +43,8 @@ func Said(body Body, self Digest) string {
 		return fmt.Sprintf("%d allowed, %d refused", b.Allowed, b.Denied)
 	case ModelVendor:
 		return b.Owner + " renews what assures of it"
+	case Probe:
+		return b.Model + " " + b.Result + ": " + b.Detail
 	case Assurance:
 		if b.Withdrawn {
 			return b.Type + " withdrawn: " + b.Reason

@@ -52,6 +52,7 @@ const (
 	KindSecret       Kind = "https://imprimatur.dev/secret/v1"
 	KindVendor       Kind = "https://imprimatur.dev/vendor/v1"
 	KindAssurance    Kind = "https://imprimatur.dev/assurance/v1"
+	KindProbe        Kind = "https://imprimatur.dev/probe/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -96,6 +97,7 @@ var bodies = map[Kind]reflect.Type{
 	KindSecret:       reflect.TypeFor[Secret](),
 	KindVendor:       reflect.TypeFor[ModelVendor](),
 	KindAssurance:    reflect.TypeFor[Assurance](),
+	KindProbe:        reflect.TypeFor[Probe](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -112,7 +114,7 @@ var words = map[Kind]string{
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope", KindWithdrawal: "withdrawal of an envelope",
 	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target", KindDecisions: "set of decisions",
 	KindIdentity: "platform identity", KindRevocation: "revocation of access", KindDelegation: "delegation",
-	KindSecret: "secret", KindVendor: "vendor", KindAssurance: "assurance document",
+	KindSecret: "secret", KindVendor: "vendor", KindAssurance: "assurance document", KindProbe: "probe",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

@@ -92,6 +92,8 @@ func typeOf(body record.Body) string {
 		return b.Classification
 	case record.Assurance:
 		return b.Type
+	case record.Probe:
+		return b.Result
 	}
 	return ""
 }

@@ -15,15 +15,17 @@ import (
 	"imprimatur.dev/wire"
 )
 
-// KeepEvidence keeps a file of evidence, of a dataset's leaves or of what a vendor
-// assures, under its digest, for whoever may record evaluations, register datasets
-// or look after vendors in any team.
+// KeepEvidence keeps a file of evidence, of a dataset's leaves, of what a vendor
+// assures or its model answers, under its digest, for whoever may record evaluations
+// or probes, register datasets or look after vendors in any team.
 // What is there already is not read again.
 func (r *Registry) KeepEvidence(ctx context.Context, who Caller, digest record.Digest, content io.Reader) (wire.Kept, error) {
 	kept := wire.Kept{Digest: digest}
 	err := r.read(ctx, who, func(t *tx) error {
-		if t.mayAnywhere(actDataset) == nil || t.mayAnywhere(actVendor) == nil {
-			return nil
+		for _, a := range []act{actDataset, actVendor, actProbe} {
+			if t.mayAnywhere(a) == nil {
+				return nil
+			}
 		}
 		return t.mayAnywhere(actEvaluate)
 	})

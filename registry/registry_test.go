@@ -72,6 +72,8 @@ type house struct {
 	database string
 	// config is what the installation is opened with besides.
 	config registry.Config
+	// aProbe is the ID of one that was recorded.
+	aProbe string
 }
 
 var (

@@ -47,6 +47,7 @@ const (
 	actVendor     act = "look after vendors"
 	actEnvelope   act = "propose envelopes"
 	actWithdraw   act = "withdraw envelopes"
+	actProbe      act = "record probes"
 	actRead       act = "read"
 )
 
@@ -85,6 +86,7 @@ var rights = map[act][]record.RoleName{
 	actVendor:     {record.ModelOwner, record.Risk, record.Security},
 	actEnvelope:   {record.Contributor, record.ModelOwner},
 	actWithdraw:   {record.ModelOwner, record.Risk, record.Security},
+	actProbe:      {record.Contributor, record.Evaluator, record.Security},
 	actRead:       record.RoleNames,
 }
 

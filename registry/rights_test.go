@@ -231,6 +231,10 @@ func vendorDoors(h *house) []door {
 		{"AcceptService", "register models", []record.RoleName{record.Contributor, record.ModelOwner}, false, func(w registry.Caller) error {
 			return only(reg.AcceptService(ctx, w, wire.ServiceRequest{Version: "lab/none@1"}))
 		}},
+		{"RecordProbe", "record probes", []record.RoleName{record.Contributor, record.Evaluator, record.Security}, false, func(w registry.Caller) error {
+			return only(reg.RecordProbe(ctx, w, wire.ProbeSubmission{Vendor: "lab/none"}))
+		}},
+		{"Probe", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Probe(ctx, w, h.aProbe)) }},
 		{"Vendor", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Vendor(ctx, w, "lab", "parrot")) }},
 	}
 }
@@ -441,6 +445,9 @@ func rightsHouse(t *testing.T) (h *house, c wire.Case, exception string) {
 	must[record.Recorded[record.Identity]](t)(h.reg.AddIdentity(h.ctx, administrator, record.Identity{Workload: "robot", Type: record.IdentityCertificate, Certificate: digest("robot")}))
 	h.setSecret("crm-key", "v")
 	h.parrot()
+	full := asBefore
+	full.times = 20
+	h.aProbe = idOf(h.probed(full))
 	c2 := h.incomplete("2")
 	w := must[wire.Case](t)(h.reg.Waive(h.ctx, rita, c2.ID, "approval/security", "for the test", time.Hour))
 	return h, c, record.ExceptionID(w.Exceptions[0].Digest)

@@ -173,6 +173,9 @@ func (r *Registry) Vendor(ctx context.Context, who Caller, team, name string) (w
 		if out, err = t.vendorStatus(v); err != nil {
 			return err
 		}
+		if out.Probes, err = t.newestProbes(v.Record.Ref()); err != nil {
+			return err
+		}
 		live, err := t.restingOn(v.Record)
 		for _, n := range live {
 			rel, err := t.release(n.Name.Key)
@@ -243,16 +246,39 @@ func (r *Registry) AcceptService(ctx context.Context, who Caller, in wire.Servic
 		if m.Record.Type != record.Vendor {
 			return refusef(wire.Invalid, "the model %s is %s, and a service is a version of a model of the type %s; register one: imprimatur model create TEAM/NAME --type vendor", model, m.Record.Type, record.Vendor)
 		}
-		v, err := t.vendor(m.Record.Team, in.Vendor)
+		service, err := t.service(m.Record.Team, in)
 		if err != nil {
 			return err
 		}
-		out, err := serviceVersion(model, version, record.Service{Vendor: v.Record.Name, Model: in.Service, APIVersion: in.APIVersion})
+		out, err := serviceVersion(model, version, service)
 		if err != nil {
 			return err
 		}
 		return once(t, record.KeyVersion(out.Ref()), out, "the model version "+out.Ref())
 	})
+}
+
+// service is what is asked to be accepted: as a probe found it, or as it is named.
+func (t *tx) service(team string, in wire.ServiceRequest) (out record.Service, err error) {
+	if in.Probe == "" {
+		v, err := t.vendor(team, in.Vendor)
+		return record.Service{Vendor: v.Record.Name, Model: in.Service, APIVersion: in.APIVersion}, err
+	}
+	p, err := need[record.Probe](t, record.KeyProbe(in.Probe), "the probe "+in.Probe, "imprimatur vendor show lists the newest; record one with imprimatur vendor probe")
+	if err != nil {
+		return out, err
+	}
+	out = record.Service{Vendor: p.Record.Vendor, Model: p.Record.Model, APIVersion: p.Record.APIVersion, Fingerprint: p.Record.Fingerprint}
+	asked := record.Service{Vendor: in.Vendor, Model: in.Service, APIVersion: in.APIVersion}
+	switch {
+	case p.Record.Team != team:
+		return out, refusef(wire.Invalid, "the probe %s is of the team %s, and the model of %s; probe it for this team", in.Probe, p.Record.Team, team)
+	case !p.Record.Full:
+		return out, refusef(wire.Refused, "the probe %s has too few answers for others to be compared with; probe again with imprimatur vendor probe %s --baseline, and accept that one", in.Probe, p.Record.VendorRef())
+	case asked != (record.Service{}) && asked != (record.Service{Vendor: out.Vendor, Model: out.Model, APIVersion: out.APIVersion}):
+		return out, refusef(wire.Invalid, "the probe %s is of %s of %s; leave out --vendor, --service and --api-version, which it says", in.Probe, out.Model, out.Vendor)
+	}
+	return out, nil
 }
 
 // serviceVersion is the version that a service is: its one file says what it is, so that another

@@ -86,22 +86,23 @@ func (t *tx) assuranceEnded(v record.ModelVendor, a record.Assurance) error {
 		if n.Live.Since.Time.After(ended) {
 			continue
 		}
-		if err := t.vendorSignal(n, record.SignalAssuranceLapsed, detail); err != nil {
+		if err := t.vendorSignal(n, record.SignalAssuranceLapsed, detail, ""); err != nil {
 			return err
 		}
 	}
 	return err
 }
 
-// vendorSignal states a signal of a live release, unless the very same was stated of it before.
-func (t *tx) vendorSignal(n lineage.Node, kind, detail string) error {
-	s := record.Signal{Release: n.Name.Key, Line: n.Live.Line, Type: kind, Detail: detail, Observed: t.now}
+// vendorSignal states a signal of a live release, unless the very same was stated of it before. The
+// evidence is what shows it in full, if anything does.
+func (t *tx) vendorSignal(n lineage.Node, kind, detail string, evidence record.Digest) error {
+	s := record.Signal{Release: n.Name.Key, Line: n.Live.Line, Type: kind, Detail: detail, Observed: t.now, Evidence: evidence}
 	stated, err := lineage.All[record.Signal](t, record.KeySignals(s.Line))
 	if err != nil {
 		return err
 	}
 	if slices.ContainsFunc(stated, func(o record.Recorded[record.Signal]) bool {
-		return o.Record.Release == s.Release && o.Record.Type == kind && o.Record.Detail == detail
+		return o.Record.Release == s.Release && o.Record.Type == kind && o.Record.Detail == detail && o.Record.Evidence == evidence
 	}) {
 		return nil
 	}

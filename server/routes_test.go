@@ -44,7 +44,7 @@ const (
 		GET /api/v1/envelopes, GET /api/v1/envelopes/{id}
 		GET /api/v1/lineage?nodeId=job:flow:train, POST /api/v1/policies/try
 		GET /api/v1/secrets, GET /api/v1/secrets/{team}/{name}
-		GET /api/v1/vendors, GET /api/v1/vendors/{team}/{name}, GET /api/v1/assurances
+		GET /api/v1/vendors, GET /api/v1/vendors/{team}/{name}, GET /api/v1/assurances, GET /api/v1/probes, GET /api/v1/probes/{id}
 		GET /api/v1/decisions, GET /api/v1/decisions/{id}, GET /api/v1/releases/{id}/used
 		POST /access/v1/search/action, POST /access/v1/search/resource, POST /access/v1/search/subject
 		POST /access/v1/evaluation, POST /access/v1/evaluations, POST /api/v1/authorize, POST /api/v1/authorize/settle, GET /api/v1/authority?workload=robot, /envoy/check/
@@ -80,7 +80,7 @@ const (
 		POST /api/v1/secrets, POST /api/v1/secrets/{team}/{name}/rotate, POST /api/v1/secrets/{team}/{name}/withdraw
 		POST /api/v1/secrets/{team}/{name}/use
 		POST /api/v1/vendors, POST /api/v1/vendors/{team}/{name}/assurances, POST /api/v1/vendors/{team}/{name}/assurances/withdraw
-		POST /api/v1/services
+		POST /api/v1/services, POST /api/v1/probes
 		POST /api/v1/lineage?team=lab, POST /api/v1/lineage/batch?team=lab
 		POST MLFLOW/2.0/mlflow/registered-models/create, POST MLFLOW/2.0/mlflow/registered-models/rename
 		PATCH MLFLOW/2.0/mlflow/registered-models/update, DELETE MLFLOW/2.0/mlflow/registered-models/delete
@@ -180,6 +180,7 @@ var bodies = map[string]string{
 	"POST /api/v1/secrets/{team}/{name}/use":      `{}`,
 
 	"POST /api/v1/vendors":  `{"team":"lab","name":"owl","owner":"olga","contact":"x"}`,
+	"POST /api/v1/probes":   `{"vendor":"lab/parrot","suite":"MORE","answers":"MORE"}`,
 	"POST /api/v1/services": `{"version":"lab/net@9","vendor":"parrot","service":"chat-2"}`,
 
 	"POST /api/v1/vendors/{team}/{name}/assurances":          `{"type":"dpa","document":{"name":"d","digest":"EVIDENCE","bytes":1,"format":"document"},"scope":"s","issuer":"i","expires":"2100-01-01T00:00:00Z"}`,
@@ -269,6 +270,7 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 	hook := must[wire.KeptTarget](h)(h.admin.AddTarget(h.ctx, wire.TargetRequest{Team: "lab", Name: "hook", Form: record.FormMLflow, URL: "https://hook.example.invalid/", Events: []string{"model_version.created"}}))
 	must[record.Recorded[record.Secret]](h)(h.admin.SetSecret(h.ctx, wire.SecretRequest{Team: "lab", Name: "crm-key", SecretVersion: wire.SecretVersion{Value: []byte("v")}}))
 	must[record.Recorded[record.ModelVendor]](h)(h.people["rita"].RegisterVendor(h.ctx, record.ModelVendor{Team: "lab", Name: "parrot", Owner: "olga", Contact: "x"}))
+	probed := record.ProbeID(must[record.Recorded[record.Probe]](h)(h.people["ann"].RecordProbe(h.ctx, h.probe("chat-2"))).Digest)
 	token := must[wire.IssuedToken](h)(h.admin.IssueToken(h.ctx, wire.TokenRequest{Principal: "sam", Scopes: []string{record.ScopeRead}, Seconds: 60})).Token.Record.ID
 	h.train("2")
 	waived := proposal("2")
@@ -289,6 +291,7 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 		"/envelopes/":  envelope.ID,
 		"/identities/": identity.Record.ID, "/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")),
 		"/exceptions/": record.ExceptionID(second.Exceptions[0].Digest), "/targets/": hook.Target.Record.ID, "/webhooks/": hook.Target.Record.ID, "/evaluations/": record.EvaluationID(evaluation.Digest),
+		"/probes/": probed,
 	}
 	names := map[string]string{"/models/": "net", "/data/": "data-1", "/runs/": "run-1", "/use-cases/": "triage", "/principals/": "robot", "/policies/": "house", "/assets/": "console.css", "/api/v1/secrets/": "crm-key", "/api/v1/vendors/": "parrot"}
 	places := strings.NewReplacer("{team}", "lab", "{link}", "0", "{release}", c.ID, "{index}", strconv.FormatInt(c.Release.Index, 10), "{digest}", string(digest("data 1")), "{$}", "",

@@ -46,6 +46,8 @@ type VendorStatus struct {
 	Documents []AssuranceStatus                   `json:"documents"`
 	// Next is when the next of those that stand lapses.
 	Next time.Time `json:"next,omitzero"`
+	// Probes are the newest of each model and suite. Only the vendor's own answer has them.
+	Probes []ProbeStatus `json:"probes,omitzero"`
 	// Live are the live releases of the team that rest on the vendor. Only the vendor's own
 	// answer has them.
 	Live []VendorUse `json:"live,omitzero"`
@@ -67,4 +69,21 @@ type ServiceRequest struct {
 	Vendor     string `json:"vendor,omitzero"`
 	Service    string `json:"service,omitzero"`
 	APIVersion string `json:"apiVersion,omitzero"`
+	// Probe is the ID of a probe whose answers are accepted with it; it says what the model is.
+	Probe string `json:"probe,omitzero"`
+}
+
+// ProbeSubmission names the files of a probe that were sent as evidence: the suite, and what the
+// model answered.
+type ProbeSubmission struct {
+	// Vendor is "team/name".
+	Vendor  string        `json:"vendor"`
+	Suite   record.Digest `json:"suite"`
+	Answers record.Digest `json:"answers"`
+}
+
+// ProbeStatus is the newest probe of one of a vendor's models by one suite.
+type ProbeStatus struct {
+	ID    string                        `json:"id"`
+	Probe record.Recorded[record.Probe] `json:"probe"`
 }

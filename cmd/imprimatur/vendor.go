@@ -18,6 +18,8 @@ type vendorCmd struct {
 	Show     vendorShowCmd     `cmd:"" help:"Show one with its documents, clauses and the live releases that rest on it."`
 	Assure   vendorAssureCmd   `cmd:"" help:"Record a document: a report, a certificate, a contract."`
 	Withdraw vendorWithdrawCmd `cmd:"" help:"End a document before its time."`
+	Probe    vendorProbeCmd    `cmd:"" help:"Ask a vendor's model a suite of probes through the gateway, once or again and again."`
+	Diff     vendorDiffCmd     `cmd:"" help:"Show the answers before and after a change, side by side."`
 	Accept   vendorAcceptCmd   `cmd:"" help:"Take a vendor's model as a version that a release can name."`
 }
 
@@ -123,6 +125,9 @@ func drawVendor(p *page, got wire.VendorStatus) {
 		for _, k := range d.Document.Record.Clauses {
 			p.field(k.Name, "%s", clauseText(k)+" ("+d.ID+")")
 		}
+	}
+	for _, x := range got.Probes {
+		p.field("probe", "%s", fmt.Sprintf("%s on %s: %s is %s; %s", x.ID, day(x.Probe.Record.Ran), x.Probe.Record.Model, x.Probe.Record.Result, x.Probe.Record.Detail))
 	}
 	for _, l := range got.Live {
 		p.field("live", "%s", l.Release+" of "+l.Model+" in "+l.Line)
@@ -241,16 +246,20 @@ type vendorAcceptCmd struct {
 	Vendor     string `placeholder:"NAME" help:"The vendor, of the same team."`
 	Service    string `placeholder:"ID" help:"The ID by which the vendor knows the model."`
 	APIVersion string `name:"api-version" placeholder:"TEXT" help:"The version of the vendor's interface."`
+	Probe      string `placeholder:"ID" help:"A probe with as many answers as --baseline asks for, in place of the other flags: what it found is accepted."`
 }
 
 // Run implements the command.
 func (c *vendorAcceptCmd) Run(a *app) error {
-	got, err := a.client().AcceptService(a.ctx, wire.ServiceRequest{Version: c.Version, Vendor: c.Vendor, Service: c.Service, APIVersion: c.APIVersion})
+	got, err := a.client().AcceptService(a.ctx, wire.ServiceRequest{Version: c.Version, Vendor: c.Vendor, Service: c.Service, APIVersion: c.APIVersion, Probe: c.Probe})
 	if err != nil {
 		return err
 	}
 	return a.show(got, func(p *page) {
 		p.line("accepted %s of %s as %s", got.Record.Service.Model, got.Record.Service.Vendor, c.Version)
 		p.field("artifact", "%s", string(got.Record.Artifact))
+		if f := got.Record.Service.Fingerprint; f != "" {
+			p.field("fingerprint", "%s", string(f))
+		}
 	})
 }

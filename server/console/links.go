@@ -103,6 +103,8 @@ func thingHref(e wire.Entry) string {
 		return vendorHref(b.Name)
 	case record.Assurance:
 		return vendorHref(b.Vendor)
+	case record.Probe:
+		return vendorHref(b.Vendor)
 	}
 	return entryHref(e.Index)
 }
