@@ -149,6 +149,8 @@ func (v *tour) console() []look {
 		{path: "/people", says: "Enrol somebody", all: show},
 		{path: "/people/enrol", says: "Enrol somebody", may: map[string][]string{"Enrol": administrator}, others: "may not enrol principals"},
 		{path: "/workloads", says: "training-pipeline", all: show},
+		{path: "/inventory", says: "who answers for each", all: show},
+		{path: "/inventory?finding=any", says: "who answers for each", all: show},
 		{path: "/principals/training-pipeline", says: "trains the clinic's models"},
 		{path: "/principals/model-owner", says: "Invite them", may: map[string][]string{"Delegate it": {"model-owner"}}},
 		{path: "/principals/viewer/roles", says: "viewer", may: map[string][]string{"Bind it": administrator, "Take it away": administrator}, others: "may not bind roles"},

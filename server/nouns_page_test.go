@@ -51,6 +51,9 @@ func TestThingsHaveListsAndPages(t *testing.T) {
 	if text := vic.page("/people", 200); strings.Contains(text, "robot") {
 		t.Errorf("a workload is among the people:\n%s", text)
 	}
+	vic.page("/inventory", 200, "You oversee no workload and answer for none.")
+	h.as("ann").page("/inventory", 200, "robot", "trains", "no release", "never")
+	h.as("ann").page("/inventory?q=none", 200, "Nothing that you oversee or answer for is like that.")
 	vic.page("/models?q=other", 200, "Nothing that you may read is like that.")
 	vic.page("/models?kind=agent", 200, "Nothing that you may read is like that.")
 	h.as("olga").page("/principals/olga", 200, "write")

@@ -17,7 +17,7 @@ func TestPagesOfThingsAreAccessible(t *testing.T) {
 	v.accessible(rules,
 		"/live", "/live?at=2026-01-01T00:00:00", "/live/"+c.live+"/suspend", "/live/"+c.live+"/rollback", "/models", "/models/clinic/breast-mass",
 		"/models/clinic/breast-mass?version=1", "/versions", "/datasets", "/data/clinic/holdout", "/runs", "/runs/clinic/train-1", "/use-cases",
-		"/use-cases/clinic/second-reading", "/people", "/workloads", "/principals/training-pipeline", "/principals/security-officer", "/policies", "/policies/clinical", "/policy-draft", "/ledger", "/ledger/40")
+		"/use-cases/clinic/second-reading", "/people", "/workloads", "/inventory", "/inventory?finding=any", "/principals/training-pipeline", "/principals/security-officer", "/policies", "/policies/clinical", "/policy-draft", "/ledger", "/ledger/40")
 	v.Messages()
 }
 

@@ -57,7 +57,7 @@ const (
 		GET /sign-in/ways, GET /{$}, GET /inbox, GET /releases, GET /releases/{id}, GET /releases/{id}/bundle, GET /live
 		GET /live/{release}/rollback, GET /live/{release}/suspend, GET /search?q=net, GET /models, GET /models/{team}/{name}
 		GET /versions, GET /datasets, GET /datasets/{digest}, GET /datasets/{digest}/decide, GET /data/{team}/{name}, GET /runs
-		GET /runs/{team}/{name}, GET /use-cases, GET /use-cases/{team}/{name}, GET /evaluations/{id}, GET /people, GET /workloads
+		GET /runs/{team}/{name}, GET /use-cases, GET /use-cases/{team}/{name}, GET /evaluations/{id}, GET /people, GET /workloads, GET /inventory
 		GET /vendors, GET /vendors/{name}
 		GET /principals/{name}, GET /policies, GET /policies/{name}, GET /policy-draft, POST /policy-draft, GET /ledger
 		GET /ledger/{index}, GET /ledger/{index}/proof, GET /releases/{id}/promote, GET /people/enrol, GET /principals/{name}/invite

@@ -43,6 +43,7 @@ var routes = []route{
 	{get, "/people/enrol", signedIn, page((*console).enrolForm)},
 	{post, "/people/enrol", signedIn, form((*console).enrol, (*console).enrolForm)},
 	{get, "/workloads", signedIn, listed(workloads)},
+	{get, "/inventory", signedIn, page((*console).inventory)},
 	{get, "/principals/{name}", signedIn, page((*console).principal)},
 	{get, "/principals/{name}/invite", signedIn, page((*console).inviteForm)},
 	{post, "/principals/{name}/invite", signedIn, asked((*console).invite)},
@@ -79,6 +80,7 @@ func navigation(path string) []Group {
 			{Text: "Vendors", Href: "/vendors"},
 			{Text: "People", Href: "/people"},
 			{Text: "Workloads", Href: "/workloads"},
+			{Text: "Inventory", Href: "/inventory"},
 		}},
 		{Label: "Rules and record", Links: []Link{{Text: "Policies", Href: "/policies"}, {Text: "Ledger", Href: "/ledger"}}},
 	}
