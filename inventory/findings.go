@@ -19,6 +19,7 @@ package inventory
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -124,13 +125,14 @@ func (s *Survey) live() (out []wire.BoundRelease) {
 }
 
 // standing are the credentials that can be used.
-func (s *Survey) standing() (out []wire.Credential) {
-	for _, c := range s.Item.Credentials {
-		if c.State == "stands" {
-			out = append(out, c)
+func (s *Survey) standing() iter.Seq[wire.Credential] {
+	return func(yield func(wire.Credential) bool) {
+		for i := range s.Item.Credentials {
+			if c := &s.Item.Credentials[i]; c.State == "stands" && !yield(*c) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 func (s *Survey) disable() string { return "imprimatur principal disable " + s.Item.Name }
@@ -171,7 +173,7 @@ func unusedCredentials(s *Survey, now time.Time) (out []wire.InventoryFinding) {
 	if s.Item.Type == wire.InventoryWorkload && (!s.works() || s.leftBehind() || idle(s.Item.Since, s.Item.Used, now)) {
 		return nil
 	}
-	for _, c := range s.standing() {
+	for c := range s.standing() {
 		if idle(c.Since, c.Used, now) {
 			out = append(out, finding(UnusedCredential, c.ID, ending(c), "The %s %s was not used for %s%s.", c.Kind, c.ID, days(UnusedFor), lastSeen(c.Used)))
 		}
@@ -224,11 +226,11 @@ func expired(s *Survey, _ time.Time) (out []wire.InventoryFinding) {
 }
 
 func bearers(s *Survey, _ time.Time) (out []wire.InventoryFinding) {
-	stands := s.standing()
-	if !s.works() || !slices.ContainsFunc(stands, func(c wire.Credential) bool { return c.Kind == wire.CredentialIdentity }) {
+	vouched := func(c wire.Credential) bool { return c.Kind == wire.CredentialIdentity && c.State == "stands" }
+	if !s.works() || !slices.ContainsFunc(s.Item.Credentials, vouched) {
 		return nil
 	}
-	for _, c := range stands {
+	for c := range s.standing() {
 		if c.Kind == wire.CredentialToken {
 			out = append(out, finding(Bearer, c.ID, ending(c), "The token %s is good for whoever has it, though its platform vouches for the workload.", c.ID))
 		}
@@ -258,7 +260,7 @@ func more(n int) string {
 func held(c wire.Credential) bool { return c.Kind != wire.CredentialIdentity }
 
 func notRotated(s *Survey, now time.Time) (out []wire.InventoryFinding) {
-	for _, c := range s.standing() {
+	for c := range s.standing() {
 		if age := now.Sub(c.Since); held(c) && age > OldAfter {
 			out = append(out, finding(NotRotated, c.ID, rotating(c), "The %s %s is %s old, and was not replaced within %s.", c.Kind, c.ID, days(age), days(OldAfter)))
 		}
@@ -267,7 +269,7 @@ func notRotated(s *Survey, now time.Time) (out []wire.InventoryFinding) {
 }
 
 func longLived(s *Survey, _ time.Time) (out []wire.InventoryFinding) {
-	for _, c := range s.standing() {
+	for c := range s.standing() {
 		switch {
 		case !held(c) || !c.Expires.IsZero() && c.Expires.Sub(c.Since) <= LongLife:
 		case c.Expires.IsZero():
@@ -287,7 +289,7 @@ func expiresSoon(s *Survey, now time.Time) (out []wire.InventoryFinding) {
 	if soon(s.Item.Expires) {
 		out = append(out, finding(ExpiresSoon, "", "imprimatur principal renew "+s.Item.Name+" --expires 90d", "It expires within %s, and a release in force names it.", days(ExpiresWithin)))
 	}
-	for _, c := range s.standing() {
+	for c := range s.standing() {
 		if held(c) && soon(c.Expires) && c.Expires.Sub(c.Since) > ExpiresWithin && !idle(c.Since, c.Used, now) {
 			out = append(out, finding(ExpiresSoon, c.ID, rotating(c), "The %s %s ends within %s.", c.Kind, c.ID, days(ExpiresWithin)))
 		}

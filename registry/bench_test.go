@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/wire"
 )
 
 // BenchmarkDecide decides on a live release from memory, on every processor.
@@ -74,6 +77,45 @@ func BenchmarkRecordEvaluations(b *testing.B) {
 				b.Errorf("%d of %d failed", failed.Load(), b.N)
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "evaluations/s")
+		})
+	}
+}
+
+// BenchmarkInventory shows one page of 10,000 workloads with three credentials
+// each, of which every tenth acts under a release of its own and a secret: all of
+// them, by a text, and by what is to be mended.
+func BenchmarkInventory(b *testing.B) {
+	h := open(b)
+	h.live("1")
+	at := record.Millis(h.clock.now())
+	index := int64(1 << 40)
+	learn := func(body record.Body) {
+		index++
+		h.reg.LearnForInventory(index, must[record.Statement](b)(record.New("administrator", at, body)))
+	}
+	for i := range 10_000 {
+		name := fmt.Sprintf("w%05d", i)
+		learn(record.Principal{Name: name, Type: record.Workload, Owner: "olga", Purpose: "scores", Expires: at.AddDate(0, 2, 0)})
+		for j := range 3 {
+			id := fmt.Sprintf("%05d%d", i, j)
+			learn(record.Token{ID: id, Principal: name, Hash: digest(id), Scopes: []string{record.ScopeRead}, Expires: at.AddDate(0, 2, 0)})
+		}
+		if i%10 == 0 {
+			learn(record.Release{
+				Behaviour: record.Behaviour{Model: "lab/" + name, Version: "1", Type: record.Trained, Artifact: digest(name)}, Authority: scoring(name),
+				Context: record.Context{UseCase: "lab/triage", Tier: "high", Environment: "production", Owner: "olga", Policy: record.PolicyRef{Name: "house", Digest: digest("house")}},
+			})
+		}
+	}
+	for name, q := range map[string]wire.InventoryQuery{
+		"all": {Limit: 50}, "text": {Text: "w0777", Limit: 50}, "finding": {Finding: wire.AnyFinding, Limit: 50}, "last page": {From: "1 w09949", Limit: 50},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if got := h.inventory(administrator, q); len(got.Items) == 0 && q.Finding == "" {
+					b.Fatal("nothing is shown")
+				}
+			}
 		})
 	}
 }

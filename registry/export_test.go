@@ -30,6 +30,13 @@ func WithoutRight(a string, fn func()) {
 // Approving are the roles in which people approve.
 var Approving = approving
 
+// LearnForInventory tells what the inventory is made of of a statement that is in no
+// ledger.
+func (r *Registry) LearnForInventory(index int64, s record.Statement) {
+	r.workloads.learn(index, s)
+	r.roll.learn(index, s)
+}
+
 // SetStale sets the staleness bound of a replica.
 func (r *Registry) SetStale(d time.Duration) { r.stale = d }
 

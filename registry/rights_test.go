@@ -423,7 +423,7 @@ var unguarded = []string{
 	// Sessions belong to who holds their secret.
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.
-	"Forget", "SetStale", "SetPatience", "Size", "Payloads", "CutStore", "SealDecisions", "WriteDecisions", "SweepDecisions", "FillDecisions", "KeepValue", "LookAtVendors",
+	"Forget", "LearnForInventory", "SetStale", "SetPatience", "Size", "Payloads", "CutStore", "SealDecisions", "WriteDecisions", "SweepDecisions", "FillDecisions", "KeepValue", "LookAtVendors",
 }
 
 // holder enrols a person with one role for a team.

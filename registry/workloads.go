@@ -179,14 +179,7 @@ func (r *Registry) Inventory(ctx context.Context, who Caller, q wire.InventoryQu
 	q.Text = strings.ToLower(q.Text)
 	out := wire.Inventory{Items: []wire.Inventoried{}, Findings: map[string]int{}, At: now}
 	for _, s := range r.survey(see, now, q) {
-		codes := map[string]bool{}
-		for _, f := range s.Item.Findings {
-			codes[f.Code] = true
-		}
-		for code := range codes {
-			out.Findings[code]++
-		}
-		if q.Finding != "" && !codes[q.Finding] && (q.Finding != wire.AnyFinding || len(codes) == 0) {
+		if !out.Counts(s.Item, q.Finding) {
 			continue
 		}
 		out.Total++

@@ -1,6 +1,9 @@
 package wire
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The things that an inventory lists.
 const (
@@ -38,6 +41,19 @@ type Inventory struct {
 	// Findings counts the items with each finding, whatever finding was asked for.
 	Findings map[string]int `json:"findings"`
 	At       time.Time      `json:"at"`
+}
+
+// Counts counts the findings of an item, and reports whether it has the one that
+// is asked for.
+func (i *Inventory) Counts(item Inventoried, asked string) bool {
+	has := asked == "" || asked == AnyFinding && len(item.Findings) > 0
+	for n, f := range item.Findings {
+		has = has || f.Code == asked
+		if !slices.ContainsFunc(item.Findings[:n], func(g InventoryFinding) bool { return g.Code == f.Code }) {
+			i.Findings[f.Code]++
+		}
+	}
+	return has
 }
 
 // Inventoried is a workload, or a secret that none may use.
