@@ -26,7 +26,8 @@
 // evaluation ("category/suite/metric", with "/name=value" for a slice or
 // "/over-dimension", or its own name) and one per comparison
 // ("…/versus-production"), misuse and one per misuse case ("misuse/<case>"),
-// holdout, vendor, rollback, content, "expression/<name>" and "approval/<role>".
+// holdout, vendor, rollback, content, "expression/<name>", "approval/<role>", and
+// "envelope/…" where the release names an envelope.
 //
 // # Signals
 //
@@ -193,6 +194,18 @@
 // standing request for changes blocks. In a solo tier separation does not hold
 // and one person may fill several seats; the verdict then bears the mark "no
 // independent approval" (rule 13), as it does where no approval is asked for.
+//
+// # Envelopes
+//
+// A release that names an envelope (record.Envelope) has a gate "envelope/…" for each
+// of its bounds, all advisory. Where all pass, the seats that people leave empty are
+// filled by those who approved the envelope, and the verdict bears the mark "by
+// envelope NAME"; else the mark "outside envelope NAME", and the approval gates name
+// the bounds. The envelope's approvals are judged as those of a release, at the time of
+// the verdict, and whoever took part in the release approved none of it. Whether the
+// envelope was at an end, and how often it was used, is judged at the moment of use:
+// the first promotion by it, or now. A request for changes on the release blocks it
+// all the same.
 //
 // # Exceptions
 //

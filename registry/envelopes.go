@@ -211,11 +211,19 @@ func (t *tx) envelopeCase(id string) (wire.EnvelopeCase, error) {
 	}
 	f := c.dossier.Envelope
 	e := f.Envelope
-	out := wire.EnvelopeCase{ID: id, Envelope: e, Verdict: c.Verdict, Approvals: []record.Recorded[record.Approval]{}, Uses: []wire.EnvelopeSpent{}}
+	out := wire.EnvelopeCase{ID: id, Envelope: e, Verdict: c.Verdict, Seats: []wire.EnvelopeSeat{}, Approvals: []record.Recorded[record.Approval]{}, Uses: []wire.EnvelopeSpent{}}
 	out.Approvers = t.named(c).Approvers
 	for _, a := range f.Approvals {
 		out.Approvals = append(out.Approvals, a.Approval)
 	}
+	seats, err := t.seats(c)
+	if err != nil {
+		return out, err
+	}
+	for _, s := range seats {
+		out.Seats = append(out.Seats, wire.EnvelopeSeat{Role: s.Role, Count: s.Count, Open: s.Open(), Passkey: s.Passkey})
+	}
+	out.Mine = t.mine(seats, c)
 	week := 0
 	for _, u := range record.UsesOf(c.dossier.History, e.Digest) {
 		out.Uses = append(out.Uses, wire.EnvelopeSpent{Release: u.Promotion.Release, Use: u.Promotion.Envelope.Use, By: u.Actor, Time: u.Time})

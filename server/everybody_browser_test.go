@@ -126,6 +126,7 @@ func (v *tour) console() []look {
 		{path: "/releases", says: "clinic/breast-mass", all: show},
 		{path: "/releases/" + c.open, says: "What it was made from", all: []string{"Compare"}, may: map[string][]string{"Approve": deciders, "Request changes": deciders, "Comment": visitors[1:]}},
 		{path: "/releases/" + c.open + "/promote", says: "Promote " + c.open},
+		{path: "/envelopes", says: "There is no envelope that you may read."},
 		{path: "/live", says: c.live, all: []string{"Show", "Go there"}},
 		{path: "/live?at=2026-01-01T00:00:00", says: "Nothing ran in production at that time.", all: []string{"Show", "Go there"}},
 		{path: "/live/" + c.live + "/rollback", says: "Roll back " + c.live, may: map[string][]string{"Roll back to " + back.ID: owners}, others: "may not promote releases for team clinic"},

@@ -54,7 +54,7 @@ const (
 		GET MLFLOW/2.0/mlflow/model-versions/get?name=shown&version=1, GET MLFLOW/2.0/mlflow/model-versions/search
 		GET MLFLOW/2.0/mlflow/model-versions/get-download-uri?name=shown&version=1
 		GET MLFLOW/2.0/mlflow/registered-models/alias?name=shown&alias=blue, GET MLFLOW/2.0/mlflow/webhooks
-		GET /sign-in/ways, GET /{$}, GET /inbox, GET /releases, GET /releases/{id}, GET /releases/{id}/bundle, GET /live
+		GET /sign-in/ways, GET /{$}, GET /inbox, GET /releases, GET /releases/{id}, GET /releases/{id}/bundle, GET /envelopes, GET /envelopes/{id}, GET /live
 		GET /live/{release}/rollback, GET /live/{release}/suspend, GET /search?q=net, GET /models, GET /models/{team}/{name}
 		GET /versions, GET /datasets, GET /datasets/{digest}, GET /datasets/{digest}/decide, GET /data/{team}/{name}, GET /runs
 		GET /runs/{team}/{name}, GET /use-cases, GET /use-cases/{team}/{name}, GET /evaluations/{id}, GET /people, GET /workloads, GET /inventory
@@ -92,7 +92,7 @@ const (
 		POST MLFLOW/2.0/mlflow/webhooks, GET MLFLOW/2.0/mlflow/webhooks/{id}, PATCH MLFLOW/2.0/mlflow/webhooks/{id}
 		DELETE MLFLOW/2.0/mlflow/webhooks/{id}, POST MLFLOW/2.0/mlflow/webhooks/{id}/test
 		POST /sign-in/password, POST /passkey/enrol/begin, POST /passkey/enrol, POST /passkey/ask
-		POST /releases/{id}/decision, POST /releases/{id}/comments, POST /live/{release}/rollback, POST /live/{release}/suspend
+		POST /envelopes/{id}/decision, POST /releases/{id}/decision, POST /releases/{id}/comments, POST /live/{release}/rollback, POST /live/{release}/suspend
 		POST /datasets/{digest}/decide, POST /policies, POST /releases/{id}/promote, POST /people/enrol
 		POST /principals/{name}/invite, POST /principals/{name}/roles, POST /principals/{name}/roles/take, POST /principals/{name}/offboard
 		POST /principals/{name}/delegations, POST /principals/{name}/delegations/end`
@@ -158,6 +158,7 @@ var bodies = map[string]string{
 	"POST /access/v1/search/resource":           `{"subject":{"type":"workload","id":"robot"},"resource":{"type":"tool"},"action":{"name":"call"}}`,
 	"POST /access/v1/search/action":             `{"subject":{"type":"workload","id":"robot"},"resource":{"type":"tool","id":"t"}}`,
 	"POST /kubernetes/admit":                    `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"group":"","version":"v1","kind":"Pod"},"operation":"DELETE"}}`,
+	"POST /envelopes/{id}/decision":             `record=MORE&role=model-owner&decision=request-changes&reason=x`,
 	"POST /releases/{id}/decision":              `record=RECORD&role=model-owner&decision=request-changes&reason=x`,
 	"POST /releases/{id}/comments":              `text=x`,
 	"POST /releases/{id}/promote":               ` `,

@@ -157,5 +157,28 @@ func (v *verifier) promotion(p record.Recorded[record.Promotion], verdicts []rec
 	case !verdicts[at].Record.Passed && p.Record.How != record.BrokeGlass:
 		return []string{fmt.Sprintf("The promotion at index %d rests on a verdict that did not pass, and no glass was broken.", p.Index)}
 	}
-	return nil
+	return v.spent(p, verdicts[at])
+}
+
+// spent counts again what a promotion says that it spent of an envelope.
+func (v *verifier) spent(p record.Recorded[record.Promotion], by record.Recorded[record.Verdict]) []string {
+	var want *record.EnvelopeUse
+	if p.Record.How == record.Promote && by.Record.Envelope != "" {
+		d, _, err := lineage.Collect(lineage.Filter(v.entries, func(e lineage.Entry) bool { return e.Index < by.Index }), v.bundle.Release)
+		if err != nil {
+			return []string{fmt.Sprintf("What stood before the verdict at index %d does not hold the release: %v.", by.Index, err)}
+		}
+		want, _ = v.policy.Uses(d, by.Record.At)
+	}
+	if same(want, p.Record.Envelope) {
+		return nil
+	}
+	return []string{fmt.Sprintf("The promotion at index %d says that it %s, and counted again it %s.", p.Index, useOf(p.Record.Envelope), useOf(want))}
+}
+
+func useOf(u *record.EnvelopeUse) string {
+	if u == nil {
+		return "spends no envelope"
+	}
+	return fmt.Sprintf("is the use %d of the envelope %s, with %d left", u.Use, record.EnvelopeID(u.Envelope), u.Left)
 }

@@ -33,6 +33,10 @@ type EnvelopeCase struct {
 	Verdict record.Verdict `json:"verdict"`
 	// Approvers names, for each role that a gate waits for, the people who hold it.
 	Approvers map[record.RoleName][]string `json:"approvers,omitzero"`
+	// Seats are those that its tier asks for, and Mine the roles in which the caller
+	// may speak of it.
+	Seats []EnvelopeSeat    `json:"seats"`
+	Mine  []record.RoleName `json:"mine,omitzero"`
 	// Approvals are the words on it, oldest first.
 	Approvals []record.Recorded[record.Approval] `json:"approvals"`
 	// Uses are the promotions that spent it, oldest first; Left is how many remain,
@@ -42,6 +46,14 @@ type EnvelopeCase struct {
 	LeftThisWeek int             `json:"leftThisWeek"`
 	// Releases are all that named it, oldest first.
 	Releases []EnvelopeRelease `json:"releases"`
+}
+
+// EnvelopeSeat is how the seats of one role stand.
+type EnvelopeSeat struct {
+	Role    record.RoleName `json:"role"`
+	Count   int             `json:"count"`
+	Open    int             `json:"open"`
+	Passkey bool            `json:"passkey,omitzero"`
 }
 
 // EnvelopeSpent is one promotion by an envelope.

@@ -78,7 +78,8 @@ func wordEvent(w policy.Spoken) Event {
 
 // Decision is the form by which one approves or requests changes.
 type Decision struct {
-	ID     string
+	// Of is "release" or "envelope", and ID its ID.
+	Of, ID string
 	Record record.Digest
 	Roles  []Option
 	Reason string
@@ -92,7 +93,7 @@ func decision(got *registry.Inspection, in input) *Decision {
 	if len(got.Mine) == 0 || got.Status == record.Retired {
 		return nil
 	}
-	d := &Decision{ID: got.ID, Record: got.Digests.Record, Reason: in.get("reason"), Until: in.get("until")}
+	d := &Decision{Of: "release", ID: got.ID, Record: got.Digests.Record, Reason: in.get("reason"), Until: in.get("until")}
 	for _, s := range got.Seats {
 		if slices.Contains(got.Mine, s.Role) {
 			d.Roles = append(d.Roles, Option{Value: string(s.Role), Text: string(s.Role), Chosen: in.get("role") == string(s.Role)})
@@ -106,21 +107,28 @@ func decision(got *registry.Inspection, in input) *Decision {
 
 // decide carries out the form.
 func (c *console) decide(ctx context.Context, who registry.Caller, in input) (string, error) {
-	word := wire.Word{
-		Release: in.path("id"), Record: record.Digest(in.get("record")), Role: record.RoleName(in.get("role")),
-		Decision: in.get("decision"), Reason: in.get("reason"),
+	word, err := wordOf(in)
+	if err != nil {
+		return "", err
 	}
-	if said := in.get("assertion"); said != "" {
-		a, err := record.ReadAssertion([]byte(said))
-		if err != nil {
-			return "", api.Refusal(wire.Invalid, "%v; approve again", err)
-		}
-		word.Assertion = a
-	}
+	word.Release = in.path("id")
 	if _, err := c.Registry.Approve(ctx, who, word); err != nil {
 		return "", err
 	}
 	return "/releases/" + in.path("id") + "?done=" + word.Decision, nil
+}
+
+// wordOf is what the form says.
+func wordOf(in input) (wire.Word, error) {
+	word := wire.Word{Record: record.Digest(in.get("record")), Role: record.RoleName(in.get("role")), Decision: in.get("decision"), Reason: in.get("reason")}
+	if said := in.get("assertion"); said != "" {
+		a, err := record.ReadAssertion([]byte(said))
+		if err != nil {
+			return word, api.Refusal(wire.Invalid, "%v; approve again", err)
+		}
+		word.Assertion = a
+	}
+	return word, nil
 }
 
 func (c *console) comment(ctx context.Context, who registry.Caller, in input) (string, error) {

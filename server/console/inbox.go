@@ -68,7 +68,7 @@ func (c *console) items(waiting []wire.Waiting) []InboxItem {
 			Ask: fmt.Sprintf(asks[w.Act], w.Role),
 		}
 		if w.Envelope != "" {
-			item.Release, item.Href = w.Envelope, "/ledger"
+			item.Release, item.Href = w.Envelope, envelopeHref(w.Envelope)
 		}
 		switch w.Act {
 		case wire.WaitsApprove:

@@ -31,6 +31,8 @@ func dataHref(d record.Digest) string { return "/datasets/" + url.PathEscape(str
 
 func runHref(ref string) string { return "/runs/" + escape(ref) }
 
+func envelopeHref(id string) string { return "/envelopes/" + url.PathEscape(id) }
+
 func vendorHref(name string) string { return "/vendors/" + url.PathEscape(name) }
 
 func useCaseHref(ref string) string { return "/use-cases/" + escape(ref) }
@@ -99,6 +101,10 @@ func thingHref(e wire.Entry) string {
 		return principalHref(b.Name)
 	case record.Delegation:
 		return principalHref(b.From)
+	case record.Envelope:
+		return envelopeHref(record.EnvelopeID(e.Digest))
+	case record.EnvelopeWithdrawal:
+		return envelopeHref(b.Envelope)
 	case record.ModelVendor:
 		return vendorHref(b.Name)
 	case record.Assurance:

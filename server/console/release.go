@@ -104,7 +104,11 @@ func (c *console) release(ctx context.Context, who registry.Caller, in input) (*
 		}
 	}
 	for _, s := range got.Seats {
-		body.Seats = append(body.Seats, seatRow(s))
+		row := seatRow(s)
+		if got.Verdict.Envelope != "" && row.Badge.State == "missing" {
+			row.Badge, row.May = Badge{"pass", "by the envelope"}, nil
+		}
+		body.Seats = append(body.Seats, row)
 	}
 	body.Decide = decision(&got, in)
 	if got.MayComment {
@@ -166,7 +170,13 @@ func count(n int, one, many string) string {
 // summary says what it is and for what use.
 func summary(got *registry.Inspection) []Term {
 	b, x, use := got.Release.Record.Behaviour, got.Release.Record.Context, got.Dossier.UseCase.Record
+	var envelope Cell
+	if e := got.Dossier.Envelope; e != nil {
+		id := record.EnvelopeID(e.Envelope.Digest)
+		envelope = Cell{Text: e.Envelope.Record.Name, Href: envelopeHref(id), Note: id}
+	}
 	return []Term{
+		{"Envelope", envelope},
 		{"Model", linked(b.Model+"@"+b.Version, versionHref(b.Model+"@"+b.Version))},
 		{"Kind", text(string(b.Type))},
 		{"Use case", Cell{Text: x.UseCase, Href: useCaseHref(x.UseCase), Note: use.Title}},

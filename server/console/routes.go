@@ -18,6 +18,9 @@ var routes = []route{
 	{post, "/releases/{id}/comments", signedIn, form((*console).comment, (*console).release)},
 	{get, "/releases/{id}/promote", signedIn, page((*console).promoteForm)},
 	{post, "/releases/{id}/promote", signedIn, form((*console).promote, (*console).promoteForm)},
+	{get, "/envelopes", signedIn, page((*console).envelopes)},
+	{get, "/envelopes/{id}", signedIn, page((*console).envelope)},
+	{post, "/envelopes/{id}/decision", signedIn, form((*console).decideEnvelope, (*console).envelope)},
 	{get, "/live", signedIn, page((*console).live)},
 	{get, "/live/{release}/rollback", signedIn, page((*console).rollbackForm)},
 	{post, "/live/{release}/rollback", signedIn, form((*console).rollback, (*console).rollbackForm)},
@@ -70,7 +73,7 @@ var routes = []route{
 // the path is under.
 func navigation(path string) []Group {
 	groups := []Group{
-		{Label: "Decide", Links: []Link{{Text: "Home", Href: "/"}, {Text: "Inbox", Href: "/inbox"}, {Text: "Releases", Href: "/releases"}, {Text: "Live", Href: "/live"}}},
+		{Label: "Decide", Links: []Link{{Text: "Home", Href: "/"}, {Text: "Inbox", Href: "/inbox"}, {Text: "Releases", Href: "/releases"}, {Text: "Envelopes", Href: "/envelopes"}, {Text: "Live", Href: "/live"}}},
 		{Label: "Look up", Links: []Link{
 			{Text: "Models", Href: "/models"},
 			{Text: "Versions", Href: "/versions"},

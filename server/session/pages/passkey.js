@@ -3,7 +3,7 @@
 //
 //   enrol    makes a passkey for who is signed in
 //   sign-in  signs in with a passkey
-//   ask      an approval: the fields release, record, role, decision and reason
+//   ask      an approval: the fields release or envelope, record, role, decision and reason
 //            are shown to the passkey, and what it says goes into the field
 //            "assertion" before the form is sent. The attribute may stand at a
 //            button; data-roles beside it names the roles that take a passkey.
@@ -61,7 +61,7 @@ async function signIn(form) {
 async function ask(form, button) {
   const fields = new FormData(form, button);
   const word = {};
-  for (const name of ["release", "record", "role", "decision", "reason", "expires"]) {
+  for (const name of ["release", "envelope", "record", "role", "decision", "reason", "expires"]) {
     if (fields.get(name)) word[name] = fields.get(name);
   }
   const said = await assertion(await send("/passkey/ask", word));
