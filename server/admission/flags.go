@@ -58,6 +58,7 @@ func (w walker) words(path string, container map[string]any, in within) {
 			}
 		}
 	}
+	positional := false
 	for i, word := range words {
 		flag, value, joined := strings.Cut(word.text, "=")
 		values := words[i+1:]
@@ -65,8 +66,8 @@ func (w walker) words(path string, container map[string]any, in within) {
 			values = append([]named{{word.path, value}}, values...)
 		}
 		switch flag = dashed(flag); {
-		case flag == "serve" && !joined:
-			w.positional(values)
+		case flag == "serve" && !joined && !positional:
+			positional = w.positional(values)
 		case flag == "-m" && len(values) > 0 && !strings.Contains(values[0].text, "/"):
 			// A module of Python.
 		case severalFlag.MatchString(flag):
@@ -92,7 +93,7 @@ func (w walker) until(values []named) {
 func (w walker) model(path, value string) {
 	if !local(value) {
 		w.location(path, value)
-	} else if at := value[len(adapter.FindString(value)):]; at != "" {
+	} else if at := value[len(adapter.FindString(value)):]; at != "" && w.takes(path) {
 		w.places = append(w.places, at)
 	}
 }
@@ -115,17 +116,19 @@ func (w walker) configured(path string, v any) {
 }
 
 // positional takes what follows a command that serves the model it names: the next
-// word, or where flags come first, whatever can be a repository among what follows.
-func (w walker) positional(values []named) {
+// word, or where flags come first, whatever can be a repository among all that
+// follows, which it reports.
+func (w walker) positional(values []named) (all bool) {
 	if len(values) > 0 && !strings.HasPrefix(values[0].text, "-") {
 		w.model(values[0].path, values[0].text)
-		return
+		return false
 	}
 	for i, v := range values {
 		if repository.MatchString(v.text) && dashed(values[i-1].text) != "--served_model_name" {
 			w.location(v.path, v.text)
 		}
 	}
+	return true
 }
 
 // dashed writes a flag with underscores within, as the expressions have it.

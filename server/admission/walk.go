@@ -29,6 +29,8 @@ type found struct {
 	// the mounts of config maps and secrets.
 	places   []string
 	settings []named
+	// count is how many of all these there were.
+	count int
 	// release and artifact are what the annotations claim.
 	release, artifact string
 }
@@ -162,7 +164,20 @@ func (w walker) location(path, text string) {
 		slices.ContainsFunc(w.locations, func(n named) bool { return n.text == text }) {
 		return
 	}
-	w.locations = append(w.locations, named{path, text})
+	if w.takes(path) {
+		w.locations = append(w.locations, named{path, text})
+	}
+}
+
+// maxNamed bounds what is looked at of one object, so that none keeps the gate busy.
+const maxNamed = 2000
+
+// takes reports whether one more can be taken; an object that says too much is refused.
+func (w walker) takes(path string) bool {
+	if w.count++; w.count == maxNamed+1 {
+		w.unseen = append(w.unseen, named{path, fmt.Sprintf("is one of more than %d models, places and mounts that the object names; make several of it", maxNamed)})
+	}
+	return w.count <= maxNamed
 }
 
 func (w walker) annotations(path string, v any) {
@@ -186,21 +201,34 @@ var (
 	web = regexp.MustCompile(`(?i)\b(?:https?|ftps?|sftp|file|git(?:\+[a-z]+)?)://`)
 )
 
+// text looks for locations. A text that begins with one, or with a flag and then one,
+// is nothing else: the name of an object in a store may have any character.
 func (w walker) text(path, text string, in within) {
 	kinds := []*regexp.Regexp{uri}
 	if in.first {
 		kinds = append(kinds, web)
 	}
-	if !slices.ContainsFunc(kinds, func(k *regexp.Regexp) bool { return k.MatchString(text) }) {
+	if !strings.Contains(text, ":/") {
 		return
 	}
 	if inner, ok := structured(text); ok {
 		w.inner(path, inner, in)
 		return
 	}
+	text = strings.TrimSpace(text)
+	flag := len(flagged.FindString(text))
 	for _, kind := range kinds {
+		end := 0
 		for _, at := range kind.FindAllStringIndex(text, -1) {
-			w.location(path, whole(text, at[0]))
+			if at[0] < end {
+				continue // it is within the one before
+			}
+			found := text[at[0]:]
+			if at[0] > 0 && at[0] != flag {
+				found = word(text[:at[0]], found)
+			}
+			w.location(path, found)
+			end = at[0] + len(found)
 		}
 	}
 }
@@ -234,28 +262,22 @@ func (w walker) inner(path string, v any, in within) {
 	}
 }
 
-// whole is the location that begins at a byte of a text. A text that is nothing
-// else is all of it: the name of an object in a store may have any character.
-// Elsewhere it is the rest of the word, or, where quotation marks stand before it,
-// what is within them, unless a shell would join it with what follows.
-func whole(text string, begin int) string {
-	before, rest := text[:begin], text[begin:]
-	if strings.TrimSpace(before) == "" || flagged.FindString(text) == before {
-		return strings.TrimSpace(rest)
-	}
-	word := rest
+// word is the location with which the rest of a text begins that does not begin
+// with it: the rest of the word, or, where quotation marks stand before it, what is
+// within them, unless a shell would join it with what follows.
+func word(before, rest string) string {
 	if end := strings.IndexFunc(rest, unicode.IsSpace); end >= 0 {
-		word = rest[:end]
+		rest = rest[:end]
 	}
 	marks := []byte(before[len(strings.TrimRight(before, "\"'`")):])
 	if len(marks) == 0 {
-		return word
+		return rest
 	}
 	slices.Reverse(marks)
-	if within, after, closed := strings.Cut(word, string(marks)); closed && (after == "" || strings.ContainsAny(after[:1], ";|&)<>")) {
+	if within, after, closed := strings.Cut(rest, string(marks)); closed && (after == "" || strings.ContainsAny(after[:1], ";|&)<>")) {
 		return within
 	}
-	return word
+	return rest
 }
 
 // carries are the volumes that bring in nothing which somebody else has written,
@@ -298,7 +320,7 @@ func (w walker) mounts(path string, container map[string]any, in within) {
 		mount, _ := each.(map[string]any)
 		name, _ := mount["name"].(string)
 		at, _ := mount["mountPath"].(string)
-		if !in.helper && slices.Contains(in.settings, name) {
+		if !in.helper && slices.Contains(in.settings, name) && w.takes(path) {
 			w.found.settings = append(w.found.settings, named{fmt.Sprintf("%s.volumeMounts[%d]", path, i), at})
 		}
 	}

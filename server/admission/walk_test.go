@@ -3,6 +3,7 @@ package admission
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -76,4 +77,44 @@ func FuzzReview(f *testing.F) {
 		}
 		t.Errorf("planted in %q, not found: %+v", member, found)
 	})
+}
+
+// TestNoObjectKeepsTheGateBusy walks long objects, at which it would take minutes to
+// look twice for each part.
+func TestNoObjectKeepsTheGateBusy(t *testing.T) {
+	const size = 1 << 19
+	long := func(part string) string { return strings.Repeat(part, size/len(part)) }
+	numbered := func(format string, n int) (out []any) {
+		for i := range n {
+			out = append(out, strings.ReplaceAll(format, "#", strconv.Itoa(i)))
+		}
+		return out
+	}
+	var mounts, variables []any
+	for _, n := range numbered("/m/#", 20000) {
+		mounts = append(mounts, map[string]any{"name": "s", "mountPath": n})
+		variables = append(variables, map[string]any{"name": "MODEL_PATH", "value": n})
+	}
+	for what, container := range map[string]map[string]any{
+		"one location in another": {"args": []any{long("s3://")}},
+		"one location many times": {"args": []any{strings.Repeat(" ", size) + "x " + long("s3://a ")}},
+		"a long flag":             {"args": []any{long("-a") + "=s3://a " + long("s3://a ")}},
+		"many locations":          {"args": numbered("s3://a/#", 20000)},
+		"many adapters":           {"args": append([]any{"--lora-modules"}, numbered("a/#", 20000)...)},
+		"many words that serve":   {"args": []any{long("serve -a ")}},
+		"quotation marks":         {"args": []any{long(`"`) + "s3://a" + long(`"`)}},
+		"many mounts and places":  {"volumeMounts": mounts, "env": variables},
+	} {
+		container["image"] = "x"
+		opts := &Options{}
+		got := opts.walk(shapes["/Pod"], map[string]any{"spec": map[string]any{
+			"volumes": []any{map[string]any{"name": "s", "secret": map[string]any{}}}, "containers": []any{container},
+		}})
+		if strings.HasPrefix(what, "many ") && what != "many words that serve" && (len(got.unseen) != 1 || !strings.Contains(got.unseen[0].text, "more than 2000")) {
+			t.Errorf("%s: %d are not seen", what, len(got.unseen))
+		}
+		if len(got.locations)+len(got.places)+len(got.settings) > maxNamed {
+			t.Errorf("%s: %d locations, %d places, %d mounts", what, len(got.locations), len(got.places), len(got.settings))
+		}
+	}
 }
