@@ -332,5 +332,5 @@ func TestAnAccessTokenOfAnEndedWorkloadIsRefused(t *testing.T) {
 	if d.active(secret) {
 		t.Error("a disabled workload's token is active")
 	}
-	d.noToken(d.exchange(d.cluster.signed(d.cluster.claims(d.at))), "invalid_request", "disabled or has expired")
+	d.noToken(d.exchange(d.cluster.signed(d.cluster.claims(d.at))), "invalid_request", "no workload is known by what was shown")
 }
