@@ -84,6 +84,20 @@ func Compile(a record.Authority) (*Set, error) {
 	return s, errors.Join(faults...)
 }
 
+// Only returns those grants of the set that [record.GrantName] calls by one of some
+// names. They keep their places, so that a meter counts them with the whole set.
+func (s *Set) Only(names []string) *Set {
+	few := &Set{grants: map[place][]*grant{}, lengths: map[string][]int{}}
+	for _, grants := range s.grants {
+		for _, g := range grants {
+			if slices.Contains(names, record.GrantName(g.kind, g.Resource)) {
+				few.add(g)
+			}
+		}
+	}
+	return few
+}
+
 func (s *Set) add(g *grant) {
 	at := place{kind: g.kind, resource: g.Resource}
 	if prefix, ok := strings.CutSuffix(g.Resource, "*"); ok {

@@ -398,7 +398,8 @@ func (c *collector) exceptions() error {
 }
 
 // history reads what became of the line and the releases that this one can be
-// compared with: those that it replaced, and the one that is live.
+// compared with: those that it, or one that broke glass, replaced, and the one that
+// is live.
 func (c *collector) history() error {
 	var err error
 	if c.d.History, err = History(c, c.d.Line); err != nil || len(c.d.History) == 0 {
@@ -407,7 +408,7 @@ func (c *collector) history() error {
 	_, live := record.StatusAt(c.d.History, c.d.ID, c.d.History[len(c.d.History)-1].Time)
 	baselines := []string{live}
 	for _, e := range c.d.History {
-		if e.Promotion != nil && e.Promotion.Release == c.d.ID {
+		if e.Promotion != nil && (e.Promotion.Release == c.d.ID || e.Promotion.How == record.BrokeGlass) {
 			baselines = append(baselines, e.Promotion.Replaces)
 		}
 	}

@@ -138,7 +138,7 @@ func describe(s record.Statement) Data {
 		if b.Type == record.Waiver {
 			return about(of(b.Release, b.Line, b.Type), "waived the gate %s of %s (%s) until %s: %s", b.Gate, b.Release, b.Line, day(b.Expires), brief(b.Reason))
 		}
-		return about(of(b.Release, b.Line, b.Type), "broke glass for %s (%s) until %s: %s", b.Release, b.Line, day(b.Expires), brief(b.Reason))
+		return about(of(b.Release, b.Line, b.Type), "broke glass %s for %s (%s) until %s: %s", b.Scope(), b.Release, b.Line, day(b.Expires), brief(b.Reason))
 	case record.Review:
 		return about(of(b.Release, b.Line, b.Outcome), "reviewed the exception %s of %s (%s), %s: %s", b.Exception, b.Release, b.Line, b.Outcome, brief(b.Reason))
 	case record.Signal:

@@ -211,7 +211,17 @@
 //
 // A waiver of a gate counts while it stands, when it was made on this very
 // release by somebody with the role risk who neither trained nor proposed it.
-// A break-glass promotion does not change a verdict; its review does.
+//
+// A broken glass changes no verdict. While it stands, its release runs in its
+// environment in spite of the gates that it names, and of no other: one that blocks
+// later stops it. It stands for its time, and for no longer than the tier allows;
+// while who broke it is a person with the role model-owner or security; and until
+// its review reverses it. It passes over neither known nor reviews, and the
+// release's workloads use no grants but those that it names, where it names any.
+// Nothing is compared with a release that came to run by it until its review has
+// upheld it, but with what ran before.
+//
+//	breakGlass: 4h     # at most; never where nobody may; 72h where it is left out
 //
 // # Until
 //

@@ -46,15 +46,10 @@ func (j *judge) waive(g record.Gate) record.Gate {
 func (j *judge) waiver(x *record.Recorded[record.Exception]) (until time.Time, void string) {
 	holdings := j.d.People[x.Actor].Holdings(record.Risk, j.team, j.at)
 	held, made := acting(x.Actor, holdings, j.made)
-	reversed := false
-	for i := range j.d.Reviews {
-		r := &j.d.Reviews[i]
-		reversed = reversed || (reviews(r, x, j.at) && r.Record.Outcome == record.Reversed)
-	}
 	switch {
 	case !record.Stands(x.Time, x.Record.Expires, j.at):
 		return until, "it lapsed on " + date(x.Record.Expires)
-	case reversed:
+	case j.reversed(x):
 		return until, "its review reversed it"
 	case !j.human(x.Actor) || len(holdings) == 0:
 		return until, fmt.Sprintf("%s does not hold the role risk for team %s", x.Actor, j.team)

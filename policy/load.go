@@ -53,7 +53,7 @@ func load(text []byte) (*Policy, *reader) {
 }
 
 func (r *reader) tier(key, n *yaml.Node) *Tier {
-	t := &Tier{Name: r.name(key, "a tier's name"), Mode: record.Enforce, where: at(key)}
+	t := &Tier{Name: r.name(key, "a tier's name"), Mode: record.Enforce, BreakGlass: MaxBreakGlass, where: at(key)}
 	t.Rank = defaultRanks[t.Name]
 	r.mapping(n, "tier "+t.Name,
 		may("mode", func(n *yaml.Node) { t.Mode = r.mode(n) }),
@@ -79,6 +79,7 @@ func (r *reader) tier(key, n *yaml.Node) *Tier {
 		}),
 		may("separation", func(n *yaml.Node) { t.Separation = readNames(r, n, "separation", contributors) }),
 		may("expires", func(n *yaml.Node) { t.Expires = r.span(n, "expires") }),
+		may("breakGlass", func(n *yaml.Node) { t.BreakGlass = r.breakGlass(n) }),
 	)
 	if t.Rank == 0 {
 		r.failf(t.where, "tier %s has no rank; only low, medium and high have one by themselves", t.Name)

@@ -85,6 +85,8 @@ func TestLoadFaults(t *testing.T) {
 		{"another version", "imprimatur/v1", "imprimatur/v2", `line 1, column 13: apiVersion "imprimatur/v2" is not one of imprimatur/v1`},
 		{"no name", "name: default\n", "", `the policy lacks "name"`},
 		{"a span without unit", "freshFor: 30d", "freshFor: 30", "line 18, column 19: freshFor \"30\" is not a length of time"},
+		{"a glass broken for a week", "expires: 180d", "breakGlass: 7d", `breakGlass "7d" is longer than the 3d`},
+		{"a glass broken for words", "expires: 180d", "breakGlass: always", `breakGlass "always" is not a length of time`},
 		{"a span of months", "expires: 180d", "expires: 6y", `line 41, column 14: expires "6y" is not a length of time`},
 		{"a truth of YAML 1.1", "mode: enforce ", "solo: yes #", "line 6, column 11: solo is neither true nor false"},
 		{"a quoted truth", "mode: enforce ", "solo: 'true' #", "line 6, column 11: solo is neither true nor false"},

@@ -42,6 +42,8 @@ type Tier struct {
 	Signals map[string]Response
 	// Vendor is demanded of the vendors on which a release rests; nil for nothing.
 	Vendor *VendorRule
+	// BreakGlass is how long a broken glass lasts at most; 0 is that none is.
+	BreakGlass time.Duration
 	// Rollback demands a release to go back to.
 	Rollback bool
 	// Content forbids findings in the model's files.

@@ -22,14 +22,16 @@ type Standing struct {
 	// Until is when it lapses by time alone.
 	Until time.Time
 	Marks []string
+	// Glass is the exception under which it stands, where its verdict does not pass.
+	Glass *record.Recorded[record.Exception]
 }
 
 // MarkBreakGlass is shown on a release that runs in spite of its verdict.
 const MarkBreakGlass = "break glass"
 
 // Stands decides whether a release may run at a time: it is the live one of its
-// line, and its verdict passes, or it was promoted by breaking glass and that
-// has not lapsed. Every path that hands something out asks this one function
+// line, and its verdict passes, or it was promoted by breaking glass, which stands
+// and passes over each gate that blocks. Every path that hands something out asks this one function
 // (rule 8).
 func (p *Policy) Stands(d *record.Dossier, at time.Time) Standing {
 	v := p.Evaluate(d, at)
@@ -44,15 +46,21 @@ func (p *Policy) Stands(d *record.Dossier, at time.Time) Standing {
 		s.OK = true
 		return s
 	}
-	if broken := brokenGlass(d, at); broken != nil {
+	blocking := v.Blocking()
+	if j := newJudge(p, d, record.Millis(at)); j.glass() != nil {
 		s.Marks = append(s.Marks, MarkBreakGlass)
-		s.Until = broken.Until
-		if s.OK = record.Stands(time.Time{}, broken.Until, at); s.OK {
+		until, others, void := j.opens(j.glass(), v.Gates)
+		switch s.Until = until; {
+		case void != "":
+			s.Reasons = append(s.Reasons, fmt.Sprintf("the glass broken for %s %s", d.ID, void))
+		case len(others) == 0:
+			s.OK, s.Glass = true, j.glass()
 			return s
+		default:
+			blocking = others
 		}
-		s.Reasons = append(s.Reasons, fmt.Sprintf("the glass broken for %s lapsed on %s", d.ID, date(broken.Until)))
 	}
-	for _, g := range v.Blocking() {
+	for _, g := range blocking {
 		s.Reasons = append(s.Reasons, g.Name+": "+g.Reason)
 	}
 	return s
@@ -67,21 +75,6 @@ func notLive(id string, status record.Status, live string) string {
 	default:
 		return fmt.Sprintf("the release %s is %s", id, status)
 	}
-}
-
-// brokenGlass returns the promotion by which the release runs when that broke
-// glass, nil otherwise.
-func brokenGlass(d *record.Dossier, at time.Time) *record.Promotion {
-	var last *record.Promotion
-	for _, e := range d.History {
-		if e.Promotion != nil && e.Promotion.Release == d.ID && !e.Time.After(at) {
-			last = e.Promotion
-		}
-	}
-	if last == nil || last.How != record.BrokeGlass {
-		return nil
-	}
-	return last
 }
 
 // Seats returns what a tier asks of a role.

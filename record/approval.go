@@ -144,19 +144,37 @@ const (
 	BreakGlass = "break-glass"
 )
 
-// Exception waives one named gate of one release, or promotes one release in
-// spite of its verdict ("break glass"). It expires, and asks for a review.
+// Exception waives one named gate of one release, or promotes one release in the
+// environment of its line in spite of named gates ("break glass"). It expires, and
+// asks for a review.
 type Exception struct {
 	Type    string `json:"type"`
 	Release string `json:"release"`
 	Line    string `json:"line"`
 	Record  Digest `json:"record"`
-	// Gate is the waived gate's name; a break-glass names none.
-	Gate    string    `json:"gate,omitzero"`
+	// Gate is the waived gate's name.
+	Gate string `json:"gate,omitzero"`
+	// Gates are those that a broken glass passes over, and no other.
+	Gates []string `json:"gates,omitzero"`
+	// Grants are those of the release that may be used under a broken glass, as
+	// [GrantName] writes them; all where none is named.
+	Grants  []string  `json:"grants,omitzero"`
 	Reason  string    `json:"reason"`
 	Expires time.Time `json:"expires"`
 	// ReviewBy is when the review is due.
 	ReviewBy time.Time `json:"reviewBy"`
+}
+
+// Scope says in words what the exception opens.
+func (e Exception) Scope() string {
+	if e.Type == Waiver {
+		return e.Gate
+	}
+	scope := "over " + strings.Join(e.Gates, ", ")
+	if len(e.Grants) > 0 {
+		scope += ", with " + strings.Join(e.Grants, ", ") + " alone"
+	}
+	return scope
 }
 
 // Kind implements Body.
@@ -184,6 +202,11 @@ func (e Exception) Validate() error {
 	if e.Type == BreakGlass && e.Gate != "" {
 		c.failf("gate is only for a waiver")
 	}
+	if e.Type == Waiver && len(e.Gates)+len(e.Grants) > 0 {
+		c.failf("gates and grants are only for a broken glass")
+	}
+	c.texts("gates", e.Gates)
+	c.texts("grants", e.Grants)
 	c.text("reason", e.Reason, true)
 	c.time("expires", e.Expires)
 	c.time("reviewBy", e.ReviewBy)

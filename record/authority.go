@@ -58,6 +58,9 @@ type Budget struct {
 // model, in and out together, and the bytes of an answer.
 var BudgetUnits = []string{"tokens", "bytes"}
 
+// GrantName names the grants of a kind that name a resource: KIND/RESOURCE.
+func GrantName(kind, resource string) string { return kind + "/" + resource }
+
 // GrantKinds lists the kinds of grant in the order in which they are shown.
 var GrantKinds = []string{"access", "tools", "apis", "records", "secrets", "models", "data"}
 

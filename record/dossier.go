@@ -85,7 +85,9 @@ type ApprovalFacts struct {
 }
 
 // ProductionAt returns what the release is compared with at a time: what it
-// replaced where it is live then, else what is live then; nil for nothing.
+// replaced where it is live then, else what is live then; nil for nothing. What
+// came to run by a broken glass that no review has upheld is passed over for what
+// it replaced.
 func (d *Dossier) ProductionAt(t time.Time) *Baseline {
 	_, id := StatusAt(d.History, d.ID, t)
 	if id == d.ID {
@@ -96,12 +98,31 @@ func (d *Dossier) ProductionAt(t time.Time) *Baseline {
 			}
 		}
 	}
+	id = d.upheld(id, t)
 	for i := range d.Baselines {
 		if d.Baselines[i].ID == id && id != d.ID {
 			return &d.Baselines[i]
 		}
 	}
 	return nil
+}
+
+// upheld returns a release that has run, or the one that ran before it where it
+// came to run by a broken glass that no review has upheld.
+func (d *Dossier) upheld(id string, t time.Time) string {
+	for _, e := range slices.Backward(d.History) {
+		p := e.Promotion
+		if p == nil || p.Release != id || e.Time.After(t) {
+			continue
+		}
+		if p.How != BrokeGlass || slices.ContainsFunc(d.Reviews, func(r Recorded[Review]) bool {
+			return r.Record.Exception == p.Exception && r.Record.Outcome == Upheld && r.Actor != e.Actor && !r.Time.After(t)
+		}) {
+			return id
+		}
+		id = p.Replaces
+	}
+	return ""
 }
 
 // Baseline is the release that a new one is compared with.

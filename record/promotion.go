@@ -30,6 +30,8 @@ type Promotion struct {
 	// did, or where it was spent before.
 	Envelope *EnvelopeUse `json:"envelope,omitzero"`
 	Reason   string       `json:"reason,omitzero"`
+	// Exception is the one by which glass was broken.
+	Exception string `json:"exception,omitzero"`
 }
 
 // Kind implements Body.

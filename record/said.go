@@ -16,7 +16,7 @@ func Said(body Body, self Digest) string {
 	case Approval:
 		return fmt.Sprintf("%s as %s%s: %s", b.Decision, b.Role, b.Behalf(), b.Reason)
 	case Exception:
-		return strings.TrimSpace(fmt.Sprintf("%s %s", b.Type, b.Gate)) + fmt.Sprintf(" until %s: %s", b.Expires.UTC().Format(time.DateOnly), b.Reason)
+		return b.Type + " " + b.Scope() + fmt.Sprintf(" until %s: %s", b.Expires.UTC().Format(time.DateOnly), b.Reason)
 	case Review:
 		return b.Outcome + ": " + b.Reason
 	case Verdict:

@@ -101,6 +101,39 @@ func TestProductionAt(t *testing.T) {
 	}
 }
 
+// What came to run by a broken glass lowers no bar, until somebody else has upheld
+// it.
+func TestNothingIsComparedWithABrokenGlass(t *testing.T) {
+	broken := func(id, replaces, exception string, hour int) record.Event {
+		e := promoted(id, hour)
+		e.Actor, e.Promotion.How, e.Promotion.Replaces, e.Promotion.Exception = "olga", record.BrokeGlass, replaces, exception
+		return e
+	}
+	reviewed := func(exception, by, outcome string) record.Recorded[record.Review] {
+		return record.Recorded[record.Review]{Actor: by, Time: at(5), Record: record.Review{Exception: exception, Outcome: outcome}}
+	}
+	history := []record.Event{promoted("a", 1), broken("b", "a", "x-1", 2), broken("c", "b", "x-2", 3)}
+	for name, c := range map[string]struct {
+		history []record.Event
+		reviews []record.Recorded[record.Review]
+		hour    int
+		want    string
+	}{
+		"none is reviewed":             {history, nil, 9, "a"},
+		"the last is upheld":           {history, []record.Recorded[record.Review]{reviewed("x-2", "rita", record.Upheld)}, 9, "c"},
+		"upheld later":                 {history, []record.Recorded[record.Review]{reviewed("x-2", "rita", record.Upheld)}, 4, "a"},
+		"upheld by who broke it":       {history, []record.Recorded[record.Review]{reviewed("x-2", "olga", record.Upheld)}, 9, "a"},
+		"reversed, and the one before": {history, []record.Recorded[record.Review]{reviewed("x-2", "rita", record.Reversed), reviewed("x-1", "rita", record.Upheld)}, 9, "b"},
+		"nothing ran before":           {[]record.Event{broken("b", "", "x-1", 2)}, nil, 9, ""},
+		"each in the other's place":    {[]record.Event{broken("b", "c", "x-1", 2), broken("c", "b", "x-2", 3)}, nil, 9, ""},
+	} {
+		d := record.Dossier{ID: "d", History: c.history, Reviews: c.reviews, Baselines: []record.Baseline{{ID: "a"}, {ID: "b"}, {ID: "c"}}}
+		if got := d.ProductionAt(at(c.hour)); (got == nil) != (c.want == "") || got != nil && got.ID != c.want {
+			t.Errorf("%s: compared with %+v, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestDataApprovalMatches(t *testing.T) {
 	d := record.Dataset{Digest: digest("data"), Source: "s3://acme/cases/1"}
 	for _, c := range []struct {

@@ -364,6 +364,8 @@ func faultsOfDecisions() []fault {
 		wrong("type", func(e *record.Exception) { e.Type = "favour" }),
 		wrong("gate", func(e *record.Exception) { e.Gate = "" }),
 		wrong("gate is only for a waiver", func(e *record.Exception) { e.Type = record.BreakGlass }),
+		wrong("gates and grants are only for", func(e *record.Exception) { e.Gates = []string{"rollback"} }),
+		wrong("gates and grants are only for", func(e *record.Exception) { e.Grants = []string{"tools/x"} }),
 		wrong("reason", func(e *record.Exception) { e.Reason = "" }),
 		wrong("expires", func(e *record.Exception) { e.Expires = time.Time{} }),
 		wrong("reviewBy", func(e *record.Exception) { e.ReviewBy = time.Time{} }),

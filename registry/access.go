@@ -168,7 +168,7 @@ func (r *Registry) accessOf(acts *standing, workload string, at time.Time) token
 		Issuer: r.issuing.url, Subject: workload, ClientID: workload, ID: randomHex(16),
 		IssuedAt: at.Unix(), NotBefore: at.Unix(), Expires: at.Add(r.issuing.life).Unix(),
 		Release: acts.dossier.ID, Line: acts.dossier.Line, Model: rel.Behaviour.Model + "@" + rel.Behaviour.Version,
-		Environment: rel.Context.Environment, Authority: string(acts.dossier.Digests.Parts[record.PartAuthority]),
+		Environment: rel.Context.Environment, Authority: string(acts.may(at).digest),
 	}
 }
 
@@ -239,7 +239,7 @@ func (r *Registry) claimedByToken(ctx context.Context, in *AccessRequest) (ident
 // was told of, nor something that the release grants access to.
 func (r *Registry) mayReach(acts *standing, audience []string, at time.Time) error {
 	for _, a := range audience {
-		if a == r.issuing.url || slices.Contains(r.issuing.audiences, a) || grantsAccess(acts.power.grants, a, at) {
+		if a == r.issuing.url || slices.Contains(r.issuing.audiences, a) || grantsAccess(acts.may(at).grants, a, at) {
 			continue
 		}
 		return refusef(wire.Forbidden, "the release %s grants neither the API nor the access %q, so that no token is given for it; name what the release grants, or propose one that does: imprimatur release propose", acts.dossier.ID, a)
@@ -317,7 +317,7 @@ func (r *Registry) openAccess(ctx context.Context, secret string, now time.Time)
 	if acts == nil {
 		return a, badAccess(strings.Join(why, "; "))
 	}
-	if string(acts.dossier.Digests.Parts[record.PartAuthority]) != a.Authority {
+	if string(acts.may(later(now, acts.at)).digest) != a.Authority {
 		return a, badAccess("its authority is another one")
 	}
 	return a, nil

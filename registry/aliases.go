@@ -170,7 +170,7 @@ func (t *tx) promoteRelease(id, what, environment string) error {
 	if c, err = t.deployable(id); err != nil {
 		return err
 	}
-	return t.promote(c, record.Promote, "", c.Verdict.Until)
+	return t.promote(c, record.Promotion{How: record.Promote, Until: c.Verdict.Until})
 }
 
 // DeleteAlias takes an alias away; one that is not there is none to take.

@@ -57,7 +57,8 @@ func (r *Registry) Granted(ctx context.Context, who Caller, ask wire.Ask, have r
 	}
 	out.At = later(now, acts.at)
 	out.Stands, out.Release, out.Line = true, acts.dossier.ID, acts.dossier.Line
-	out.Digest, out.Until = acts.dossier.Digests.Parts[record.PartAuthority], acts.stands(out.At).Until
+	may := acts.may(out.At)
+	out.Digest, out.Only, out.Until = may.digest, may.only, acts.stands(out.At).Until
 	if have != out.Digest {
 		out.Authority = &acts.dossier.Release.Record.Authority
 	}
@@ -103,7 +104,8 @@ func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time, by string)
 		out.Reasons = []string{why}
 		return out, -1
 	}
-	d := acts.power.grants.Decide(call, at, acts.power.meter)
+	may := acts.may(at)
+	d := may.grants.Decide(call, at, may.meter)
 	out.Allowed, out.After = d.Allowed, d.After
 	if d.Number >= 0 {
 		out.Grant = &d.Grant
@@ -111,7 +113,7 @@ func (r *Registry) answer(acts *standing, ask wire.Ask, at time.Time, by string)
 	if !d.Allowed {
 		out.Reasons = []string{d.Reason}
 	} else if d.Grant.Budget != (record.Budget{}) {
-		out.Reservation = r.reserved.keep(reservation{by, acts.power.meter, d, at.Add(time.Duration(d.Grant.Budget.Seconds)*time.Second + settleWithin)}, at)
+		out.Reservation = r.reserved.keep(reservation{by, may.meter, d, at.Add(time.Duration(d.Grant.Budget.Seconds)*time.Second + settleWithin)}, at)
 	}
 	return out, d.Number
 }
@@ -183,9 +185,10 @@ func (s *standing) whatMay(ask wire.Ask, any string, at time.Time) (found []stri
 	if err != nil {
 		return nil, err
 	}
-	resources, actions := s.power.grants.Names(ask.Kind)
+	may := s.may(at)
+	resources, actions := may.grants.Names(ask.Kind)
 	try := func(name string) {
-		if s.power.grants.Decide(call, at, nil).Allowed {
+		if may.grants.Decide(call, at, nil).Allowed {
 			found = append(found, name)
 		}
 	}

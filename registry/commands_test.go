@@ -217,7 +217,7 @@ func (h *house) serial(ids []string) {
 			if m.promotable() != "" || b.Replaces != want || (b.How == record.Rollback && !m.ran) {
 				h.Errorf("promotion at %d of %s (%s), replacing %q: it was %s and %q ran", e.Index, b.Release, b.How, b.Replaces, m.status, w.runs)
 			}
-			w.promote(m, false)
+			w.promote(m, nil)
 		case record.Suspension:
 			m := w.of(b.Release)
 			switch {

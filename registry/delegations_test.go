@@ -227,7 +227,7 @@ func TestRule05DelegatingEscapesNoSeparation(t *testing.T) {
 	h.waitsAre(dora)
 	_, err := h.reg.Waive(h.ctx, dora, c.ID, "approval/security", "hurry", time.Hour)
 	h.refused(err, wire.Forbidden, "otto trained the model")
-	_, err = h.reg.BreakGlass(h.ctx, dora, c.ID, "hurry", time.Hour)
+	_, err = h.reg.BreakGlass(h.ctx, dora, c.ID, h.glass(c.ID, "hurry", time.Hour))
 	h.refused(err, wire.Forbidden, "otto trained the model")
 	if n := h.count(record.KindApproval); n != 0 {
 		t.Errorf("%d approvals were kept", n)

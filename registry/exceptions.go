@@ -9,12 +9,11 @@ import (
 	"imprimatur.dev/wire"
 )
 
-// Bounds on exceptions: a waiver is not a policy, and a broken glass is an
-// emergency. The review is due a week after either.
+// Bounds on exceptions: a waiver is not a policy. The review is due a week after
+// either kind.
 const (
-	MaxWaiver     = 90 * 24 * time.Hour
-	MaxBreakGlass = 72 * time.Hour
-	reviewWithin  = 7 * 24 * time.Hour
+	MaxWaiver    = 90 * 24 * time.Hour
+	reviewWithin = 7 * 24 * time.Hour
 )
 
 // Waive sets aside one named gate of one release for a time.
@@ -27,7 +26,7 @@ func (r *Registry) Waive(ctx context.Context, who Caller, id, gate, reason strin
 		if !slices.ContainsFunc(c.Verdict.Gates, func(g record.Gate) bool { return g.Name == gate }) {
 			return refusef(wire.Invalid, "the release %s has no gate %q; imprimatur release check %s names them", id, gate, id)
 		}
-		if err := t.state(t.exception(c, record.Waiver, gate, reason, lasting)); err != nil {
+		if err := t.state(t.exception(c, record.Exception{Type: record.Waiver, Gate: gate, Reason: reason}, lasting)); err != nil {
 			return err
 		}
 		return t.counts(c, gate)
@@ -83,37 +82,11 @@ func (t *tx) counts(before *examined, gate string) error {
 	return nil
 }
 
-func (t *tx) exception(c *examined, kind, gate, reason string, lasting time.Duration) record.Exception {
-	return record.Exception{
-		Type: kind, Release: c.ID, Line: c.Line, Record: c.Digests.Record, Gate: gate, Reason: reason,
-		Expires: record.Millis(t.now.Add(lasting)), ReviewBy: record.Millis(t.now.Add(reviewWithin)),
-	}
-}
-
-// BreakGlass promotes a release in spite of its verdict, for a short time and
-// with a review to follow. It is shown on the line for ever.
-func (r *Registry) BreakGlass(ctx context.Context, who Caller, id, reason string, lasting time.Duration) (wire.Promoted, error) {
-	return r.promoted(ctx, who, func(t *tx) error {
-		c, err := t.exceptional(actBreakGlass, id, lasting, MaxBreakGlass)
-		if err != nil {
-			return err
-		}
-		switch {
-		case c.Status == record.Suspended || c.Status == record.Retired:
-			return stopped(id, c.Status)
-		case c.Stands:
-			return refusef(wire.Conflict, "the release %s is live and stands already; see imprimatur release show %s", id, id)
-		}
-		x := t.exception(c, record.BreakGlass, "", reason, lasting)
-		if err := t.state(x); err != nil {
-			return err
-		}
-		// The verdict rests on the exception too.
-		if c, err = t.examine(id); err != nil {
-			return err
-		}
-		return t.promote(c, record.BrokeGlass, reason, x.Expires)
-	})
+// exception completes an exception from the release that it is of.
+func (t *tx) exception(c *examined, x record.Exception, lasting time.Duration) record.Exception {
+	x.Release, x.Line, x.Record = c.ID, c.Line, c.Digests.Record
+	x.Expires, x.ReviewBy = record.Millis(t.now.Add(lasting)), record.Millis(t.now.Add(reviewWithin))
+	return x
 }
 
 // ReviewException records the look back at an exception, by somebody else.

@@ -11,6 +11,16 @@ import (
 	"imprimatur.dev/wire"
 )
 
+// glass passes over what blocks a release now.
+func (h *house) glass(id, reason string, lasting time.Duration) registry.Glass {
+	h.Helper()
+	in := registry.Glass{Reason: reason, Lasting: lasting}
+	for _, g := range h.check(id).Verdict.Blocking() {
+		in.Gates = append(in.Gates, g.Name)
+	}
+	return in
+}
+
 const day = 24 * time.Hour
 
 // unseen proposes a version that all but security have approved.
@@ -92,11 +102,11 @@ func TestBrokenGlass(t *testing.T) {
 	first := h.live("1")
 	c := h.incomplete("2")
 	h.shift("2")
-	_, err := h.reg.BreakGlass(h.ctx, rita, c.ID, "r", time.Hour)
+	_, err := h.reg.BreakGlass(h.ctx, rita, c.ID, h.glass(c.ID, "r", time.Hour))
 	h.refused(err, wire.Forbidden, "model-owner or security")
-	_, err = h.reg.BreakGlass(h.ctx, ann, c.ID, "r", time.Hour)
+	_, err = h.reg.BreakGlass(h.ctx, ann, c.ID, h.glass(c.ID, "r", time.Hour))
 	h.refused(err, wire.Forbidden, "ann owns the workload robot", "another person with the role model-owner or security")
-	p := must[wire.Promoted](t)(h.reg.BreakGlass(h.ctx, olga, c.ID, "patients wait", 72*time.Hour))
+	p := must[wire.Promoted](t)(h.reg.BreakGlass(h.ctx, olga, c.ID, h.glass(c.ID, "patients wait", 72*time.Hour)))
 	if p.Promotion.Record.How != record.BrokeGlass || p.Promotion.Record.Replaces != first.ID || p.Case.Verdict.Passed || !p.Case.Stands {
 		t.Errorf("promoted %+v, stands %v", p.Promotion.Record, p.Case.Stands)
 	}
@@ -112,18 +122,19 @@ func TestBrokenGlass(t *testing.T) {
 	}
 	h.clock.turn(73 * time.Hour)
 	h.forbidden("2", "the glass broken for "+c.ID+" lapsed")
+	_, err = h.reg.BreakGlass(h.ctx, olga, c.ID, h.glass(c.ID, "still", time.Hour))
+	h.refused(err, wire.Refused, "is not reviewed", "imprimatur release review "+p.Promotion.Record.Exception)
+	must[record.Recorded[record.Review]](t)(h.reg.ReviewException(h.ctx, rita, p.Promotion.Record.Exception, record.Upheld, "it had to be"))
 	// Glass broken again for what is live keeps what it replaced.
-	p = must[wire.Promoted](t)(h.reg.BreakGlass(h.ctx, olga, c.ID, "still", time.Hour))
+	p = must[wire.Promoted](t)(h.reg.BreakGlass(h.ctx, olga, c.ID, h.glass(c.ID, "still", time.Hour)))
 	if p.Promotion.Record.Replaces != first.ID {
 		t.Errorf("it replaces %q, want %s", p.Promotion.Record.Replaces, first.ID)
 	}
 	// Unreviewed, it blocks whatever comes next in the line, the rollback too.
-	h.clock.turn(4 * day)
+	h.clock.turn(8 * day)
 	_, err = h.reg.Rollback(h.ctx, olga, c.ID, "", "r")
 	h.refused(err, wire.Refused, "reviews:", "was to be reviewed by", "somebody other than olga")
-	for _, x := range h.check(c.ID).Exceptions {
-		must[record.Recorded[record.Review]](t)(h.reg.ReviewException(h.ctx, rita, record.ExceptionID(x.Digest), record.Upheld, "it had to be"))
-	}
+	must[record.Recorded[record.Review]](t)(h.reg.ReviewException(h.ctx, rita, p.Promotion.Record.Exception, record.Upheld, "it had to be"))
 	back := must[wire.Promoted](t)(h.reg.Rollback(h.ctx, olga, c.ID, "", "r"))
 	if back.Promotion.Record.Release != first.ID {
 		t.Errorf("rolled back to %s, want %s", back.Promotion.Record.Release, first.ID)
@@ -135,12 +146,12 @@ func TestBrokenGlassBringsNothingBack(t *testing.T) {
 	h := open(t)
 	c := h.live("1")
 	must[wire.Case](t)(h.reg.Suspend(h.ctx, sam, c.ID, "incident", false))
-	_, err := h.reg.BreakGlass(h.ctx, olga, c.ID, "r", time.Hour)
+	_, err := h.reg.BreakGlass(h.ctx, olga, c.ID, h.glass(c.ID, "r", time.Hour))
 	h.refused(err, wire.Refused, "is suspended", "--lift")
 	_, err = h.reg.Promote(h.ctx, olga, c.ID)
 	h.refused(err, wire.Refused, "is suspended", "--lift")
 	must[wire.Case](t)(h.reg.Retire(h.ctx, olga, c.ID, "done"))
-	_, err = h.reg.BreakGlass(h.ctx, olga, c.ID, "r", time.Hour)
+	_, err = h.reg.BreakGlass(h.ctx, olga, c.ID, h.glass(c.ID, "r", time.Hour))
 	h.refused(err, wire.Refused, "is retired for good", "propose a new one")
 	h.forbidden("1")
 }

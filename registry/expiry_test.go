@@ -153,7 +153,7 @@ func (h *house) standsAt(at time.Time, running, waiting wire.Case, want bool, sa
 func TestRule08BrokenGlassEndsAtItsInstant(t *testing.T) {
 	h := open(t)
 	c := h.incomplete("1")
-	p := must[wire.Promoted](t)(h.reg.BreakGlass(h.ctx, olga, c.ID, "patients wait", 48*time.Hour))
+	p := must[wire.Promoted](t)(h.reg.BreakGlass(h.ctx, olga, c.ID, h.glass(c.ID, "patients wait", 48*time.Hour)))
 	until := p.Promotion.Record.Until
 	if got := until.Sub(p.Promotion.Time); got != 48*time.Hour {
 		t.Fatalf("the glass is broken for %s, want 48 hours", got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,8 +61,11 @@ type standing struct {
 	id      string
 	dossier *record.Dossier
 	policy  *policy.Policy
-	// power is the release's, and actors are the workloads that may act with it.
+	// power is the release's, few what of it may be used while the release stands by
+	// the broken glass of that digest, and actors are the workloads that may act.
 	power  *power
+	few    *power
+	glass  record.Digest
 	actors map[string]record.Principal
 	keys   []string
 	at     time.Time
@@ -69,10 +73,35 @@ type standing struct {
 	last atomic.Pointer[stood]
 }
 
-// power is what a release may do, and what it has used of it.
+// power is what a release may do, and what it has used of it. Only are the names
+// of the grants that may be used, where they are fewer than the release has; the
+// digest is of what may be used.
 type power struct {
+	digest record.Digest
+	only   []string
 	grants *authority.Set
 	meter  *authority.Meter
+}
+
+// under returns the power under a broken glass, which counts with the whole.
+func (p *power) under(x record.Exception) *power {
+	if len(x.Grants) == 0 {
+		return p
+	}
+	digest := record.DigestOf([]byte(string(p.digest) + "\n" + strings.Join(x.Grants, "\n")))
+	return &power{digest, x.Grants, p.grants.Only(x.Grants), p.meter}
+}
+
+// may returns what may be done at a time at which the release stands.
+func (s *standing) may(at time.Time) *power {
+	st := s.stands(at)
+	switch {
+	case st.Glass == nil:
+		return s.power
+	case st.Glass.Digest == s.glass:
+		return s.few
+	}
+	return s.power.under(st.Glass.Record)
 }
 
 type stood struct {
@@ -208,7 +237,10 @@ func (r *Registry) gather(ctx context.Context, line string) (fresh *standing, er
 			return err
 		}
 		may := fresh.dossier.Release.Record.Authority
-		fresh.power = r.index.power(id, may)
+		fresh.power = r.index.power(id, may, fresh.dossier.Digests.Parts[record.PartAuthority])
+		if st := fresh.stands(t.now); st.Glass != nil {
+			fresh.few, fresh.glass = fresh.power.under(st.Glass.Record), st.Glass.Digest
+		}
 		fresh.actors = make(map[string]record.Principal, len(may.Workloads))
 		for _, w := range may.Workloads {
 			actor, err := t.person(w)
@@ -224,7 +256,7 @@ func (r *Registry) gather(ctx context.Context, line string) (fresh *standing, er
 }
 
 // power returns the grants of a release, which never change, and their meter.
-func (x *index) power(release string, may record.Authority) *power {
+func (x *index) power(release string, may record.Authority, digest record.Digest) *power {
 	x.mu.RLock()
 	p := x.powers[release]
 	x.mu.RUnlock()
@@ -237,7 +269,7 @@ func (x *index) power(release string, may record.Authority) *power {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.powers[release] == nil {
-		x.powers[release] = &power{grants, authority.NewMeter()}
+		x.powers[release] = &power{digest, nil, grants, authority.NewMeter()}
 	}
 	return x.powers[release]
 }

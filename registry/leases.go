@@ -347,7 +347,8 @@ func (r *Registry) look(ctx context.Context, l *Lease, anyway bool) {
 		r.endLease(l, err.Error())
 		return
 	}
-	if d := acts.power.grants.Decide(call, later(now, acts.at), nil); !d.Allowed {
+	at := later(now, acts.at)
+	if d := acts.may(at).grants.Decide(call, at, nil); !d.Allowed {
 		r.endLease(l, d.Reason)
 		return
 	}

@@ -24,17 +24,28 @@ type modelled struct {
 	waived      bool // the security gate is waived
 	status      record.Status
 	ran         bool
-	glass       bool   // it was last promoted by breaking glass
-	replaced    string // what it replaced when it was last promoted
+	opens       []string // the gates over which glass was broken when it was last promoted
+	replaced    string   // what it replaced when it was last promoted
 }
 
-func (m *modelled) passes() bool {
+// blocks are the gates that do not let it through.
+func (m *modelled) blocks() (gates []string) {
+	if !m.data {
+		gates = append(gates, "lineage/datasets")
+	}
 	for _, role := range seats {
 		if m.words[role] != record.Approve && (role != record.Security || !m.waived) {
-			return false
+			gates = append(gates, "approval/"+string(role))
 		}
 	}
-	return m.data
+	return gates
+}
+
+func (m *modelled) passes() bool { return len(m.blocks()) == 0 }
+
+// runs reports whether it stands while it is live.
+func (m *modelled) runs() bool {
+	return !slices.ContainsFunc(m.blocks(), func(g string) bool { return !slices.Contains(m.opens, g) })
 }
 
 var seats = []record.RoleName{record.ModelOwner, record.Risk, record.Security}
@@ -45,6 +56,10 @@ type world struct {
 	releases []*modelled
 	current  string // promoted last
 	runs     string // live now
+	// broken is the exception of the glass that was broken last, and by is of which
+	// release, until somebody reviews it.
+	broken string
+	by     *modelled
 }
 
 func (w *world) of(id string) *modelled {
@@ -52,14 +67,14 @@ func (w *world) of(id string) *modelled {
 	return w.releases[i]
 }
 
-func (w *world) promote(m *modelled, glass bool) {
+func (w *world) promote(m *modelled, opens []string) {
 	if w.runs != m.id {
 		m.replaced = w.runs
 	}
 	if w.runs != "" {
 		w.of(w.runs).status = record.Replaced
 	}
-	m.status, m.ran, m.glass = record.Live, true, glass
+	m.status, m.ran, m.opens = record.Live, true, opens
 	w.current, w.runs = m.id, m.id
 }
 
@@ -180,7 +195,7 @@ func (s *story) promoteOne(*rapid.T) {
 	m := s.pick()
 	_, err := s.reg.Promote(s.ctx, olga, m.id)
 	if s.agree(err, m.promotable()) {
-		s.promote(m, false)
+		s.promote(m, nil)
 	}
 }
 
@@ -198,7 +213,7 @@ func (s *story) rollBack(*rapid.T) {
 	}
 	_, err := s.reg.Rollback(s.ctx, olga, from.id, name, "r")
 	if s.agree(err, s.rollback(from, to)) {
-		s.promote(to, false)
+		s.promote(to, nil)
 	}
 }
 
@@ -257,23 +272,46 @@ func (s *story) waive(*rapid.T) {
 
 func (s *story) breakGlass(*rapid.T) {
 	m := s.pick()
-	_, err := s.reg.BreakGlass(s.ctx, olga, m.id, "r", 24*time.Hour)
+	opens := m.blocks()
+	if rapid.IntRange(0, 3).Draw(s.T, "mostly right") == 0 {
+		opens = append(opens, "rollback")
+	}
+	p, err := s.reg.BreakGlass(s.ctx, olga, m.id, registry.Glass{Gates: opens, Reason: "r", Lasting: 24 * time.Hour})
 	want := wire.Code("")
 	switch {
 	case m.status == record.Suspended || m.status == record.Retired:
 		want = wire.Refused
-	case m.status == record.Live && (m.passes() || m.glass):
+	case m.passes() || m.status == record.Live && m.runs():
 		want = wire.Conflict
+	case s.broken != "":
+		want = wire.Refused
+	case len(opens) > len(m.blocks()):
+		want = wire.Invalid
 	}
 	if s.agree(err, want) {
-		s.promote(m, true)
+		s.promote(m, opens)
+		s.broken, s.by = p.Promotion.Record.Exception, m
+	}
+}
+
+func (s *story) review(*rapid.T) {
+	if s.broken == "" {
+		return
+	}
+	outcome := rapid.SampledFrom([]string{record.Upheld, record.Reversed}).Draw(s.T, "outcome")
+	_, err := s.reg.ReviewException(s.ctx, rita, s.broken, outcome, "r")
+	if s.agree(err, "") {
+		if outcome == record.Reversed {
+			s.by.opens = nil
+		}
+		s.broken = ""
 	}
 }
 
 // check compares what the registry says of every release with the model.
 func (s *story) check(*rapid.T) {
 	for _, m := range s.releases {
-		stands := m.status == record.Live && (m.passes() || m.glass)
+		stands := m.status == record.Live && m.runs()
 		if d := s.decide(m.version); d.Allowed != stands || (len(d.Reasons) == 0) != stands {
 			s.T.Fatalf("version %s: decided %+v, and the model says %v", m.version, d, stands)
 		}
@@ -320,7 +358,7 @@ func TestStagesFollowTheModel(t *testing.T) {
 			"promote":         s.promoteOne, "promote again": s.promoteOne, "roll back": s.rollBack, "roll back again": s.rollBack,
 			"suspend": s.suspendOrLift(false), "lift": s.suspendOrLift(true), "retire": s.retire,
 			"withdraw": s.decideData(record.Withdraw), "approve data": s.decideData(record.Allow),
-			"waive": s.waive, "break glass": s.breakGlass, "reopen": func(*rapid.T) { h.again() },
+			"waive": s.waive, "break glass": s.breakGlass, "review": s.review, "reopen": func(*rapid.T) { h.again() },
 			"": s.check,
 		})
 		if _, err := h.reg.VerifyLedger(h.ctx); err != nil {

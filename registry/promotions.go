@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"slices"
-	"time"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
@@ -36,7 +35,7 @@ func (t *tx) promoteNow(id string) error {
 	if err != nil {
 		return err
 	}
-	return t.promote(c, record.Promote, "", c.Verdict.Until)
+	return t.promote(c, record.Promotion{How: record.Promote, Until: c.Verdict.Until})
 }
 
 func (r *Registry) promoted(ctx context.Context, who Caller, fn func(*tx) error) (wire.Promoted, error) {
@@ -118,25 +117,22 @@ func (t *tx) deployable(id string) (*examined, error) {
 	return t.examine(id)
 }
 
-func (t *tx) promote(c *examined, how, reason string, until time.Time) error {
-	var use *record.EnvelopeUse
-	if how == record.Promote {
-		use, until = c.policy.Uses(c.dossier, t.now)
+// promote states the verdict and a promotion, which says how, why and until when.
+func (t *tx) promote(c *examined, p record.Promotion) error {
+	if p.How == record.Promote {
+		p.Envelope, p.Until = c.policy.Uses(c.dossier, t.now)
 	}
 	if err := t.state(c.Verdict); err != nil {
 		return err
 	}
-	replaces := c.Live
-	if replaces == c.ID {
+	p.Verdict = t.stated[len(t.stated)-1].entry.Statement.Digest()
+	p.Release, p.Line, p.Record, p.Replaces = c.ID, c.Line, c.Digests.Record, c.Live
+	p.Environment, p.Artifact = c.Release.Record.Context.Environment, c.Release.Record.Behaviour.Artifact
+	if p.Replaces == c.ID {
 		// Glass broken for what is live already: what it replaced stays that.
-		replaces = replacedBy(c.dossier.History, c.ID)
+		p.Replaces = replacedBy(c.dossier.History, c.ID)
 	}
-	return t.state(record.Promotion{
-		Release: c.ID, Line: c.Line, Record: c.Digests.Record,
-		Environment: c.Release.Record.Context.Environment, Artifact: c.Release.Record.Behaviour.Artifact,
-		How: how, Verdict: t.stated[len(t.stated)-1].entry.Statement.Digest(),
-		Until: until, Replaces: replaces, Envelope: use, Reason: reason,
-	})
+	return t.state(p)
 }
 
 // replacedBy returns the release that another one replaced when it was last
@@ -177,7 +173,7 @@ func (t *tx) rollback(live, to, reason string) error {
 	if target.Line != from.Line || !ranBefore(target.dossier.History, to) {
 		return refusef(wire.Invalid, "%s never ran in %s, so it is no rollback; promote it instead", to, from.Line)
 	}
-	return t.promote(target, record.Rollback, reason, target.Verdict.Until)
+	return t.promote(target, record.Promotion{How: record.Rollback, Reason: reason, Until: target.Verdict.Until})
 }
 
 func ranBefore(history []record.Event, id string) bool {

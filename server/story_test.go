@@ -155,7 +155,7 @@ func TestExceptionsOverHTTP(t *testing.T) {
 	if len(waived.Exceptions) != 1 || waived.Exceptions[0].Record.Type != record.Waiver {
 		t.Fatalf("the exceptions are %+v", waived.Exceptions)
 	}
-	done := must[wire.Promoted](t)(h.people["sam"].BreakGlass(h.ctx, c.ID, wire.ExceptionRequest{Reason: "outage", Seconds: 600}))
+	done := must[wire.Promoted](t)(h.people["sam"].BreakGlass(h.ctx, c.ID, wire.ExceptionRequest{Gates: []string{"approval/risk", "approval/security", "approval/model-owner"}, Reason: "outage", Seconds: 600}))
 	if done.Promotion.Record.How != record.BrokeGlass || !done.Case.Stands {
 		t.Errorf("after breaking the glass: %+v", done)
 	}

@@ -303,8 +303,12 @@ func TestBrokenGlassIsShown(t *testing.T) {
 		t.Fatal("the first release should have lapsed")
 	}
 	now := s.Now
+	gates := make([]string, 0, len(v.Gates))
+	for _, g := range v.Blocking() {
+		gates = append(gates, g.Name)
+	}
 	s.State("mona", record.Exception{
-		Type: record.BreakGlass, Release: s.First, Line: verifytest.Line, Record: v.Record, Reason: "the second answers nothing",
+		Type: record.BreakGlass, Release: s.First, Line: verifytest.Line, Record: v.Record, Gates: gates, Reason: "the second answers nothing",
 		Expires: now.Add(verifytest.Day), ReviewBy: now.Add(7 * verifytest.Day),
 	})
 	s.Now = now

@@ -87,10 +87,13 @@ type Granted struct {
 	Reasons []string `json:"reasons,omitzero"`
 	Release string   `json:"release,omitzero"`
 	Line    string   `json:"line,omitzero"`
-	// Digest is that of the release's authority, which never changes; the grants
-	// are left out for who has them.
+	// Digest is that of the grants that may be used; they are left out for who has
+	// them.
 	Digest    record.Digest     `json:"digest,omitzero"`
 	Authority *record.Authority `json:"authority,omitzero"`
+	// Only are the grants that may be used, as [record.GrantName] writes them, where
+	// glass was broken for fewer than the release has.
+	Only []string `json:"only,omitzero"`
 	// Until is when the release lapses by time alone.
 	Until time.Time `json:"until,omitzero"`
 	At    time.Time `json:"at"`

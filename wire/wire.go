@@ -281,9 +281,15 @@ type Remark struct {
 
 // ExceptionRequest asks for a waiver of a gate, or to break glass.
 type ExceptionRequest struct {
-	Gate    string `json:"gate,omitzero"`
-	Reason  string `json:"reason"`
-	Seconds int64  `json:"seconds"`
+	// Gate is the one to waive.
+	Gate string `json:"gate,omitzero"`
+	// Gates are those that a broken glass passes over: each that blocks, and no other.
+	Gates []string `json:"gates,omitzero"`
+	// Grants are those of the release that may be used under it, each as
+	// KIND/RESOURCE; all where none is named.
+	Grants  []string `json:"grants,omitzero"`
+	Reason  string   `json:"reason"`
+	Seconds int64    `json:"seconds"`
 }
 
 // ReviewRequest is the outcome of a look back at an exception.

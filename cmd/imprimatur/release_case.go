@@ -62,7 +62,7 @@ func drawAuthority(p *page, a record.Authority) {
 
 func drawExceptions(p *page, exceptions []record.Recorded[record.Exception], now time.Time) {
 	for _, x := range exceptions {
-		what := "glass broken"
+		what := "glass broken " + x.Record.Scope()
 		if x.Record.Type == record.Waiver {
 			what = "gate " + x.Record.Gate + " waived"
 		}

@@ -219,14 +219,16 @@ func (c *releaseWaiveCmd) Run(a *app) error {
 }
 
 type releaseBreakGlassCmd struct {
-	ID     string `arg:"" help:"The release."`
-	Reason string `required:"" placeholder:"TEXT" help:"Why; it stands in the ledger."`
-	For    span   `required:"" placeholder:"SPAN" help:"For how long: 4h, at most 72h."`
+	ID     string   `arg:"" help:"The release."`
+	Gate   []string `placeholder:"NAME" help:"A gate to pass over, as imprimatur release check shows it; each that blocks, and no other."`
+	Grant  []string `placeholder:"KIND/RESOURCE" help:"A grant of the release that may be used; may be repeated. Without any, all may."`
+	Reason string   `required:"" placeholder:"TEXT" help:"Why; it stands in the ledger."`
+	For    span     `required:"" placeholder:"SPAN" help:"For how long: 40m or 4h, at most what the policy allows, and 72h."`
 }
 
 // Run implements the command.
 func (c *releaseBreakGlassCmd) Run(a *app) error {
-	got, err := a.client().BreakGlass(a.ctx, c.ID, wire.ExceptionRequest{Reason: c.Reason, Seconds: c.For.seconds()})
+	got, err := a.client().BreakGlass(a.ctx, c.ID, wire.ExceptionRequest{Gates: c.Gate, Grants: c.Grant, Reason: c.Reason, Seconds: c.For.seconds()})
 	if err != nil {
 		return err
 	}

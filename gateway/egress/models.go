@@ -14,7 +14,6 @@ import (
 
 	"imprimatur.dev/authority"
 	"imprimatur.dev/gateway/follow"
-	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
 
@@ -188,8 +187,7 @@ func (c *call) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return refuse(http.StatusForbidden, "%v", err)
 	}
-	// A grant whose condition cannot be used is not in the set, and offers nothing.
-	grants, _ := authority.Compile(record.Authority{Models: term.Authority.Models})
+	grants := term.Grants()
 	c.answer = wire.Answer{Release: term.Release}
 	c.change = func(raw []byte) ([]byte, error) { return c.granted(raw, grants, c.g.now()) }
 	return c.send(w, r, nil)

@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"imprimatur.dev/authority"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -68,12 +69,24 @@ func (s *Stopped) Error() string {
 type Term struct {
 	Workload, Release, Line string
 	Digest                  record.Digest
-	// Authority are the grants; nothing where none stands.
+	// Authority are the grants of the release, and Only the names of those that may be
+	// used, where these are fewer; nothing where none stands.
 	Authority record.Authority
+	Only      []string
 
 	no  *Stopped // nil where a release stands
 	ctx context.Context
 	end context.CancelCauseFunc
+}
+
+// Grants are those that may be used, ready to answer. A grant whose condition cannot
+// be used is not in the set, and allows nothing.
+func (t *Term) Grants() *authority.Set {
+	all, _ := authority.Compile(t.Authority)
+	if t.Only != nil {
+		return all.Only(t.Only)
+	}
+	return all
 }
 
 // Context ends when the term does, with a [*Stopped] as its cause.
@@ -188,9 +201,9 @@ func (t *Term) turn(got wire.Granted, no *Stopped) *Term {
 	if no == nil {
 		next.Digest = got.Digest
 		if got.Authority != nil {
-			next.Authority = *got.Authority
+			next.Authority, next.Only = *got.Authority, got.Only
 		} else if got.Digest == t.Digest { // left out, since it is known
-			next.Authority = t.Authority
+			next.Authority, next.Only = t.Authority, t.Only
 		}
 		no = replaced(t.Release, got.Release)
 	}

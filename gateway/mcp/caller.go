@@ -54,9 +54,7 @@ func (c *caller) standing() (*power, error) {
 	if p := c.current.Load(); p != nil && p.Term == t {
 		return p, nil
 	}
-	// A grant whose condition cannot be used is not in the set, and allows nothing.
-	grants, _ := authority.Compile(t.Authority)
-	p := &power{Term: t, grants: grants, meter: c.meter(t.Release)}
+	p := &power{Term: t, grants: t.Grants(), meter: c.meter(t.Release)}
 	c.current.Store(p)
 	return p, nil
 }

@@ -70,9 +70,9 @@ func waive(r *reg, ctx context.Context, who registry.Caller, id string, in wire.
 
 func breakGlass(r *reg, ctx context.Context, who registry.Caller, id string, in wire.ExceptionRequest) (wire.Promoted, error) {
 	if in.Gate != "" {
-		return wire.Promoted{}, Refusal(wire.Invalid, "broken glass is for a release as a whole; to set aside the gate %s alone, ask for a waiver", in.Gate)
+		return wire.Promoted{}, Refusal(wire.Invalid, "gate is of a waiver; a broken glass names what it passes over as gates, and to set aside the gate %s alone, ask for a waiver", in.Gate)
 	}
-	return r.BreakGlass(ctx, who, id, in.Reason, lasting(in))
+	return r.BreakGlass(ctx, who, id, registry.Glass{Gates: in.Gates, Grants: in.Grants, Reason: in.Reason, Lasting: lasting(in)})
 }
 
 // lasting is how long an exception is asked for. What would overflow is longer

@@ -339,7 +339,7 @@ func inProduction(got *registry.Inspection, gate string) rival {
 func exceptions(got *registry.Inspection) []Event {
 	var out []Event
 	for _, x := range got.Exceptions {
-		what := "broke glass for"
+		what := "broke glass " + x.Record.Scope() + " for"
 		if x.Record.Type == record.Waiver {
 			what = "waived " + x.Record.Gate + " of"
 		}

@@ -166,10 +166,16 @@ func (l *Ledger) Promote(actor string, v record.Verdict, how string, until time.
 	_, live := record.StatusAt(history, v.Release, l.Now)
 	now := l.Now
 	verdict := l.State(actor, v)
+	exception := ""
+	if how == record.BrokeGlass {
+		made, _, err := lineage.Last[record.Exception](l, record.KeyExceptions(v.Line))
+		must(l.tb, err)
+		exception = record.ExceptionID(made.Digest)
+	}
 	l.Now = now
 	l.State(actor, record.Promotion{
 		Release: v.Release, Line: v.Line, Record: v.Record, Environment: rel.Record.Context.Environment, Artifact: v.Artifact,
-		How: how, Verdict: verdict.Statement.Digest(), Until: until, Replaces: live, Reason: "as the story goes",
+		How: how, Verdict: verdict.Statement.Digest(), Until: until, Replaces: live, Reason: "as the story goes", Exception: exception,
 	})
 }
 
