@@ -104,7 +104,7 @@ func (t *tx) rollbackOr(c *examined, reason string) error {
 	case err != nil:
 		return err
 	}
-	return t.promote(target, record.Rollback, short(reason), target.Verdict.Until)
+	return t.promote(target, record.Promotion{How: record.Rollback, Reason: short(reason), Until: target.Verdict.Until})
 }
 
 // takesOver returns the release that can take over from one that is live, or the
