@@ -106,7 +106,7 @@ func (c *gatewayMCPServeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	o := mcp.Options{Source: a.granted(cfg.Environment, cfg.Release)}
+	o := mcp.Options{Source: a.granted(cfg.Environment, cfg.Release), Issuer: a.server()}
 	if a.env("IMPRIMATUR_TOKEN") != "" {
 		o.Report, o.Tell = a.redefined, a.told
 	}

@@ -55,11 +55,17 @@ func by(name string) registry.Caller {
 	return registry.Caller{Name: name, Type: record.Human, Method: record.MethodToken}
 }
 
+// publicGateway is the address of a gateway as agents know it.
+const publicGateway = "https://mcp.example"
+
 func openAgency(t *testing.T) *agency {
 	t.Helper()
-	reg := got[*registry.Registry](t)(registry.Open(t.Context(), registry.Config{Data: t.TempDir()}))
+	h := httptest.NewUnstartedServer(nil)
+	at := "http://" + h.Listener.Addr().String()
+	reg := got[*registry.Registry](t)(registry.Open(t.Context(), registry.Config{Data: t.TempDir(), URL: at, Audiences: []string{publicGateway, publicGateway + "/clerk", publicGateway + "/files"}}))
 	t.Cleanup(func() { reg.Close() })
-	h := httptest.NewServer(server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}))
+	h.Config.Handler = server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	h.Start()
 	t.Cleanup(h.Close)
 	a := &agency{T: t, reg: reg, url: h.URL}
 	admin, ctx := by(registry.FirstAdministrator), t.Context()

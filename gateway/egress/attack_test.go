@@ -100,6 +100,51 @@ func TestSmugglingReachesNothing(t *testing.T) {
 	}
 }
 
+// ASI03 Identity and Privilege Abuse, NHI2 Secret Leakage: who goes around the
+// gateway has nothing that opens the upstream, learns nothing on the way that
+// would, and does not have the gateway lead it there.
+func TestAttackGoingAroundTheGateway(t *testing.T) {
+	b := setup(t, copyOf(cases), func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+secret {
+			http.Error(w, "who are you", http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, "the case")
+	}, nil)
+	through := b.call("GET", "/crm/cases/7", "", nil)
+	if through.status != 200 || through.body != "the case" {
+		t.Fatalf("through the gateway: %d %s", through.status, through.body)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.upstream.URL+"/v1/cases/7", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	direct, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct.Body.Close()
+	if direct.StatusCode != http.StatusUnauthorized {
+		t.Errorf("around the gateway, with the workload's own token: %s", direct.Status)
+	}
+	before := len(b.requests)
+	host := strings.TrimPrefix(b.upstream.URL, "http://")
+	for _, line := range []string{"GET http://" + host + "/v1/cases/7", "CONNECT " + host, "GET //" + host + "/v1/cases/7", "GET /crm/../../v1/admin", "GET /crm@" + host + "/", "GET /" + host + "/v1/cases/7"} {
+		for _, status := range b.raw(line + " HTTP/1.1\r\nHost: " + host + "\r\nAuthorization: Bearer " + token + "\r\nConnection: close\r\n\r\n") {
+			if status < 400 {
+				t.Errorf("%s: %d", line, status)
+			}
+		}
+	}
+	if after := len(b.requests); after != before {
+		t.Errorf("%d requests reached the upstream", after-before)
+	}
+	if seen := fmt.Sprint(through.header, through.body); strings.Contains(seen, secret) {
+		t.Errorf("the workload has seen the credential: %s", seen)
+	}
+}
+
 // ASI03 Identity and Privilege Abuse: an upstream cannot lead the gateway, or who
 // calls by it, to where the grant does not.
 func TestRedirectsAreDecidedLikeAnyRequest(t *testing.T) {

@@ -51,6 +51,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -73,6 +74,8 @@ type Config struct {
 	// where it has several.
 	Environment string `yaml:"environment"`
 	Release     string `yaml:"release"`
+	// URL is the gateway's own address, which access tokens must then name.
+	URL string `yaml:"url"`
 	// Record is the file that a line is appended to for each call.
 	Record string `yaml:"record"`
 	// StaleAfter is how long the gateway goes on without hearing that the release
@@ -109,6 +112,10 @@ func ReadConfig(raw []byte, env func(string) string) (Config, error) {
 	if c.StaleAfter < 0 {
 		return c, errors.New("staleAfter is negative")
 	}
+	if at, err := url.Parse(c.URL); c.URL != "" && (err != nil || at.Scheme != "https" && !local(at.Host) || at.Host == "" || strings.Trim(at.Path, "/")+at.RawQuery+at.Fragment != "") {
+		return c, fmt.Errorf("the gateway's url %q is no https address without a path", c.URL)
+	}
+	c.URL = strings.TrimSuffix(c.URL, "/")
 	var faults []error
 	expand := func(values map[string]string) {
 		for key, value := range values {
@@ -140,6 +147,8 @@ func ReadConfig(raw []byte, env func(string) string) (Config, error) {
 // Gateway stands between agents and their servers.
 type Gateway struct {
 	ctx     context.Context
+	url     string // its own address, or empty
+	issuer  string
 	servers map[string]*server
 	callers *callers
 	journal *Journal
@@ -167,6 +176,8 @@ type server struct {
 // Options are what a gateway is given beside its configuration.
 type Options struct {
 	Source follow.Source
+	// Issuer is the address of the server that gives access tokens.
+	Issuer string
 	// Journal keeps the calls; nil keeps none.
 	Journal *Journal
 	// Lesson, where given, lets everything through and learns what is used.
@@ -193,7 +204,7 @@ type Redefinition struct {
 // New returns a gateway that lives until the context ends.
 func New(ctx context.Context, c Config, o Options) *Gateway {
 	g := &Gateway{
-		ctx: ctx, servers: map[string]*server{}, journal: o.Journal, learn: o.Lesson, log: o.Log, stderr: o.Stderr, report: o.Report, now: time.Now,
+		ctx: ctx, url: c.URL, issuer: o.Issuer, servers: map[string]*server{}, journal: o.Journal, learn: o.Lesson, log: o.Log, stderr: o.Stderr, report: o.Report, now: time.Now,
 		sessions: map[sessionKey]*session{}, over: make(chan struct{}),
 	}
 	if g.log == nil {

@@ -25,6 +25,8 @@ var legacy = []string{"2025-11-25", "2025-06-18", "2025-03-26"}
 func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{server}", g.serveHTTP)
+	mux.HandleFunc("GET "+metadataPath, g.describe)
+	mux.HandleFunc("GET "+metadataPath+"/{server}", g.describe)
 	return here(http.NewCrossOriginProtection().Handler(mux))
 }
 
@@ -57,10 +59,10 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the gateway's configuration names no such server", http.StatusNotFound)
 		return
 	}
-	c, err := g.signIn(r)
+	c, err := g.signIn(r, sv.name)
 	switch {
 	case errors.Is(err, follow.ErrNotSignedIn):
-		w.Header().Set("WWW-Authenticate", `Bearer realm="imprimatur"`)
+		g.challenge(w, sv.name)
 		http.Error(w, err.Error()+"; send the token of a workload: Authorization: Bearer imp_…", http.StatusUnauthorized)
 		return
 	case err != nil:
@@ -91,15 +93,19 @@ func (g *Gateway) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// signIn returns who sends the request.
-func (g *Gateway) signIn(r *http.Request) (*caller, error) {
+// signIn returns who sends the request to a server.
+func (g *Gateway) signIn(r *http.Request, server string) (*caller, error) {
 	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if g.learning() {
 		bearer = "learning"
 	} else if !strings.EqualFold(scheme, "Bearer") || bearer == "" {
 		return nil, fmt.Errorf("%w: the request carries no token", follow.ErrNotSignedIn)
 	}
-	return g.callers.signIn(r.Context(), strings.TrimSpace(bearer))
+	bearer = strings.TrimSpace(bearer)
+	if err := g.meant(bearer, server); err != nil {
+		return nil, err
+	}
+	return g.callers.signIn(r.Context(), bearer)
 }
 
 func (g *Gateway) post(w http.ResponseWriter, r *http.Request, sv *server, c *caller) {
