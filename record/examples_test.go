@@ -141,6 +141,7 @@ func decisions() []record.Body {
 			Team: "acme", Vendor: "parrot", Type: "soc-2", Document: record.RawFile{Name: "soc2.pdf", Digest: digest("soc 2"), Bytes: 9, Format: "document"}, Scope: "the API", Issuer: "Auditors", Issued: noon, Expires: noon.Add(time.Hour),
 			Clauses: []record.Clause{{Name: record.ClauseModelChange, Given: true, Days: ptr(30), Text: "thirty days before", Where: "section 4.2"}}, Withdrawn: true, Reason: "qualified",
 		},
+		record.Gateway{ID: "g-1", Workload: "egress", Team: "acme", Environment: "production", Secrets: []string{"crm-key"}, Expires: noon},
 		record.Secret{Team: "acme", Name: "crm-key", Description: "the CRM", Version: 2, Provider: record.SecretVault, Vault: record.VaultPlace{Server: "main", Namespace: "eu/acme", Mount: "secret", Path: "crm/key", Field: "token"}, Expires: noon, RotateBy: noon, Previous: 1, PreviousUntil: noon, Reason: "leak", Withdrawn: true},
 	}
 }

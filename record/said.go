@@ -65,6 +65,8 @@ func Said(body Body, self Digest) string {
 		return map[bool]string{false: "enrolled", true: "withdrawn: "}[b.Withdrawn] + b.Reason
 	case Identity:
 		return map[bool]string{false: "bound: " + b.Shows(), true: "ended: " + b.Reason}[b.Revoked]
+	case Gateway:
+		return map[bool]string{false: "attaches " + b.Reach(), true: "ended: " + b.Reason}[b.Ended]
 	case Revocation:
 		return cmp.Or(b.Reason, "ended")
 	}

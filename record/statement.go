@@ -53,6 +53,7 @@ const (
 	KindVendor       Kind = "https://imprimatur.dev/vendor/v1"
 	KindAssurance    Kind = "https://imprimatur.dev/assurance/v1"
 	KindProbe        Kind = "https://imprimatur.dev/probe/v1"
+	KindGateway      Kind = "https://imprimatur.dev/gateway/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -98,6 +99,7 @@ var bodies = map[Kind]reflect.Type{
 	KindVendor:       reflect.TypeFor[ModelVendor](),
 	KindAssurance:    reflect.TypeFor[Assurance](),
 	KindProbe:        reflect.TypeFor[Probe](),
+	KindGateway:      reflect.TypeFor[Gateway](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -114,7 +116,7 @@ var words = map[Kind]string{
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope", KindWithdrawal: "withdrawal of an envelope",
 	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target", KindDecisions: "set of decisions",
 	KindIdentity: "platform identity", KindRevocation: "revocation of access", KindDelegation: "delegation",
-	KindSecret: "secret", KindVendor: "vendor", KindAssurance: "assurance document", KindProbe: "probe",
+	KindSecret: "secret", KindGateway: "gateway", KindVendor: "vendor", KindAssurance: "assurance document", KindProbe: "probe",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

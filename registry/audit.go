@@ -129,6 +129,8 @@ func teamOfRecord(body record.Body) string {
 		return b.Team
 	case record.Probe:
 		return b.Team
+	case record.Gateway:
+		return b.Team
 	case record.Dataset:
 		return b.Team
 	case record.Run:

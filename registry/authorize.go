@@ -20,27 +20,28 @@ import (
 // answer comes from memory, and when it cannot be found it is no, with the
 // reason (rule 4). The error says that the caller may not ask.
 func (r *Registry) Authorize(ctx context.Context, who Caller, ask wire.Ask) (wire.Answer, error) {
-	return r.authorize(ctx, who, ask, func(wire.Answer) string { return "" })
+	return r.authorize(ctx, who, ask, who.Name, func(*standing, wire.Answer) string { return "" })
 }
 
-// authorize is Authorize, where also may say what is in the way of a yes besides.
-func (r *Registry) authorize(ctx context.Context, who Caller, ask wire.Ask, also func(wire.Answer) string) (wire.Answer, error) {
+// authorize is Authorize, where by is who is in the decision log as asking, and also may say
+// what is in the way of a yes besides.
+func (r *Registry) authorize(ctx context.Context, who Caller, ask wire.Ask, by string, also func(*standing, wire.Answer) string) (wire.Answer, error) {
 	acts, why, now, err := r.actingFor(ctx, who, &ask)
 	if err != nil {
 		return wire.Answer{}, err
 	}
 	if acts == nil {
 		out := wire.Answer{At: now, Reasons: why}
-		r.journal.note(who.Name, "", &ask, &out, -1)
+		r.journal.note(by, "", &ask, &out, -1)
 		return out, nil
 	}
 	out, number := r.answer(acts, ask, later(now, acts.at), who.Name)
 	if out.Allowed {
-		if why := also(out); why != "" {
+		if why := also(acts, out); why != "" {
 			out.Allowed, out.Reasons, out.Reservation = false, []string{why}, ""
 		}
 	}
-	r.journal.note(who.Name, teamOf(acts.dossier.Release.Record.Behaviour.Model), &ask, &out, number)
+	r.journal.note(by, teamOf(acts.dossier.Release.Record.Behaviour.Model), &ask, &out, number)
 	return out, nil
 }
 

@@ -106,11 +106,23 @@ func (x *identities) isEnded(a token.Access, now time.Time) bool {
 	if i, ok := x.byID[a.Identity]; ok && !i.Stands(now) {
 		return true
 	}
-	if k, ok := x.tokens[a.Identity]; ok && (k.revoked || !record.Stands(time.Time{}, k.expires, now)) {
+	if x.tokens[a.Identity].isEnd(now) {
 		return true
 	}
 	since, ok := x.since[a.Subject]
 	return ok && !time.Unix(a.IssuedAt, 0).After(since)
+}
+
+// isTokenEnded reports whether an API token was ended, or has expired; none has
+// not.
+func (x *identities) isTokenEnded(id string, now time.Time) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.tokens[id].isEnd(now)
+}
+
+func (k tokenEnd) isEnd(now time.Time) bool {
+	return k.revoked || !record.Stands(time.Time{}, k.expires, now)
 }
 
 // shown returns the identities that stand and that a workload shows: of an

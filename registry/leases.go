@@ -11,7 +11,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"imprimatur.dev/record"
-	"imprimatur.dev/token"
 	"imprimatur.dev/wire"
 )
 
@@ -65,18 +64,20 @@ type Lease struct {
 	value wire.SecretValue
 	newer bool
 
-	// ask and told are for looking again whether it stands; made is what a vault
+	// ask and seen are for looking again whether it stands; made is what a vault
 	// made for it.
 	ask  wire.Ask
-	told int64
+	seen int64
 	at   record.VaultPlace
 	made string
 	// kept is the vault's number of the version, and heard when it last said how it
 	// stands.
 	kept  int
 	heard time.Time
-	// access are the claims of the access token that it was asked for with.
-	access *token.Access
+	// asked are those with whose tokens it was asked for: the workload, and the gateway
+	// where there is one. Environment is the release's.
+	asked       []Caller
+	environment string
 }
 
 // Value returns a copy of the secret's value, and nil once the lease has ended.
@@ -111,6 +112,22 @@ func (l *Lease) forget() {
 	l.value = nil
 }
 
+// told returns the lease with its value, which is kept here no longer.
+func (l *Lease) told() (wire.LentSecret, error) {
+	value := l.Value()
+	l.forget()
+	if value == nil {
+		return wire.LentSecret{}, refusef(wire.Refused, "%w", context.Cause(l.ctx))
+	}
+	return wire.LentSecret{Lease: l.SecretLease, Value: value}, nil
+}
+
+func (l *Lease) isOvertaken() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.newer
+}
+
 func (l *Lease) overtaken() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -124,13 +141,23 @@ func (l *Lease) overtaken() {
 type leases struct {
 	mu   sync.Mutex
 	open map[string]*Lease
-	// of counts a workload's.
-	of map[string]int
+	// by counts a workload's.
+	by map[string]int
 	// ending are those whose credential a vault is being asked to end.
 	ending sync.WaitGroup
 }
 
-func newLeases() *leases { return &leases{open: map[string]*Lease{}, of: map[string]int{}} }
+func newLeases() *leases { return &leases{open: map[string]*Lease{}, by: map[string]int{}} }
+
+// of returns a lease that a gateway has open, or nil.
+func (l *leases) of(id, gateway string) *Lease {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if x := l.open[id]; x != nil && x.Gateway == gateway {
+		return x
+	}
+	return nil
+}
 
 func (l *leases) all() []*Lease {
 	l.mu.Lock()
@@ -145,7 +172,7 @@ func (l *leases) all() []*Lease {
 func (l *leases) count(workload string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.of[workload]
+	return l.by[workload]
 }
 
 // openOf is how many leases of a secret are open.
@@ -159,29 +186,34 @@ func (l *leases) openOf(ref string) (n int) {
 }
 
 // UseSecret lends a gateway a secret that it attaches for the workload who, whose
-// release must grant the action "use" of it. The workload gets no sight of it.
-func (r *Registry) UseSecret(ctx context.Context, who Caller, use SecretUse) (*Lease, error) {
-	return r.lend(ctx, who, secretUse, use)
+// release must grant the action "use" of it, and for whose releases the gateway must be
+// bound. The workload gets no sight of it.
+func (r *Registry) UseSecret(ctx context.Context, gateway, who Caller, use SecretUse) (*Lease, error) {
+	if err := r.mayAttach(ctx, gateway, who); err != nil {
+		return nil, err
+	}
+	return r.lend(ctx, []Caller{who, gateway}, secretUse, use)
 }
 
 // ReadSecret tells a workload a secret's value, where its release grants the
 // action "read" of it.
 func (r *Registry) ReadSecret(ctx context.Context, who Caller, team, name string, in wire.SecretAsk) (wire.LentSecret, error) {
-	l, err := r.lend(ctx, who, secretRead, SecretUse{Secret: team + "/" + name, Environment: in.Environment, Release: in.Release, Version: in.Version, Arguments: in.Arguments})
+	if who.onlyReads() {
+		return wire.LentSecret{}, refusef(wire.Forbidden, "the token of %s is limited to read and is told no secret; sign in with a wider one", who.Name)
+	}
+	l, err := r.lend(ctx, []Caller{who}, secretRead, SecretUse{Secret: team + "/" + name, Environment: in.Environment, Release: in.Release, Version: in.Version, Arguments: in.Arguments})
 	if err != nil {
 		return wire.LentSecret{}, err
 	}
-	defer l.forget()
-	return wire.LentSecret{Lease: l.SecretLease, Value: l.Value()}, nil
+	return l.told()
 }
 
 // lend asks the decision point like any other call, which keeps the answer with
-// the lease in the decision log, and then fetches the value.
-func (r *Registry) lend(ctx context.Context, who Caller, action string, use SecretUse) (*Lease, error) {
-	switch {
-	case who.onlyReads():
-		return nil, refusef(wire.Forbidden, "the token of %s is limited to read and may use no secret; sign in with a wider one", who.Name)
-	case who.Type != record.Workload:
+// the lease in the decision log, and then fetches the value. Those who ask are the workload,
+// and the gateway where there is one.
+func (r *Registry) lend(ctx context.Context, asked []Caller, action string, use SecretUse) (*Lease, error) {
+	who, by := asked[0], asked[len(asked)-1]
+	if who.Type != record.Workload {
 		return nil, refusef(wire.Forbidden, "a secret is lent to workloads under a release that grants it, and told to nobody else; %s is none: give the workload a token of its own: imprimatur principal token", who.Name)
 	}
 	if err := r.Whole(ctx); err != nil {
@@ -191,21 +223,30 @@ func (r *Registry) lend(ctx context.Context, who Caller, action string, use Secr
 	if err != nil {
 		return nil, err
 	}
-	l := &Lease{rotated: make(chan struct{}), told: r.index.told()}
+	l := &Lease{rotated: make(chan struct{}), seen: r.index.told(), asked: asked}
 	l.SecretLease = wire.SecretLease{ID: "l-" + randomHex(16), Secret: team + "/" + name, Workload: who.Name}
+	if by.Name != who.Name {
+		l.Gateway = by.Name
+	}
 	l.ask = wire.Ask{
 		Workload: who.Name, Environment: use.Environment, Release: use.Release, Kind: "secrets", Resource: name, Action: action,
 		Arguments: use.Arguments, About: use.About, Lease: l.ID,
 	}
 	var x record.Secret
-	answer, err := r.authorize(ctx, who, l.ask, func(a wire.Answer) string {
+	var bound time.Time
+	answer, err := r.authorize(ctx, who, l.ask, by.Name, func(acts *standing, a wire.Answer) (why string) {
+		l.environment = acts.dossier.Release.Record.Context.Environment
+		if l.Gateway != "" {
+			if bound, why = r.gateways.attaches(l.Gateway, team, l.environment, name, a.At); why != "" {
+				return why
+			}
+		}
 		switch {
 		case teamOf(a.Line) != team:
 			return fmt.Sprintf("the secret %s is not of the team of the release %s; a team's releases use its own secrets", use.Secret, a.Release)
 		case r.secrets.leases.count(who.Name) >= maxLeases:
 			return fmt.Sprintf("%s has %d leases open, and at most that many are given; use those, they last up to %s", who.Name, maxLeases, leaseLife)
 		}
-		var why string
 		x, l.Until, why = r.secrets.version(l.Secret, use.Version, a.At)
 		return why
 	})
@@ -222,10 +263,12 @@ func (r *Registry) lend(ctx context.Context, who Caller, action string, use Secr
 	}
 	l.value, l.made, l.at, l.kept = fetched.Value, fetched.Lease, x.Vault, fetched.Version
 	l.Version, l.Release, l.ask.Release = x.Version, answer.Release, answer.Release
-	ends := []time.Time{answer.At.Add(leaseLife), answer.Until, answer.Grant.Until, who.until}
-	if who.Access != nil {
-		l.access = who.Access
-		ends = append(ends, time.Unix(who.Access.Expires, 0))
+	ends := []time.Time{answer.At.Add(leaseLife), answer.Until, answer.Grant.Until, bound}
+	for _, c := range asked {
+		ends = append(ends, c.until)
+		if c.Access != nil {
+			ends = append(ends, time.Unix(c.Access.Expires, 0))
+		}
 	}
 	if fetched.Life > 0 {
 		ends = append(ends, answer.At.Add(fetched.Life))
@@ -245,7 +288,7 @@ func (r *Registry) register(l *Lease) {
 	l.back = func() { r.endLease(l, "the lease was returned") }
 	all.mu.Lock()
 	all.open[l.ID] = l
-	all.of[l.Workload]++
+	all.by[l.Workload]++
 	all.mu.Unlock()
 	// One that was begun while the server ended is nobody's to end.
 	if r.closed.Load() {
@@ -260,8 +303,8 @@ func (r *Registry) endLease(l *Lease, why string) {
 	_, open := all.open[l.ID]
 	delete(all.open, l.ID)
 	if open {
-		if all.of[l.Workload]--; all.of[l.Workload] == 0 {
-			delete(all.of, l.Workload)
+		if all.by[l.Workload]--; all.by[l.Workload] == 0 {
+			delete(all.by, l.Workload)
 		}
 		if l.made != "" {
 			all.ending.Go(func() { r.revoke(l) })
@@ -323,12 +366,14 @@ func (r *Registry) look(ctx context.Context, l *Lease, anyway bool) {
 		r.endLease(l, why)
 		return
 	}
-	if told == l.told && !anyway {
+	if told == l.seen && !anyway {
 		return
 	}
-	if l.access != nil && r.identities.isEnded(*l.access, now) {
-		r.endLease(l, "the access token that it was asked for with was ended")
-		return
+	for _, c := range l.asked {
+		if why := r.left(ctx, c, now); why != "" {
+			r.endLease(l, why)
+			return
+		}
 	}
 	if _, _, why := r.secrets.version(l.Secret, l.Version, now); why != "" {
 		r.endLease(l, why)
@@ -342,6 +387,13 @@ func (r *Registry) look(ctx context.Context, l *Lease, anyway bool) {
 		r.endLease(l, strings.Join(why, "; "))
 		return
 	}
+	if l.Gateway != "" {
+		team, name, _ := secretOf(l.Secret)
+		if _, why := r.gateways.attaches(l.Gateway, team, l.environment, name, now); why != "" {
+			r.endLease(l, why)
+			return
+		}
+	}
 	call, err := callOf(l.ask)
 	if err != nil {
 		r.endLease(l, err.Error())
@@ -352,5 +404,20 @@ func (r *Registry) look(ctx context.Context, l *Lease, anyway bool) {
 		r.endLease(l, d.Reason)
 		return
 	}
-	l.told = told
+	l.seen = told
+}
+
+// left says why one who asked for a lease with a token may have it no more.
+func (r *Registry) left(ctx context.Context, c Caller, now time.Time) string {
+	switch me, _, err := r.person(ctx, c.Name); {
+	case err != nil:
+		return fmt.Sprintf("it could not be decided: %v", err)
+	case !me.Principal.Stands(now):
+		return fmt.Sprintf("the workload %s is disabled or has expired", c.Name)
+	case c.Access != nil && r.identities.isEnded(*c.Access, now):
+		return "the access token that it was asked for with was ended"
+	case r.identities.isTokenEnded(c.token, now):
+		return "the token that it was asked for with was ended"
+	}
+	return ""
 }

@@ -76,7 +76,7 @@ func (r *Registry) committed(entries []store.Committed) {
 }
 
 // learn tells what is kept in memory of entries of the ledger: identities, the shelf, the
-// roll, the inventory, the secrets, what pipelines sent, the graph, and the outbox. All are told at the start of every entry, from
+// roll, the inventory, the secrets and gateways, what pipelines sent, the graph, and the outbox. All are told at the start of every entry, from
 // the first, then of each new one before its author is answered. They take
 // entries in any order and twice: a replica hears of its own before those of
 // others that stand earlier.
@@ -87,6 +87,7 @@ func (r *Registry) learn(entries []lineage.Entry) {
 		r.roll.learn(e.Index, e.Statement)
 		r.workloads.learn(e.Index, e.Statement)
 		r.secrets.learn(e)
+		r.gateways.learn(e)
 		if body, ok := e.Statement.Body.(record.LineageEvents); ok {
 			r.pipelines.put(e.Index, body)
 		}

@@ -98,6 +98,7 @@ type Registry struct {
 	workloads  *workloads
 	issuing    issuing
 	secrets    *secrets
+	gateways   *gateways
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
 	// rereads are the readings before a promotion, and rereadPatience is how long
@@ -158,7 +159,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.secrets = newSecrets(keys, cfg.Secrets)
+	r.secrets, r.gateways = newSecrets(keys, cfg.Secrets), newGateways()
 	r.store, err = store.Open(ctx, cmp.Or(cfg.Database, cfg.Data), store.Options{
 		Project:        ledger.Project,
 		Version:        record.KeysVersion,

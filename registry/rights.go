@@ -48,6 +48,7 @@ const (
 	actEnvelope   act = "propose envelopes"
 	actWithdraw   act = "withdraw envelopes"
 	actProbe      act = "record probes"
+	actGateway    act = "bind gateways"
 	actRead       act = "read"
 )
 
@@ -87,6 +88,7 @@ var rights = map[act][]record.RoleName{
 	actEnvelope:   {record.Contributor, record.ModelOwner},
 	actWithdraw:   {record.ModelOwner, record.Risk, record.Security},
 	actProbe:      {record.Contributor, record.Evaluator, record.Security},
+	actGateway:    {record.Administrator, record.Security},
 	actRead:       record.RoleNames,
 }
 
@@ -109,7 +111,9 @@ type Caller struct {
 	// Access are the claims of the access token that was shown, where one was: it
 	// asks what its workload may do, and opens no other door.
 	Access *token.Access
-	// until is when the credential expires.
+	// token is the ID of the API token that was shown, where one was, and until when
+	// the credential expires.
+	token string
 	until time.Time
 }
 

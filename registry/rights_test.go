@@ -195,11 +195,12 @@ func targetDoors(h *house) []door {
 	}
 }
 
-// secretDoors are those of secrets; UseSecret and ReadSecret open to a workload by
+// secretDoors are those of secrets; UseSecret, AttachSecret and ReadSecret open to a workload by
 // a grant, and to nobody by a role.
 func secretDoors(h *house) []door {
 	reg, ctx := h.reg, h.ctx
 	act, roles := "set secrets", []record.RoleName{record.Administrator, record.Security}
+	gateway := must[record.Recorded[record.Gateway]](h)(reg.BindGateway(ctx, administrator, record.Gateway{Workload: "robot", Team: "lab", Environment: "production"})).Record.ID
 	return []door{
 		{"SetSecret", act, roles, false, func(w registry.Caller) error {
 			return only(reg.SetSecret(ctx, w, wire.SecretRequest{Team: "lab", Name: "crm-key"}))
@@ -210,6 +211,10 @@ func secretDoors(h *house) []door {
 		{"WithdrawSecret", act, roles, false, func(w registry.Caller) error {
 			return only(reg.WithdrawSecret(ctx, w, "lab", "crm-key", ""))
 		}},
+		{"BindGateway", "bind gateways", roles, false, func(w registry.Caller) error {
+			return only(reg.BindGateway(ctx, w, record.Gateway{Team: "lab"}))
+		}},
+		{"EndGateway", "bind gateways", roles, false, func(w registry.Caller) error { return only(reg.EndGateway(ctx, w, gateway, wire.Stop{})) }},
 		{"Secret", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Secret(ctx, w, "lab", "crm-key")) }},
 	}
 }
@@ -370,6 +375,10 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 			l, err := h.reg.LineageOf(h.ctx, w, "job:flow:train", 1)
 			return len(l.Graph), err
 		},
+		"Gateways": func(w registry.Caller) (int, error) {
+			l, err := h.reg.Gateways(h.ctx, w, "")
+			return len(l), err
+		},
 		"Identities": func(w registry.Caller) (int, error) {
 			l, err := h.reg.Identities(h.ctx, w, "robot")
 			return len(l), err
@@ -408,8 +417,8 @@ var teamless = []string{"Principal", "Evidence", "Identities"}
 
 // apart are those that ask for no one team, or for a person rather than a role;
 // evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go,
-// authorize_test.go, access_test.go, decisions_test.go, delegations_test.go, secrets_test.go and workloads_test.go test them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Delegate", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "TellDecisions", "IssueAccess", "Introspect", "RevokeAccess", "UseSecret", "ReadSecret", "Inventory"}
+// authorize_test.go, access_test.go, decisions_test.go, delegations_test.go, secrets_test.go, gateways_test.go and workloads_test.go test them, and server/authzen.
+var apart = []string{"KeepEvidence", "EnrolKey", "Delegate", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "TellDecisions", "IssueAccess", "Introspect", "RevokeAccess", "UseSecret", "ReadSecret", "Inventory", "AttachSecret", "CheckLeases"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{
@@ -448,6 +457,7 @@ func rightsHouse(t *testing.T) (h *house, c wire.Case, exception string) {
 	full := asBefore
 	full.times = 20
 	h.aProbe = idOf(h.probed(full))
+	h.gateway()
 	c2 := h.incomplete("2")
 	w := must[wire.Case](t)(h.reg.Waive(h.ctx, rita, c2.ID, "approval/security", "for the test", time.Hour))
 	return h, c, record.ExceptionID(w.Exceptions[0].Digest)

@@ -59,7 +59,7 @@ func (h *house) rotate(name, value string, overlap time.Duration) record.Recorde
 
 func (h *house) lease(version int) *registry.Lease {
 	h.Helper()
-	return must[*registry.Lease](h)(h.reg.UseSecret(h.ctx, scorer, registry.SecretUse{Secret: "lab/crm-key", Version: version}))
+	return must[*registry.Lease](h)(h.reg.UseSecret(h.ctx, h.gateway(), scorer, registry.SecretUse{Secret: "lab/crm-key", Version: version}))
 }
 
 // lent demands that a workload is told a value.
@@ -123,10 +123,10 @@ func TestASecretIsLentAgainstAGrantAlone(t *testing.T) {
 		}
 		read := scorer
 		read.Scopes = []string{record.ScopeRead}
-		if _, err := h.reg.UseSecret(h.ctx, read, registry.SecretUse{Secret: "lab/crm-key"}); err == nil || !strings.Contains(err.Error(), "limited to read") {
+		if _, err := h.reg.ReadSecret(h.ctx, read, "lab", "crm-key", wire.SecretAsk{}); err == nil || !strings.Contains(err.Error(), "limited to read") {
 			t.Error(err)
 		}
-		if _, err := h.reg.UseSecret(h.ctx, scorer, registry.SecretUse{Secret: "crm-key"}); err == nil || !strings.Contains(err.Error(), "team/name") {
+		if _, err := h.reg.UseSecret(h.ctx, h.gateway(), scorer, registry.SecretUse{Secret: "crm-key"}); err == nil || !strings.Contains(err.Error(), "team/name") {
 			t.Error(err)
 		}
 		must[wire.Case](t)(h.reg.Suspend(h.ctx, sam, c.ID, "incident", false))
@@ -269,7 +269,7 @@ func TestConcurrentRotationAndUse(t *testing.T) {
 			})
 			all.Go(func() {
 				for range 10 {
-					l, err := h.reg.UseSecret(h.ctx, scorer, registry.SecretUse{Secret: "lab/crm-key"})
+					l, err := h.reg.UseSecret(h.ctx, h.gateway(), scorer, registry.SecretUse{Secret: "lab/crm-key"})
 					if err != nil {
 						// The version was overtaken twice between yes and its value.
 						if !strings.Contains(err.Error(), "not kept here any more") {
@@ -293,7 +293,7 @@ func TestConcurrentRotationAndUse(t *testing.T) {
 }
 
 func valueOf(h *house) (string, error) {
-	l, err := h.reg.UseSecret(h.ctx, scorer, registry.SecretUse{Secret: "lab/crm-key"})
+	l, err := h.reg.UseSecret(h.ctx, h.gateway(), scorer, registry.SecretUse{Secret: "lab/crm-key"})
 	if err != nil {
 		return "", err
 	}
@@ -469,7 +469,7 @@ func TestAnAccessTokenIsLentSecrets(t *testing.T) {
 	got := h.access("scorer")
 	who := must[registry.Caller](t)(h.reg.VerifyAccess(h.ctx, shown(got.Secret)))
 	h.clock.turn(time.Minute)
-	l := must[*registry.Lease](t)(h.reg.UseSecret(h.ctx, who, registry.SecretUse{Secret: "lab/crm-key"}))
+	l := must[*registry.Lease](t)(h.reg.UseSecret(h.ctx, h.gateway(), who, registry.SecretUse{Secret: "lab/crm-key"}))
 	if !l.Until.Equal(time.Unix(got.Access.Expires, 0)) {
 		t.Errorf("the token ends %s, the lease %s", time.Unix(got.Access.Expires, 0), l.Until)
 	}

@@ -112,7 +112,7 @@ func (r *Registry) Authenticate(ctx context.Context, text string) (Caller, error
 		return Caller{}, badToken()
 	}
 	r.uses.note(useOf{ID: b.token.ID}, now)
-	return Caller{Name: b.token.Principal, Type: b.person.Principal.Type, Method: record.MethodToken, Scopes: b.token.Scopes, until: b.token.Expires}, nil
+	return Caller{Name: b.token.Principal, Type: b.person.Principal.Type, Method: record.MethodToken, Scopes: b.token.Scopes, token: id, until: b.token.Expires}, nil
 }
 
 // tokenParts are the ID and the secret of a token's text, empty where it is none.

@@ -63,7 +63,7 @@ func (r *Registry) fetched(ctx context.Context, x record.Secret) (FetchedSecret,
 	}
 	got, err := r.secrets.source.Read(ctx, x.Team, x.Vault)
 	if err != nil {
-		return FetchedSecret{}, refusef(wire.Unavailable, "the secret %s cannot be read from its vault: %w; try again, or ask who runs that", x.Ref(), err)
+		return FetchedSecret{}, refusef(wire.Unavailable, "the secret %s cannot be read from its vault: %w; imprimatur secret show %s says where it is", x.Ref(), err, x.Ref())
 	}
 	return got, nil
 }

@@ -43,7 +43,7 @@ const (
 		GET /api/v1/audit/impact?of=DATA, GET /api/v1/graph?node=RELEASE, GET /api/v1/log/entries?kind=release
 		GET /api/v1/envelopes, GET /api/v1/envelopes/{id}
 		GET /api/v1/lineage?nodeId=job:flow:train, POST /api/v1/policies/try
-		GET /api/v1/secrets, GET /api/v1/secrets/{team}/{name}
+		GET /api/v1/secrets, GET /api/v1/secrets/{team}/{name}, GET /api/v1/gateways
 		GET /api/v1/vendors, GET /api/v1/vendors/{team}/{name}, GET /api/v1/assurances, GET /api/v1/probes, GET /api/v1/probes/{id}
 		GET /api/v1/decisions, GET /api/v1/decisions/{id}, GET /api/v1/releases/{id}/used
 		POST /access/v1/search/action, POST /access/v1/search/resource, POST /access/v1/search/subject
@@ -78,7 +78,8 @@ const (
 		POST /api/v1/exceptions/{id}/review, POST /api/v1/targets, GET /api/v1/targets/{id}, POST /api/v1/targets/{id}
 		DELETE /api/v1/targets/{id}, POST /api/v1/targets/{id}/test, POST /api/v1/targets/{id}/replay
 		POST /api/v1/secrets, POST /api/v1/secrets/{team}/{name}/rotate, POST /api/v1/secrets/{team}/{name}/withdraw
-		POST /api/v1/secrets/{team}/{name}/use
+		POST /api/v1/secrets/{team}/{name}/use, POST /api/v1/secrets/{team}/{name}/attach, POST /api/v1/leases/check
+		POST /api/v1/gateways, POST /api/v1/gateways/{id}/end
 		POST /api/v1/vendors, POST /api/v1/vendors/{team}/{name}/assurances, POST /api/v1/vendors/{team}/{name}/assurances/withdraw
 		POST /api/v1/services, POST /api/v1/probes
 		POST /api/v1/lineage?team=lab, POST /api/v1/lineage/batch?team=lab
@@ -179,6 +180,10 @@ var bodies = map[string]string{
 	"POST /api/v1/secrets/{team}/{name}/rotate":   `{"value":"dg=="}`,
 	"POST /api/v1/secrets/{team}/{name}/withdraw": `{"reason":"x"}`,
 	"POST /api/v1/secrets/{team}/{name}/use":      `{}`,
+	"POST /api/v1/secrets/{team}/{name}/attach":   `{"token":"x","to":"https://crm.example"}`,
+	"POST /api/v1/leases/check":                   `{"leases":["l-1"]}`,
+	"POST /api/v1/gateways":                       `{"workload":"robot","team":"lab","environment":"production"}`,
+	"POST /api/v1/gateways/{id}/end":              `{"reason":"x"}`,
 
 	"POST /api/v1/vendors":  `{"team":"lab","name":"owl","owner":"olga","contact":"x"}`,
 	"POST /api/v1/probes":   `{"vendor":"lab/parrot","suite":"MORE","answers":"MORE"}`,
@@ -272,6 +277,7 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 	must[record.Recorded[record.Secret]](h)(h.admin.SetSecret(h.ctx, wire.SecretRequest{Team: "lab", Name: "crm-key", SecretVersion: wire.SecretVersion{Value: []byte("v")}}))
 	must[record.Recorded[record.ModelVendor]](h)(h.people["rita"].RegisterVendor(h.ctx, record.ModelVendor{Team: "lab", Name: "parrot", Owner: "olga", Contact: "x"}))
 	probed := record.ProbeID(must[record.Recorded[record.Probe]](h)(h.people["ann"].RecordProbe(h.ctx, h.probe("chat-2"))).Digest)
+	gateway := must[record.Recorded[record.Gateway]](h)(h.admin.BindGateway(h.ctx, record.Gateway{Workload: "robot", Team: "lab", Environment: "production"}))
 	token := must[wire.IssuedToken](h)(h.admin.IssueToken(h.ctx, wire.TokenRequest{Principal: "sam", Scopes: []string{record.ScopeRead}, Seconds: 60})).Token.Record.ID
 	h.train("2")
 	waived := proposal("2")
@@ -290,7 +296,7 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 	envelope := must[wire.EnvelopeCase](h)(h.people["ann"].ProposeEnvelope(h.ctx, bounds))
 	ids := map[string]string{
 		"/envelopes/":  envelope.ID,
-		"/identities/": identity.Record.ID, "/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")),
+		"/identities/": identity.Record.ID, "/gateways/": gateway.Record.ID, "/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")),
 		"/exceptions/": record.ExceptionID(second.Exceptions[0].Digest), "/targets/": hook.Target.Record.ID, "/webhooks/": hook.Target.Record.ID, "/evaluations/": record.EvaluationID(evaluation.Digest),
 		"/probes/": probed,
 	}

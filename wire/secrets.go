@@ -77,6 +77,53 @@ type SecretAsk struct {
 	Arguments jsontext.Value `json:"arguments,omitzero"`
 }
 
+// SecretAttach asks for a secret that a gateway attaches to what a workload asks of
+// others.
+type SecretAttach struct {
+	// Token is the workload's own, as it has shown it to the gateway.
+	Token string `json:"token"`
+	// To is where the gateway sends it: conditions of the grant see it as about.to.
+	To string `json:"to"`
+	// Environment and Release say under which of its releases the workload acts,
+	// where it has several.
+	Environment string `json:"environment,omitzero"`
+	Release     string `json:"release,omitzero"`
+	// Version is the newest where it is 0.
+	Version int `json:"version,omitzero"`
+}
+
+// Format implements fmt.Formatter, so that nothing prints the token.
+func (SecretAttach) Format(s fmt.State, _ rune) { io.WriteString(s, hidden) } //nolint:errcheck // fmt.State keeps its errors
+
+// MaxLeases is how many leases one check may name.
+const MaxLeases = 10_000
+
+// LeaseCheck asks a server how leases stand that it has given to the gateway that
+// asks; those that it names as returned end.
+type LeaseCheck struct {
+	Leases   []string `json:"leases"`
+	Returned []string `json:"returned,omitzero"`
+}
+
+// LeaseState is how a lease stands. Open is false where it has ended, or where the
+// server does not know it: ask for another.
+type LeaseState struct {
+	ID    string    `json:"id"`
+	Open  bool      `json:"open"`
+	Until time.Time `json:"until,omitzero"`
+	// Newer is whether the secret has a newer version, for what begins now.
+	Newer bool `json:"newer,omitzero"`
+}
+
+// KeptGateway is a gateway as it stands.
+type KeptGateway struct {
+	Gateway record.Recorded[record.Gateway] `json:"gateway"`
+	// State is "stands", "expired" or "ended".
+	State string `json:"state"`
+	// Leases is how many it has open on this server.
+	Leases int `json:"leases"`
+}
+
 // SecretLease says who was lent which version of a secret, and until when.
 type SecretLease struct {
 	ID string `json:"id"`
@@ -86,6 +133,8 @@ type SecretLease struct {
 	Workload string    `json:"workload"`
 	Release  string    `json:"release"`
 	Until    time.Time `json:"until"`
+	// Gateway is who attaches it; empty where the workload has the value itself.
+	Gateway string `json:"gateway,omitzero"`
 }
 
 // LentSecret is a lease at the only moment at which the value is told.

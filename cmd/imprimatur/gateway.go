@@ -22,6 +22,9 @@ import (
 type gatewayCmd struct {
 	MCP    gatewayMCPCmd    `cmd:"" name:"mcp" help:"Stand between an agent and its MCP servers."`
 	Egress gatewayEgressCmd `cmd:"" help:"Stand between a workload and the APIs and vendor models that it calls, and attach the credentials."`
+	Bind   gatewayBindCmd   `cmd:"" help:"Let a gateway attach secrets that releases grant to use."`
+	List   gatewayListCmd   `cmd:"" help:"List the gateways that may."`
+	End    gatewayEndCmd    `cmd:"" help:"End one for good, with its leases."`
 }
 
 type gatewayMCPCmd struct {

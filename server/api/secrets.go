@@ -39,6 +39,10 @@ func secrets(r *reg, ctx context.Context, who registry.Caller, p *teamAsked) ([]
 	return r.Secrets(ctx, who, p.Team)
 }
 
+func gateways(r *reg, ctx context.Context, who registry.Caller, p *teamAsked) ([]wire.KeptGateway, error) {
+	return r.Gateways(ctx, who, p.Team)
+}
+
 func secret(r *reg, ctx context.Context, who registry.Caller, p *OfTeam) (wire.SecretStatus, error) {
 	return r.Secret(ctx, who, p.Team, p.Name)
 }
