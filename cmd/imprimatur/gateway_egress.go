@@ -25,8 +25,9 @@ func (c *gatewayEgressCmd) Help() string {
     openai: {url: "https://api.openai.com", models: openai, credential: {env: OPENAI_KEY, as: bearer}}
 
 A workload calls http://ADDRESS/crm/PATH with its own token. A grant of kind apis names HOST/PATH with the method as action; one of kind models
-names VENDOR/MODEL. IMPRIMATUR_URL says which server to ask. With IMPRIMATUR_TOKEN, the token of who may record signals, the server is told of a
-model that does not answer by its name.`
+names VENDOR/MODEL. IMPRIMATUR_URL says which server to ask. With IMPRIMATUR_TOKEN, the token of the gateway's own workload, a credential can be
+a secret that the server lends for the workload that asks, credential: {secret: lab/crm-key, as: bearer}; imprimatur gateway bind lets it. If it may
+record signals, the server is told of a model that does not answer by its name.`
 }
 
 // Run implements the command.
@@ -51,7 +52,7 @@ func (c *gatewayEgressCmd) Run(a *app) error {
 		Granted: a.granted(cfg.Environment, cfg.Release),
 	}
 	if a.env("IMPRIMATUR_TOKEN") != "" {
-		o.Report = a.modelChanged
+		o.Report, o.Secrets = a.modelChanged, a.lends()
 	}
 	g, err := egress.New(a.ctx, cfg, o)
 	if err != nil {

@@ -1,6 +1,8 @@
 package egress
 
 import (
+	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -14,6 +16,7 @@ import (
 
 	"imprimatur.dev/authority"
 	"imprimatur.dev/gateway/follow"
+	"imprimatur.dev/gateway/secrets"
 	"imprimatur.dev/guard"
 )
 
@@ -60,8 +63,10 @@ type Upstream struct {
 
 // Credential is a secret and how it is attached: as a bearer token, as the user
 // and password of basic authentication, or as a header of its own. The secret is
-// an environment variable, or a file that is read again for each request.
+// one that the server lends for the workload that asks, "team/name", or an environment
+// variable, or a file that is read again for each request.
 type Credential struct {
+	Secret string `yaml:"secret"`
 	Env    string `yaml:"env"`
 	File   string `yaml:"file"`
 	As     string `yaml:"as"` // bearer, basic or header
@@ -97,12 +102,19 @@ type upstream struct {
 	// base is the address without a final slash, in its one form.
 	base   string
 	client *http.Transport
-	// secret returns the field and the value that are attached, and what of it must
-	// not be shown.
-	secret func() (field, value string, hidden []string, err error)
+	// credential reads what is attached for a workload; nil where nothing is.
+	credential func(ctx context.Context, bearer string) (text string, use *secrets.Use, err error)
 }
 
-func newUpstream(name string, c Upstream) (*upstream, error) {
+// attachment is a credential on its way out. Hidden is what of it must not be shown, and
+// use is what it was lent by, nil where it stands in the configuration.
+type attachment struct {
+	field, value string
+	hidden       []string
+	use          *secrets.Use
+}
+
+func newUpstream(name string, c Upstream, broker *secrets.Broker) (*upstream, error) {
 	call, err := authority.HTTP(authority.HTTPRequest{Method: http.MethodGet, URL: c.URL})
 	if err != nil {
 		return nil, err
@@ -137,44 +149,70 @@ func newUpstream(name string, c Upstream) (*upstream, error) {
 		Proxy: nil, DialContext: g.Dial, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: u.Timeout, MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second,
 	}
-	u.secret, err = attached(c.Credential)
-	return u, err
+	return u, u.readCredential(broker)
 }
 
-// attached returns what attaches a credential. The broker of secrets takes the
-// place of the file and the variable here.
-func attached(c *Credential) (func() (field, value string, hidden []string, err error), error) {
+// readCredential says where the credential comes from.
+func (u *upstream) readCredential(broker *secrets.Broker) error {
+	c := u.Credential
 	if c == nil {
-		return func() (string, string, []string, error) { return "", "", nil, nil }, nil
+		return nil
+	}
+	given := 0
+	for _, from := range []string{c.Secret, c.Env, c.File} {
+		if from != "" {
+			given++
+		}
 	}
 	switch {
-	case (c.Env == "") == (c.File == ""):
-		return nil, errors.New("the credential needs either env, the name of an environment variable, or file")
+	case given != 1:
+		return errors.New("the credential needs one of secret, a team/name that the server lends, env, the name of an environment variable, and file")
 	case c.As != "bearer" && c.As != "basic" && c.As != "header":
-		return nil, fmt.Errorf("the credential is attached as %q; say bearer, basic or header", c.As)
+		return fmt.Errorf("the credential is attached as %q; say bearer, basic or header", c.As)
 	case (c.As == "header") != (c.Header != ""):
-		return nil, errors.New("a credential that is attached as a header, and no other, says which under header")
+		return errors.New("a credential that is attached as a header, and no other, says which under header")
+	case c.Secret != "" && (broker == nil || strings.Count(c.Secret, "/") != 1):
+		return fmt.Errorf("the secret %s is not of the form team/name, or the gateway has no token of its own, with which it is lent secrets: set IMPRIMATUR_TOKEN to that of a workload that imprimatur gateway bind let attach them", c.Secret)
+	case c.Secret != "":
+		u.credential = func(ctx context.Context, bearer string) (string, *secrets.Use, error) {
+			use, err := broker.Take(ctx, bearer, c.Secret, u.base)
+			if err != nil {
+				return "", nil, err
+			}
+			return use.Text(), use, nil
+		}
+	case c.Env != "":
+		u.credential = func(context.Context, string) (string, *secrets.Use, error) { return os.Getenv(c.Env), nil, nil }
+	default:
+		u.credential = func(context.Context, string) (string, *secrets.Use, error) {
+			raw, err := os.ReadFile(c.File)
+			return strings.TrimSpace(string(raw)), nil, err
+		}
 	}
-	read := func() (string, error) {
-		if c.Env != "" {
-			return os.Getenv(c.Env), nil
-		}
-		raw, err := os.ReadFile(c.File)
-		return strings.TrimSpace(string(raw)), err
+	return nil
+}
+
+// attach returns the credential in the form in which it is sent. Whoever has it says
+// when its use is done.
+func (u *upstream) attach(ctx context.Context, bearer string) (attachment, error) {
+	if u.credential == nil {
+		return attachment{}, nil
 	}
-	return func() (field, value string, hidden []string, err error) {
-		secret, err := read()
-		if err != nil || len(secret) < 8 || strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return "", "", nil, fmt.Errorf("the credential in %s%s cannot be used: %w", c.Env, c.File, errors.Join(err, errors.New("it must be one line of at least 8 characters")))
+	c := u.Credential
+	text, use, err := u.credential(ctx, bearer)
+	if err != nil || len(text) < 8 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if use != nil {
+			use.Done()
 		}
-		switch c.As {
-		case "basic":
-			encoded := base64.StdEncoding.EncodeToString([]byte(secret))
-			_, password, _ := strings.Cut(secret, ":")
-			return "Authorization", "Basic " + encoded, []string{encoded, password}, nil
-		case "header":
-			return c.Header, secret, []string{secret}, nil
-		}
-		return "Authorization", "Bearer " + secret, []string{secret}, nil
-	}, nil
+		return attachment{}, fmt.Errorf("the credential in %s%s%s cannot be used: %w", c.Secret, c.Env, c.File, cmp.Or(err, errors.New("it must be one line of at least 8 characters")))
+	}
+	switch c.As {
+	case "basic":
+		encoded := base64.StdEncoding.EncodeToString([]byte(text))
+		_, password, _ := strings.Cut(text, ":")
+		return attachment{"Authorization", "Basic " + encoded, []string{encoded, password}, use}, nil
+	case "header":
+		return attachment{c.Header, text, []string{text}, use}, nil
+	}
+	return attachment{"Authorization", "Bearer " + text, []string{text}, use}, nil
 }

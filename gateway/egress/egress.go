@@ -24,6 +24,12 @@
 // without cookies, in no coding, up to a size; an answer that holds the credential
 // is cut off before it.
 //
+// # Credentials
+//
+// A credential stands in a file or a variable, or is a secret that the server lends for
+// the workload that asks (package secrets): then its release must grant the use of it, and
+// the gateway must be bound to attach it. What uses a secret ends with its lease.
+//
 // # Standing
 //
 // While requests are open, the release under which they were allowed is followed
@@ -44,6 +50,7 @@ import (
 	"time"
 
 	"imprimatur.dev/gateway/follow"
+	"imprimatur.dev/gateway/secrets"
 	"imprimatur.dev/wire"
 )
 
@@ -56,6 +63,8 @@ type Options struct {
 	Settle func(ctx context.Context, bearer string, s wire.Settlement) error
 	// Granted says what the workload may do now.
 	Granted follow.Source
+	// Secrets lends the credentials that are secrets; without it there are none.
+	Secrets secrets.Source
 	// Report is told, once for each, of a model that did not answer by the name that
 	// was granted; nil is nobody.
 	Report func(Seen)
@@ -83,9 +92,13 @@ func New(ctx context.Context, cfg Config, o Options) (*Gateway, error) {
 	if g.log == nil {
 		g.log = slog.Default()
 	}
+	var broker *secrets.Broker
+	if o.Secrets.Attach != nil {
+		broker = secrets.New(ctx, o.Secrets, cfg.Environment, cfg.Release, cfg.StaleAfter, g.log)
+	}
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
-		u, err := newUpstream(name, cfg.Upstreams[name])
+		u, err := newUpstream(name, cfg.Upstreams[name], broker)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("the upstream %s: %w", name, err))
 			continue

@@ -13,6 +13,7 @@ import (
 
 	"imprimatur.dev/authority"
 	"imprimatur.dev/gateway/follow"
+	"imprimatur.dev/gateway/secrets"
 	"imprimatur.dev/guard"
 	"imprimatur.dev/wire"
 )
@@ -142,13 +143,20 @@ func (c *call) send(w http.ResponseWriter, r *http.Request, tokens func() int) e
 	if c.form.Header["user-agent"] == "" {
 		out.Header.Set("User-Agent", "")
 	}
-	field, value, hidden, err := c.up.secret()
-	if err != nil {
+	lent, err := c.up.attach(ctx, c.bearer)
+	switch {
+	case errors.Is(err, secrets.ErrRefused):
+		return refuse(http.StatusForbidden, "%v", err)
+	case err != nil:
 		c.g.log.ErrorContext(ctx, "a credential cannot be used", "upstream", c.up.name, "error", err)
 		return refuse(http.StatusBadGateway, "the gateway's credential for %s cannot be used; who runs the gateway finds the reason in its log", c.up.name)
 	}
-	if field != "" {
-		out.Header.Set(field, value)
+	if lent.field != "" {
+		out.Header.Set(lent.field, lent.value)
+	}
+	if use := lent.use; use != nil {
+		defer use.Done()
+		defer context.AfterFunc(use.Context(), func() { cancel(context.Cause(use.Context())) })()
 	}
 	got, err := c.up.client.RoundTrip(out)
 	if err != nil {
@@ -156,7 +164,7 @@ func (c *call) send(w http.ResponseWriter, r *http.Request, tokens func() int) e
 	}
 	defer got.Body.Close()
 	c.cost.Bytes = int(max(c.length, 0))
-	return c.pass(ctx, w, got, hidden, cancel)
+	return c.pass(ctx, w, got, lent.hidden, cancel)
 }
 
 // unreached says why there was no answer.

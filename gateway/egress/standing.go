@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imprimatur.dev/gateway/follow"
+	"imprimatur.dev/gateway/secrets"
 )
 
 // followedFor is how long a workload is asked about that has nothing open.
@@ -19,10 +20,12 @@ type workload struct {
 	used time.Time
 }
 
-// stopped reports whether a request was cut off since its release does not stand.
+// stopped reports whether a request was cut off since its release does not stand,
+// or its credential may be used no longer.
 func stopped(ctx context.Context) bool {
 	var no *follow.Stopped
-	return errors.As(context.Cause(ctx), &no)
+	var ended *secrets.Ended
+	return errors.As(context.Cause(ctx), &no) || errors.As(context.Cause(ctx), &ended)
 }
 
 // follow has a call cut off when its release stops, or the gateway; the function
