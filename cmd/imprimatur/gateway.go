@@ -113,6 +113,9 @@ func (c *gatewayMCPServeCmd) Run(a *app) error {
 	if a.env("IMPRIMATUR_TOKEN") != "" {
 		o.Report, o.Tell = a.redefined, a.told
 	}
+	if a.mayLend() {
+		o.Secrets = a.lends()
+	}
 	return c.serve(a, cfg, o)
 }
 

@@ -52,7 +52,10 @@ func (c *gatewayEgressCmd) Run(a *app) error {
 		Granted: a.granted(cfg.Environment, cfg.Release),
 	}
 	if a.env("IMPRIMATUR_TOKEN") != "" {
-		o.Report, o.Secrets = a.modelChanged, a.lends()
+		o.Report = a.modelChanged
+	}
+	if a.mayLend() {
+		o.Secrets = a.lends()
 	}
 	g, err := egress.New(a.ctx, cfg, o)
 	if err != nil {

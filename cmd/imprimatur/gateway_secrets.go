@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,16 +14,23 @@ import (
 	"imprimatur.dev/wire"
 )
 
-// lends asks the server for secrets, with the gateway's own token.
+// mayLend reports whether the gateway has a token with which it is lent secrets.
+func (a *app) mayLend() bool {
+	return a.env("IMPRIMATUR_GATEWAY_TOKEN") != "" || a.env("IMPRIMATUR_TOKEN") != ""
+}
+
+// lends asks the server for secrets, with the gateway's own token: where
+// IMPRIMATUR_TOKEN is the agent's, it is another.
 func (a *app) lends() secrets.Source {
+	own := client.New(a.server(), cmp.Or(a.env("IMPRIMATUR_GATEWAY_TOKEN"), a.env("IMPRIMATUR_TOKEN")))
 	return secrets.Source{
 		Attach: func(ctx context.Context, secret string, in wire.SecretAttach) (wire.LentSecret, error) {
 			team, name, _ := strings.Cut(secret, "/")
-			got, err := a.client().AttachSecret(ctx, team, name, in)
+			got, err := own.AttachSecret(ctx, team, name, in)
 			return got, asGateway(err)
 		},
 		Check: func(ctx context.Context, in wire.LeaseCheck) ([]wire.LeaseState, error) {
-			got, err := a.client().CheckLeases(ctx, in)
+			got, err := own.CheckLeases(ctx, in)
 			return got, asGateway(err)
 		},
 	}

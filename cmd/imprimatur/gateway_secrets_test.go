@@ -49,7 +49,7 @@ func TestEgressAttachesWhatTheServerLends(t *testing.T) {
 		APIs:    []record.Grant{{Resource: at + "/*", Actions: []string{"GET"}}},
 		Secrets: []record.Grant{{Resource: "crm-key", Actions: []string{"use"}, Condition: fmt.Sprintf("about.to == '%s'", at)}},
 	})
-	ask, logged := a.egress(fmt.Sprintf("upstreams:\n  crm: {url: %q, allow: [127.0.0.1], credential: {secret: lab/crm-key, as: bearer}}\n", at), a.gatewayToken("egress-1"))
+	ask, logged := a.attaching(fmt.Sprintf("upstreams:\n  crm: {url: %q, allow: [127.0.0.1], credential: {secret: lab/crm-key, as: bearer}}\n", at), a.gatewayToken("egress-1"))
 	call := func(token, path string) *http.Response {
 		t.Helper()
 		return got[*http.Response](t)(ask(token, path))
@@ -106,9 +106,9 @@ func (a *agency) gatewayToken(name string) string {
 	return got[wire.IssuedToken](a)(a.reg.IssueToken(a.Context(), by("administrator"), wire.TokenRequest{Principal: name, Scopes: []string{record.ScopeWrite}, Seconds: 3600})).Secret
 }
 
-// egress starts a gateway of egress in a process of its own, and returns how it is
+// attaching starts a gateway of egress in a process of its own, and returns how it is
 // called, and what it has logged when it has ended.
-func (a *agency) egress(config, token string) (ask func(bearer, path string) (*http.Response, error), logged func() string) {
+func (a *agency) attaching(config, token string) (ask func(bearer, path string) (*http.Response, error), logged func() string) {
 	a.Helper()
 	file := filepath.Join(a.TempDir(), "egress.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {

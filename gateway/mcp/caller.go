@@ -30,7 +30,8 @@ type power struct {
 // concurrent use.
 type caller struct {
 	*follow.Follower
-	now func() time.Time
+	bearer string
+	now    func() time.Time
 	// meter returns that of a release, which all who act under it share.
 	meter func(release string) *authority.Meter
 
@@ -113,7 +114,7 @@ func (cs *callers) signIn(ctx context.Context, bearer string) (*caller, error) {
 	if full {
 		return nil, fmt.Errorf("the gateway knows %d callers already, and takes no more; try again in some minutes", maxCallers)
 	}
-	c = &caller{Follower: follow.New(cs.source, bearer, cs.stale, cs.now), now: cs.now, meter: cs.meter}
+	c = &caller{Follower: follow.New(cs.source, bearer, cs.stale, cs.now), bearer: bearer, now: cs.now, meter: cs.meter}
 	now := cs.now()
 	c.used.Store(&now)
 	if err := c.Ask(ctx); err != nil {

@@ -44,6 +44,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,6 +64,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"imprimatur.dev/gateway/follow"
+	"imprimatur.dev/gateway/secrets"
 	"imprimatur.dev/wire"
 )
 
@@ -85,7 +87,8 @@ type Config struct {
 
 // Server is an MCP server: a command that is started for each session, or an
 // address of streamable HTTP. In values, ${NAME} stands for a variable of the
-// gateway's environment.
+// gateway's environment, and ${secret:team/name} for a secret that the server lends
+// for the workload that asks.
 type Server struct {
 	Command []string          `yaml:"command"`
 	Env     map[string]string `yaml:"env"`
@@ -151,6 +154,7 @@ type Gateway struct {
 	issuer  string
 	servers map[string]*server
 	callers *callers
+	broker  *secrets.Broker // nil where no secrets are lent
 	journal *Journal
 	teller  *teller // nil where nobody is told
 	learn   *Lesson
@@ -178,6 +182,8 @@ type Options struct {
 	Source follow.Source
 	// Issuer is the address of the server that gives access tokens.
 	Issuer string
+	// Secrets lends the credentials that are secrets; without it there are none.
+	Secrets secrets.Source
 	// Journal keeps the calls; nil keeps none.
 	Journal *Journal
 	// Lesson, where given, lets everything through and learns what is used.
@@ -218,6 +224,9 @@ func New(ctx context.Context, c Config, o Options) *Gateway {
 		stale = follow.DefaultBound
 	}
 	g.callers = newCallers(ctx, o.Source, stale, g.now)
+	if o.Secrets.Attach != nil {
+		g.broker = secrets.New(ctx, o.Secrets, c.Environment, c.Release, stale, g.log)
+	}
 	for name, s := range c.Servers {
 		g.servers[name] = &server{Server: s, name: name}
 		if s.URL != "" {
@@ -259,15 +268,49 @@ func (g *Gateway) open(sv *server, c *caller, id string) (*session, error) {
 	s := &session{g: g, server: sv, id: id, used: g.now(), calls: map[string]*call{}, told: map[string]bool{}}
 	s.caller.Store(c)
 	if sv.remote != nil {
-		s.up = sv.remote
+		s.up = sv.remote.of(s)
 		return s, nil
 	}
-	p, err := start(sv.Command, sv.Env, sv.Dir, g.stderr, s.notice)
+	env, uses, err := s.fill(g.ctx, sv.Env)
 	if err != nil {
 		return nil, err
 	}
+	p, err := start(sv.Command, env, sv.Dir, g.stderr, s.notice)
+	if err != nil {
+		uses.Done()
+		return nil, err
+	}
+	// A process has what it was started with: it ends with the secret.
+	stop := uses.After(func() { p.end(nil) })
+	go func() {
+		<-p.done
+		stop()
+		uses.Done()
+	}()
 	s.up = p
 	return s, nil
+}
+
+// names reports whether any of the values names a secret.
+func names(values map[string]string) bool {
+	for _, v := range values {
+		if secrets.Named(v) {
+			return true
+		}
+	}
+	return false
+}
+
+// fill puts the secrets into values that they name, as the server lends them for
+// the workload that uses the session.
+func (s *session) fill(ctx context.Context, values map[string]string) (map[string]string, secrets.Uses, error) {
+	if !names(values) {
+		return values, nil, nil
+	}
+	if s.g.broker == nil {
+		return nil, nil, fmt.Errorf("the server %s needs a secret, and the gateway has no token of its own with which it is lent any: set IMPRIMATUR_GATEWAY_TOKEN", s.server.name)
+	}
+	return s.g.broker.Fill(ctx, s.who().bearer, cmp.Or(s.server.URL, s.server.name), values)
 }
 
 // sessionKey finds a session by its server and its id, or by its caller where

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"imprimatur.dev/gateway/secrets"
 )
 
 // maxText bounds what is passed on of a body that is not JSON, in bytes.
@@ -31,6 +34,8 @@ type remote struct {
 	url     string
 	headers map[string]string
 	http    *http.Transport
+	// lent, where headers name secrets, fills them for the session that asks.
+	lent func(ctx context.Context, headers map[string]string) (map[string]string, secrets.Uses, error)
 }
 
 func newRemote(url string, headers map[string]string) *remote {
@@ -38,6 +43,24 @@ func newRemote(url string, headers map[string]string) *remote {
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 256
 	transport.ResponseHeaderTimeout = 10 * time.Minute
 	return &remote{url: url, headers: headers, http: transport}
+}
+
+// of is the remote for one session.
+func (r *remote) of(s *session) *remote {
+	if !names(r.headers) {
+		return r
+	}
+	own := *r
+	own.lent = s.fill
+	return &own
+}
+
+// credentials are the headers to attach, and the secrets that they were lent by.
+func (r *remote) credentials(ctx context.Context) (map[string]string, secrets.Uses, error) {
+	if r.lent == nil {
+		return r.headers, nil, nil
+	}
+	return r.lent(ctx, r.headers)
 }
 
 func (r *remote) send(ctx context.Context, head http.Header, m *message) (*reply, error) {
@@ -68,12 +91,18 @@ const (
 )
 
 func (r *remote) do(ctx context.Context, method string, head http.Header, body []byte) (*reply, error) {
+	headers, uses, err := r.credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
 	// The request ends with the call, but for the rest of a stream after the answer.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, cancel)
+	stop, ended := context.AfterFunc(ctx, cancel), uses.After(cancel)
 	end := func() {
 		stop()
+		ended()
 		cancel()
+		uses.Done()
 	}
 	req, err := http.NewRequestWithContext(own, method, r.url, bytes.NewReader(body))
 	if err != nil {
@@ -85,7 +114,7 @@ func (r *remote) do(ctx context.Context, method string, head http.Header, body [
 			req.Header[name] = values
 		}
 	}
-	for name, value := range r.headers {
+	for name, value := range headers {
 		req.Header.Set(name, value)
 	}
 	req.Header.Set("Accept", mediaEvents)
@@ -98,7 +127,7 @@ func (r *remote) do(ctx context.Context, method string, head http.Header, body [
 	got, err := r.http.RoundTrip(req)
 	if err != nil {
 		end()
-		return nil, fmt.Errorf("the server cannot be reached: %w", err)
+		return nil, fmt.Errorf("the server cannot be reached: %w", cmp.Or(uses.Err(), err))
 	}
 	out := &reply{status: got.StatusCode, session: got.Header.Get("Mcp-Session-Id"), close: func() {
 		end()
@@ -108,7 +137,7 @@ func (r *remote) do(ctx context.Context, method string, head http.Header, body [
 	if out.media == mediaEvents {
 		events := newEvents(got.Body)
 		shut := out.close
-		out.next, out.close = events.next, func() {
+		out.next, out.close = whileLent(uses, events.next), func() {
 			shut()
 			events.end()
 		}
@@ -126,8 +155,22 @@ func (r *remote) do(ctx context.Context, method string, head http.Header, body [
 	if out.media == mediaJSON {
 		most = maxAnswer
 	}
-	out.next = once(got.Body, most)
+	out.next = whileLent(uses, once(got.Body, most))
 	return out, nil
+}
+
+// whileLent says why a stream broke off that was ended with a secret.
+func whileLent(uses secrets.Uses, next func() (event, error)) func() (event, error) {
+	if len(uses) == 0 {
+		return next
+	}
+	return func() (event, error) {
+		ev, err := next()
+		if err != nil && uses.Err() != nil {
+			err = uses.Err()
+		}
+		return ev, err
+	}
 }
 
 // mediaOf is the media type of a body, without its parameters.
