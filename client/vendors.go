@@ -56,3 +56,8 @@ func (c *Client) RecordProbe(ctx context.Context, in wire.ProbeSubmission) (reco
 func (c *Client) Probe(ctx context.Context, id string) (record.Recorded[record.Probe], error) {
 	return do[record.Recorded[record.Probe]](ctx, c, http.MethodGet, "/probes/"+url.PathEscape(id), nil, nil)
 }
+
+// SeeModel tells by what name and fingerprint a vendor's model has answered.
+func (c *Client) SeeModel(ctx context.Context, in wire.ModelSeen) (wire.ModelJudged, error) {
+	return do[wire.ModelJudged](ctx, c, http.MethodPost, "/models/seen", nil, in)
+}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -134,7 +135,7 @@ func (r *Registry) noticesNow(ctx context.Context) (out []store.Delivery, err er
 				return err
 			}
 		}
-		if err := n.tokens(); err != nil {
+		if err := errors.Join(n.tokens(), n.assurance()); err != nil {
 			return err
 		}
 		out = n.found

@@ -142,6 +142,32 @@ func TestAModelThatChangesIsASignalWithBothAnswers(t *testing.T) {
 	}
 }
 
+// What answers live traffic is held against what was accepted.
+func TestAModelThatAnswersLiveAsAnother(t *testing.T) {
+	h := open(t)
+	h.parrot()
+	c := h.liveWith("1", calls)
+	see := func(answered, fingerprint string) wire.ModelJudged {
+		t.Helper()
+		return must[wire.ModelJudged](t)(h.reg.SeeModel(h.ctx, sam, wire.ModelSeen{Release: c.ID, Vendor: "parrot", Model: "chat-2", Answered: answered, Fingerprint: fingerprint}))
+	}
+	if see("chat-2", "fp-9").Changed || !see("chat-3", "").Changed {
+		t.Error("without a probe the name alone counts")
+	}
+	full := asBefore
+	full.model, full.times = "chat-2-2026-05-01", 20
+	must[record.Recorded[record.Model]](t)(h.reg.RegisterModel(h.ctx, ann, record.Model{Team: "lab", Name: "chat", Type: record.Vendor, Owner: "olga"}))
+	must[record.Recorded[record.ModelVersion]](t)(h.reg.AcceptService(h.ctx, ann, wire.ServiceRequest{Version: "lab/chat@1", Probe: idOf(h.probed(full))}))
+	for range 2 {
+		if see("chat-2-2026-05-01", "fp-1").Changed || see("chat-2-2026-05-01", "").Changed || !see("chat-2-2026-05-01", "fp-2").Changed || !see("chat-2", "fp-1").Changed {
+			t.Error("the accepted names and fingerprints are not what counts")
+		}
+	}
+	if s := h.signals(c.ID); len(s) != 3 || !strings.Contains(s[1].Detail, `with the fingerprint "fp-2", and was accepted with "fp-1"`) {
+		t.Errorf("signals: %+v", s)
+	}
+}
+
 func TestAProbeThatFailsIsASignal(t *testing.T) {
 	h := open(t)
 	h.parrot()

@@ -128,7 +128,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 	out = append(append(out, registrationDoors(h)...), identityDoors(h)...)
 	out = append(out, dataDoors(h)...)
 	out = append(out, moveDoors(h)...)
-	out = append(out, slices.Concat(targetDoors(h), secretDoors(h), vendorDoors(h))...)
+	out = append(out, slices.Concat(targetDoors(h), secretDoors(h), vendorDoors(h, c))...)
 	out = append(append(out, lookingDoors(h, c)...), envelopeDoors(h, c)...)
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {
 		out = append(out, door{"Approve", "", R(role), false, word(role)})
@@ -220,7 +220,7 @@ func secretDoors(h *house) []door {
 }
 
 // vendorDoors are those of vendors and their services.
-func vendorDoors(h *house) []door {
+func vendorDoors(h *house, c wire.Case) []door {
 	reg, ctx := h.reg, h.ctx
 	act, roles := "look after vendors", []record.RoleName{record.ModelOwner, record.Risk, record.Security}
 	return []door{
@@ -238,6 +238,9 @@ func vendorDoors(h *house) []door {
 		}},
 		{"RecordProbe", "record probes", []record.RoleName{record.Contributor, record.Evaluator, record.Security}, false, func(w registry.Caller) error {
 			return only(reg.RecordProbe(ctx, w, wire.ProbeSubmission{Vendor: "lab/none"}))
+		}},
+		{"SeeModel", "record signals", []record.RoleName{record.Contributor, record.Evaluator, record.Security}, false, func(w registry.Caller) error {
+			return only(reg.SeeModel(ctx, w, wire.ModelSeen{Release: c.ID, Vendor: "parrot", Model: "chat-2"}))
 		}},
 		{"Probe", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Probe(ctx, w, h.aProbe)) }},
 		{"Vendor", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Vendor(ctx, w, "lab", "parrot")) }},

@@ -193,3 +193,18 @@ func TestWhoAnswersForAVendor(t *testing.T) {
 		t.Errorf("%s answers for the vendor of olga, who left", got.Vendor.Record.Owner)
 	}
 }
+
+func TestWhoRenewsIsTold(t *testing.T) {
+	h := told(t, "")
+	p := postOffice(t)
+	h.parrot()
+	h.assured("old report", h.clock.now().AddDate(0, 0, 12))
+	h.assured("report", h.clock.now().AddDate(0, 0, 13))
+	h.address("olga", false)
+	h.address("rita", false)
+	h.mails(p)
+	m := p.next(t)
+	if !strings.Contains(m, "To: <olga@b.example>") || !strings.Contains(m, "the soc-2 of the vendor lab/parrot lapses on 14 May 2026") || !strings.Contains(m, "imprimatur vendor assure lab/parrot FILE --type soc-2") {
+		t.Errorf("olga got %s", m)
+	}
+}

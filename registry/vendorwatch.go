@@ -108,3 +108,32 @@ func (t *tx) vendorSignal(n lineage.Node, kind, detail string, evidence record.D
 	}
 	return t.signal(s)
 }
+
+// assurance notices the documents of vendors that lapse soon, to whoever renews them, unless another of
+// their type stands for longer.
+func (n *noticing) assurance() error {
+	all, err := n.allVendors()
+	for _, v := range all {
+		documents, err := n.documents(v.Record.Ref())
+		if err != nil {
+			return err
+		}
+		for _, d := range documents {
+			a := d.Record
+			before, soon := n.remind(a.Expires)
+			renewed := slices.ContainsFunc(documents, func(o record.Recorded[record.Assurance]) bool {
+				return o.Record.Type == a.Type && o.Record.StandsAt(n.now) && o.Record.Expires.After(a.Expires)
+			})
+			i := slices.IndexFunc(n.people, func(p record.Person) bool { return p.Principal.Name == v.Record.Owner })
+			if !soon || a.Withdrawn || renewed || i < 0 {
+				continue
+			}
+			day := a.Expires.Format("2 January 2006")
+			n.add(n.people[i], fmt.Sprintf("the %s of the vendor %s lapses on %s", a.Type, v.Record.Ref(), day),
+				fmt.Sprintf("The %s of the vendor %s by %s (%s) lapses on %s, and you renew it. Ask %s for the next, and record it before:\n\nimprimatur vendor assure %s FILE --type %s --issuer NAME --scope TEXT --until DATE",
+					a.Type, v.Record.Ref(), a.Issuer, a.ID(), day, v.Record.Contact, v.Record.Ref(), a.Type),
+				"", "assurance", a.ID(), a.Expires.String(), before.String())
+		}
+	}
+	return err
+}

@@ -17,6 +17,9 @@ func TestThingsHaveListsAndPages(t *testing.T) {
 	must[record.Recorded[record.ModelVersion]](t)(h.people["ann"].RegisterVersion(h.ctx, record.ModelVersion{
 		Model: "lab/bought", Version: "1", Type: record.Vendor, Artifact: digest("bought"), Source: "https://models.example/bought/1", Files: []record.File{{Path: "m", SHA256: digest("bought file").Hex(), Size: 1}},
 	}))
+	must[record.Recorded[record.ModelVendor]](t)(h.people["rita"].RegisterVendor(h.ctx, record.ModelVendor{Team: "lab", Name: "parrot", Owner: "olga", Contact: "trust@parrot.example"}))
+	must[record.Recorded[record.Probe]](t)(h.people["ann"].RecordProbe(h.ctx, h.probe("chat-2")))
+	h.assure("parrot")
 	vic := h.as("vic")
 	data := string(digest("data 1"))
 	for path, says := range map[string][]string{
@@ -38,6 +41,7 @@ func TestThingsHaveListsAndPages(t *testing.T) {
 		"/principals/olga":                {"model-owner", "use case", "lab/triage", "lab/net"},
 		"/evaluations/" + evaluationOf(c): {"accuracy/holdout", "0.95", "items.ndjson", "1000 scored of 1000"},
 		"/vendors":                        {"models.example", "lab/bought", "lab/bought@1", "ann"},
+		"/vendors/parrot":                 {"olga", "trust@parrot.example", "soc-2", "section 4.2", "model-change-notice", "45", "chat-2", "baseline", "Documents"},
 		"/vendors/models.example":         {"lab/bought@1", "https://models.example/bought/1", "It reaches", "model version"},
 	} {
 		vic.page(path, 200, says...)

@@ -81,7 +81,7 @@ const (
 		POST /api/v1/secrets/{team}/{name}/use, POST /api/v1/secrets/{team}/{name}/attach, POST /api/v1/leases/check
 		POST /api/v1/gateways, POST /api/v1/gateways/{id}/end
 		POST /api/v1/vendors, POST /api/v1/vendors/{team}/{name}/assurances, POST /api/v1/vendors/{team}/{name}/assurances/withdraw
-		POST /api/v1/services, POST /api/v1/probes
+		POST /api/v1/services, POST /api/v1/probes, POST /api/v1/models/seen
 		POST /api/v1/lineage?team=lab, POST /api/v1/lineage/batch?team=lab
 		POST MLFLOW/2.0/mlflow/registered-models/create, POST MLFLOW/2.0/mlflow/registered-models/rename
 		PATCH MLFLOW/2.0/mlflow/registered-models/update, DELETE MLFLOW/2.0/mlflow/registered-models/delete
@@ -185,9 +185,10 @@ var bodies = map[string]string{
 	"POST /api/v1/gateways":                       `{"workload":"robot","team":"lab","environment":"production"}`,
 	"POST /api/v1/gateways/{id}/end":              `{"reason":"x"}`,
 
-	"POST /api/v1/vendors":  `{"team":"lab","name":"owl","owner":"olga","contact":"x"}`,
-	"POST /api/v1/probes":   `{"vendor":"lab/parrot","suite":"MORE","answers":"MORE"}`,
-	"POST /api/v1/services": `{"version":"lab/net@9","vendor":"parrot","service":"chat-2"}`,
+	"POST /api/v1/vendors":     `{"team":"lab","name":"owl","owner":"olga","contact":"x"}`,
+	"POST /api/v1/probes":      `{"vendor":"lab/parrot","suite":"MORE","answers":"MORE"}`,
+	"POST /api/v1/models/seen": `{"release":"RELEASE","vendor":"parrot","model":"chat-2","answered":"chat-3"}`,
+	"POST /api/v1/services":    `{"version":"lab/net@9","vendor":"parrot","service":"chat-2"}`,
 
 	"POST /api/v1/vendors/{team}/{name}/assurances":          `{"type":"dpa","document":{"name":"d","digest":"EVIDENCE","bytes":1,"format":"document"},"scope":"s","issuer":"i","expires":"2100-01-01T00:00:00Z"}`,
 	"POST /api/v1/vendors/{team}/{name}/assurances/withdraw": `{"id":"a-000000000000","reason":"x"}`,

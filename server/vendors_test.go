@@ -30,3 +30,17 @@ func (h *house) probe(name string) wire.ProbeSubmission {
 	}
 	return wire.ProbeSubmission{Vendor: "lab/parrot", Suite: s.Digest, Answers: record.DigestOf(raw)}
 }
+
+// assure records, as olga, a report of a vendor.
+func (h *house) assure(vendor string) {
+	h.Helper()
+	content, days := []byte("the report"), 45
+	d := record.DigestOf(content)
+	if err := h.people["olga"].KeepEvidence(h.ctx, d, bytes.NewReader(content), int64(len(content)), nil); err != nil {
+		h.Fatal(err)
+	}
+	must[record.Recorded[record.Assurance]](h)(h.people["olga"].Assure(h.ctx, "lab", vendor, wire.AssuranceRequest{
+		Type: "soc-2", Document: record.FileOf("soc2.pdf", "document", content), Scope: "the API", Issuer: "Auditors", Expires: time.Now().AddDate(1, 0, 0),
+		Clauses: []record.Clause{{Name: record.ClauseModelChange, Given: true, Days: &days, Where: "section 4.2"}},
+	}))
+}

@@ -73,6 +73,22 @@ type ServiceRequest struct {
 	Probe string `json:"probe,omitzero"`
 }
 
+// ModelSeen is by what name and fingerprint a vendor's model has answered under a release.
+type ModelSeen struct {
+	Release string `json:"release"`
+	Vendor  string `json:"vendor"`
+	// Model is what was asked for.
+	Model       string `json:"model"`
+	Answered    string `json:"answered,omitzero"`
+	Fingerprint string `json:"fingerprint,omitzero"`
+}
+
+// ModelJudged says whether that is another model than was accepted, and why.
+type ModelJudged struct {
+	Changed bool   `json:"changed"`
+	Detail  string `json:"detail,omitzero"`
+}
+
 // ProbeSubmission names the files of a probe that were sent as evidence: the suite, and what the
 // model answered.
 type ProbeSubmission struct {

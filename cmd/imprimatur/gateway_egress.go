@@ -27,7 +27,7 @@ func (c *gatewayEgressCmd) Help() string {
 A workload calls http://ADDRESS/crm/PATH with its own token. A grant of kind apis names HOST/PATH with the method as action; one of kind models
 names VENDOR/MODEL. IMPRIMATUR_URL says which server to ask. With IMPRIMATUR_TOKEN, the token of the gateway's own workload, a credential can be
 a secret that the server lends for the workload that asks, credential: {secret: lab/crm-key, as: bearer}; imprimatur gateway bind lets it. If it may
-record signals, the server is told of a model that does not answer by its name.`
+record signals, the server is told by what name and fingerprint each model answers, and says whether it is the one that was accepted.`
 }
 
 // Run implements the command.
@@ -52,7 +52,7 @@ func (c *gatewayEgressCmd) Run(a *app) error {
 		Granted: a.granted(cfg.Environment, cfg.Release),
 	}
 	if a.env("IMPRIMATUR_TOKEN") != "" {
-		o.Report = a.modelChanged
+		o.Report = a.modelSeen
 	}
 	if a.mayLend() {
 		o.Secrets = a.lends()
@@ -70,11 +70,14 @@ func (c *gatewayEgressCmd) Run(a *app) error {
 	return g.Serve(a.ctx, l)
 }
 
-// vendorModelChanged is the type of the signal of a model that does not answer by
-// the name that was granted.
-const vendorModelChanged = "vendor-model-changed"
-
-// modelChanged tells the server.
-func (a *app) modelChanged(seen egress.Seen) {
-	a.signal(seen.Release, seen.Line, vendorModelChanged, seen.Detail())
+// modelSeen tells the server by what name a model has answered, which says whether it is
+// the one that was accepted.
+func (a *app) modelSeen(seen egress.Seen) {
+	got, err := a.client().SeeModel(a.ctx, wire.ModelSeen{Release: seen.Release, Vendor: seen.Vendor, Model: seen.Model, Answered: seen.Answered, Fingerprint: seen.Fingerprint})
+	switch {
+	case err != nil:
+		fmt.Fprintf(a.stderr, "imprimatur: the model %s of %s answers as %+q, and the server could not be told: %v\n", plain(seen.Model), plain(seen.Vendor), seen.Answered, err)
+	case got.Changed:
+		fmt.Fprintf(a.stderr, "imprimatur: %s\n", plain(got.Detail))
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -48,18 +49,7 @@ func TestEgressFollowsTheRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	sam := got[wire.IssuedToken](t)(a.reg.IssueToken(t.Context(), by("sam"), wire.TokenRequest{Principal: "sam", Scopes: []string{record.ScopeWrite}, Seconds: 3600})).Secret
-	cmd := exec.CommandContext(t.Context(), "imprimatur", "gateway", "egress", "--config", config, "--listen", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), "IMPRIMATUR_URL="+a.url, "HOUSE_KEY=the-key-of-the-house", "IMPRIMATUR_TOKEN="+sam)
-	stderr, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	line := got[string](t)(bufio.NewReader(stderr).ReadString('\n'))
-	url := strings.TrimSpace(strings.TrimPrefix(line, "imprimatur:"))
+	url := a.egress(config, sam)
 	call := func(method, path, body string) *http.Response {
 		t.Helper()
 		r := got[*http.Request](t)(http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body)))
@@ -97,4 +87,22 @@ func TestEgressFollowsTheRelease(t *testing.T) {
 	if len(signals.Entries) != 1 {
 		t.Errorf("%d signals of a model that answers as another", len(signals.Entries))
 	}
+}
+
+// egress starts the gateway, as the program, and returns its address.
+func (a *agency) egress(config, token string) string {
+	a.Helper()
+	cmd := exec.CommandContext(a.Context(), "imprimatur", "gateway", "egress", "--config", config, "--listen", "127.0.0.1:0")
+	cmd.Env = append(os.Environ(), "IMPRIMATUR_URL="+a.url, "HOUSE_KEY=the-key-of-the-house", "IMPRIMATUR_TOKEN="+token)
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		a.Fatal(err)
+	}
+	a.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	line := got[string](a)(bufio.NewReader(stderr).ReadString('\n'))
+	go func() { _, _ = io.Copy(io.Discard, stderr) }()
+	return strings.TrimSpace(strings.TrimPrefix(line, "imprimatur:"))
 }

@@ -65,8 +65,8 @@ type Options struct {
 	Granted follow.Source
 	// Secrets lends the credentials that are secrets; without it there are none.
 	Secrets secrets.Source
-	// Report is told, once for each, of a model that did not answer by the name that
-	// was granted; nil is nobody.
+	// Report is told, once for each, by what name and fingerprint a model has answered
+	// under a release.
 	Report func(Seen)
 	// Log takes what goes wrong; nil is slog's default.
 	Log *slog.Logger

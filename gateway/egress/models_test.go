@@ -179,7 +179,7 @@ func TestWhatAnswersIsKeptAndAChangeReported(t *testing.T) {
 	for range 3 {
 		b.call("POST", "/vendor/v1/chat/completions", small, nil)
 	}
-	if len(b.reports) != 1 || !strings.Contains(b.reports[0].Detail(), `answers as "small-2026-06-01"`) {
+	if len(b.reports) != 2 || b.reports[0].Answered != "small-2026-01-01" || b.reports[1].Answered != "small-2026-06-01" || b.reports[1].Fingerprint != "fp_1" {
 		t.Errorf("reported %+v", b.reports)
 	}
 	var kept []egress.Seen

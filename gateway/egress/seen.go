@@ -31,11 +31,6 @@ type Seen struct {
 	Last        time.Time `json:"last"`
 }
 
-// Detail says what differs, in a sentence.
-func (s Seen) Detail() string {
-	return fmt.Sprintf("the model %s/%s answers as %+q, with the fingerprint %+q: it may not be the one that was approved", s.Vendor, s.Model, s.Answered, s.Fingerprint)
-}
-
 // seen keeps what was seen, in memory and in a file that is replaced whole.
 type seen struct {
 	path   string
@@ -107,7 +102,7 @@ func (s *seen) note(one Seen, now time.Time) {
 	known.Count++
 	known.Last = now
 	s.dirty = true
-	tell := !ok && one.Answered != one.Model && s.report != nil
+	tell := !ok && s.report != nil
 	write := !ok || now.Sub(s.saved) > saveEvery
 	s.mu.Unlock()
 	if write {

@@ -124,6 +124,7 @@ var routes = []route{
 	{post, "/probes", "RecordProbe", "Have a vendor's model judged by what it answered to a suite of probes, both sent before as evidence", signedIn, 0, create((*reg).RecordProbe)},
 	{get, "/probes", "ListProbes", "Probes of vendors' models", signedIn, 0, list(record.KindProbe)},
 	{get, "/probes/{id}", "Probe", "A probe; the digest of its report leads to the answers before and after", signedIn, 0, on((*reg).Probe)},
+	{post, "/models/seen", "SeeModel", "By what name and fingerprint a vendor's model has answered; what was not accepted is a signal", signedIn, 0, create((*reg).SeeModel)},
 	{post, "/services", "AcceptService", "Take a vendor's model as a version of one of the team's", signedIn, 0, create((*reg).AcceptService)},
 	{get, "/decide", "Decide", "May this artifact run in this environment?", signedIn, 0, ask(decide)},
 	{post, "/authorize", "Authorize", "May this workload make this call?", asking, 0, asked((*reg).Authorize)},

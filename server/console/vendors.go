@@ -64,6 +64,15 @@ func (c *console) vendors(ctx context.Context, who registry.Caller, _ input) (*P
 		Caption: "Vendors, by name", ByName: true, Columns: []Column{{Label: "Vendor"}, {Label: "Models"}, {Label: "Newest version"}, {Label: "Registered by"}, {Label: "When"}},
 		Empty: Empty{Sentence: "No vendor's model is registered yet.", Command: "imprimatur model register team/model@version FOLDER --type vendor --source https://vendor.example/model"},
 	}
+	known, err := c.Registry.Vendors(ctx, who, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range known {
+		if name := v.Vendor.Record.Name; !slices.ContainsFunc(found, func(f vendored) bool { return f.name == name }) {
+			t.Rows = append(t.Rows, Row{[]Cell{linked(name, vendorHref(name)), {}, {}, linked(v.Vendor.Actor, principalHref(v.Vendor.Actor)), when(v.Vendor.Time)}})
+		}
+	}
 	for _, v := range found {
 		newest := slices.MaxFunc(v.versions, func(a, b record.Recorded[record.ModelVersion]) int { return a.Time.Compare(b.Time) })
 		var used Cell
@@ -93,12 +102,18 @@ func (c *console) vendor(ctx context.Context, who registry.Caller, in input) (*P
 	if err != nil {
 		return nil, err
 	}
+	assured, keys, err := c.assured(ctx, who, name)
+	if err != nil {
+		return nil, err
+	}
 	i := slices.IndexFunc(found, func(v vendored) bool { return v.name == name })
+	if i < 0 && len(assured) > 0 {
+		i, found = 0, []vendored{{name: name}}
+	}
 	if i < 0 {
 		return nil, api.Refusal(wire.Unknown, "the vendor %s is not known here, or you may not read its models; the lists show what you may", name)
 	}
 	table := &Table{Caption: "Its models", Columns: []Column{{Label: "Version"}, {Label: "Artifact"}, {Label: "Source"}, {Label: "Registered by"}, {Label: "When"}}}
-	var keys []string
 	for _, v := range found[i].versions {
 		table.Rows = append(table.Rows, Row{[]Cell{
 			linked(v.Record.Ref(), versionHref(v.Record.Ref())), digest(v.Record.Artifact),
@@ -113,7 +128,7 @@ func (c *console) vendor(ctx context.Context, who registry.Caller, in input) (*P
 	if err != nil {
 		return nil, err
 	}
-	t := &thing{Sections: []section{{Title: "Its models", Table: table}, depends}}
+	t := &thing{Sections: append(assured, section{Title: "Its models", Table: table}, depends)}
 	err = t.tell(ctx, c, who, in, keys...)
 	return &Page{Template: "thing", Title: name, Crumbs: []Link{{Text: "Vendors", Href: "/vendors"}}, Body: t}, err
 }

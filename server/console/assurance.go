@@ -1,0 +1,75 @@
+package console
+
+import (
+	"context"
+	"fmt"
+
+	"imprimatur.dev/record"
+	"imprimatur.dev/registry"
+	"imprimatur.dev/wire"
+)
+
+// assured are the sections of a vendor's page on what assures of it, for each team that the reader may
+// read, with the keys under which it was stated.
+func (c *console) assured(ctx context.Context, who registry.Caller, name string) (out []section, keys []string, err error) {
+	all, err := c.Registry.Vendors(ctx, who, "")
+	for _, v := range all {
+		if v.Vendor.Record.Name != name {
+			continue
+		}
+		x := v.Vendor.Record
+		whole, err := c.Registry.Vendor(ctx, who, x.Team, x.Name)
+		if err != nil {
+			return nil, nil, err
+		}
+		out = append(out, section{Title: "For team " + x.Team, Terms: []Term{
+			{"Who renews", linked(x.Owner, principalHref(x.Owner))}, {"Contact", Cell{Text: x.Contact}}, {"Next lapses", when(v.Next)},
+		}}, documents(whole), clauses(whole), probes(whole))
+		keys = append(keys, record.KeyVendor(x.Ref()), record.KeyAssurances(x.Ref()))
+	}
+	return out, keys, err
+}
+
+func documents(v wire.VendorStatus) section {
+	t := &Table{Caption: "What it assures of", Columns: []Column{{Label: "Document"}, {Label: "Issuer"}, {Label: "Scope"}, {Label: "Until"}, {Label: "State"}, {Label: "File"}},
+		Empty: Empty{Sentence: "No document is recorded.", Command: "imprimatur vendor assure " + v.Vendor.Record.Ref() + " FILE"}}
+	for _, d := range v.Documents {
+		a := d.Document.Record
+		state := map[string]string{wire.AssuranceStands: "pass", wire.AssuranceLapsed: "fail"}[d.State]
+		if state == "" {
+			state = "waived"
+		}
+		t.Rows = append(t.Rows, Row{[]Cell{{Text: a.Type, Note: d.ID}, {Text: a.Issuer}, {Text: a.Scope}, when(a.Expires), badge(state, d.State), digest(a.Document.Digest)}})
+	}
+	return section{Title: "Documents", Table: t}
+}
+
+func clauses(v wire.VendorStatus) section {
+	t := &Table{Caption: "What the documents say on what matters", Columns: []Column{{Label: "Clause"}, {Label: "Given"}, {Label: "Days"}, {Label: "Where"}, {Label: "Document"}},
+		Empty: Empty{Sentence: "No clause is recorded.", Command: "imprimatur vendor assure " + v.Vendor.Record.Ref() + " FILE --clause NAME=yes@WHERE"}}
+	for _, d := range v.Documents {
+		for _, k := range d.Document.Record.Clauses {
+			days := ""
+			if k.Days != nil {
+				days = fmt.Sprint(*k.Days)
+			}
+			given := map[bool]Cell{true: badge("pass", "yes"), false: badge("fail", "no")}[k.Given]
+			t.Rows = append(t.Rows, Row{[]Cell{{Text: k.Name, Note: k.Text}, given, {Text: days}, {Text: k.Where}, {Text: d.ID, Note: d.State}}})
+		}
+	}
+	return section{Title: "Clauses", Table: t}
+}
+
+func probes(v wire.VendorStatus) section {
+	t := &Table{Caption: "The newest probe of each model", Columns: []Column{{Label: "Probe"}, {Label: "Model"}, {Label: "Ran"}, {Label: "Result"}, {Label: "What was found"}},
+		Empty: Empty{Sentence: "Its models are not probed.", Command: "imprimatur vendor probe " + v.Vendor.Record.Ref() + " --service ID --suite FILE --gateway URL"}}
+	for _, p := range v.Probes {
+		x := p.Probe.Record
+		state := map[string]string{record.ProbeSame: "pass", record.ProbeBaseline: "pass", record.ProbeChanged: "fail"}[x.Result]
+		if state == "" {
+			state = "waived"
+		}
+		t.Rows = append(t.Rows, Row{[]Cell{linked(p.ID, entryHref(p.Probe.Index)), {Text: x.Model}, when(x.Ran), badge(state, x.Result), {Text: x.Detail}}})
+	}
+	return section{Title: "Probes", Table: t}
+}
