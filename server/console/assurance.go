@@ -31,8 +31,10 @@ func (c *console) assured(ctx context.Context, who registry.Caller, name string)
 }
 
 func documents(v wire.VendorStatus) section {
-	t := &Table{Caption: "What it assures of", Columns: []Column{{Label: "Document"}, {Label: "Issuer"}, {Label: "Scope"}, {Label: "Until"}, {Label: "State"}, {Label: "File"}},
-		Empty: Empty{Sentence: "No document is recorded.", Command: "imprimatur vendor assure " + v.Vendor.Record.Ref() + " FILE"}}
+	t := &Table{
+		Caption: "What it assures of", Columns: []Column{{Label: "Document"}, {Label: "Issuer"}, {Label: "Scope"}, {Label: "Until"}, {Label: "State"}, {Label: "File"}},
+		Empty: Empty{Sentence: "No document is recorded.", Command: "imprimatur vendor assure " + v.Vendor.Record.Ref() + " FILE"},
+	}
 	for _, d := range v.Documents {
 		a := d.Document.Record
 		state := map[string]string{wire.AssuranceStands: "pass", wire.AssuranceLapsed: "fail"}[d.State]
@@ -45,8 +47,10 @@ func documents(v wire.VendorStatus) section {
 }
 
 func clauses(v wire.VendorStatus) section {
-	t := &Table{Caption: "What the documents say on what matters", Columns: []Column{{Label: "Clause"}, {Label: "Given"}, {Label: "Days"}, {Label: "Where"}, {Label: "Document"}},
-		Empty: Empty{Sentence: "No clause is recorded.", Command: "imprimatur vendor assure " + v.Vendor.Record.Ref() + " FILE --clause NAME=yes@WHERE"}}
+	t := &Table{
+		Caption: "What the documents say on what matters", Columns: []Column{{Label: "Clause"}, {Label: "Given"}, {Label: "Days"}, {Label: "Where"}, {Label: "Document"}},
+		Empty: Empty{Sentence: "No clause is recorded.", Command: "imprimatur vendor assure " + v.Vendor.Record.Ref() + " FILE --clause NAME=yes@WHERE"},
+	}
 	for _, d := range v.Documents {
 		for _, k := range d.Document.Record.Clauses {
 			days := ""
@@ -61,8 +65,10 @@ func clauses(v wire.VendorStatus) section {
 }
 
 func probes(v wire.VendorStatus) section {
-	t := &Table{Caption: "The newest probe of each model", Columns: []Column{{Label: "Probe"}, {Label: "Model"}, {Label: "Ran"}, {Label: "Result"}, {Label: "What was found"}},
-		Empty: Empty{Sentence: "Its models are not probed.", Command: "imprimatur vendor probe " + v.Vendor.Record.Ref() + " --service ID --suite FILE --gateway URL"}}
+	t := &Table{
+		Caption: "The newest probe of each model", Columns: []Column{{Label: "Probe"}, {Label: "Model"}, {Label: "Ran"}, {Label: "Result"}, {Label: "What was found"}},
+		Empty: Empty{Sentence: "Its models are not probed.", Command: "imprimatur vendor probe " + v.Vendor.Record.Ref() + " --service ID --suite FILE --gateway URL"},
+	}
 	for _, p := range v.Probes {
 		x := p.Probe.Record
 		state := map[string]string{record.ProbeSame: "pass", record.ProbeBaseline: "pass", record.ProbeChanged: "fail"}[x.Result]
