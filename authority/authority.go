@@ -74,6 +74,22 @@ type Change struct {
 // Within reports whether the relation needs no new approval.
 func (r Relation) Within() bool { return r == Equal || r == Narrower }
 
+// Widening says what the new authority allows and the old one does not, three
+// sentences at most; empty for nothing.
+func (d Difference) Widening() string {
+	var wider []string
+	for _, c := range d.Changes {
+		if c.Direction == Wider {
+			wider = append(wider, c.Sentence)
+		}
+	}
+	const shown = 3
+	if len(wider) > shown {
+		wider = append(wider[:shown], fmt.Sprintf("%d more", len(wider)-shown))
+	}
+	return strings.Join(wider, "; ")
+}
+
 // Compare says how the new authority stands to the old one, and what changed.
 func Compare(old, new record.Authority) Difference {
 	var d Difference

@@ -48,6 +48,11 @@ func (c *Client) Rollback(ctx context.Context, id string, in wire.Return) (wire.
 	return do[wire.Promoted](ctx, c, http.MethodPost, releasePath(id, "/rollback"), nil, in)
 }
 
+// Drill tries whether a release could take over now.
+func (c *Client) Drill(ctx context.Context, id string, in wire.DrillRequest) (record.Recorded[record.Drill], error) {
+	return do[record.Recorded[record.Drill]](ctx, c, http.MethodPost, releasePath(id, "/drill"), nil, in)
+}
+
 // Suspend stops a release at once, or lifts a suspension.
 func (c *Client) Suspend(ctx context.Context, id string, in wire.Stop) (wire.Case, error) {
 	return do[wire.Case](ctx, c, http.MethodPost, releasePath(id, "/suspend"), nil, in)

@@ -162,6 +162,7 @@ func (t *teller) oneByteChanges() {
 // changes is chapter 7: authority alone, data nobody approved, and a retrained
 // model with a new tool.
 func (t *teller) changes() {
+	t.drills("The policy wants a way back that was tried: the model owner drills what is live, a dry promotion with the bytes read again.", 0)
 	t.step("The model is to call a new tool. The diff shows that only the authority changed, so two approvals carry over and one is void.", func() ([]string, error) {
 		return t.proposeChange(t.first, withTool(), map[string]bool{owner: true, risk: true, security: false})
 	})
@@ -170,6 +171,7 @@ func (t *teller) changes() {
 		return nil, err
 	})
 	t.promotes("The model owner promotes it.", 1)
+	t.drills("And drills it, before anything can follow it.", 1)
 	t.step("The pipeline retrains on a new clinic's intake, data that nobody approved: the release is refused.", t.retrain)
 	t.step("The steward approves the new data. The retrained model, which also asks for a wider tool, differs in behaviour, data and authority: no approval carries over.", func() ([]string, error) {
 		if err := t.approveData(t.data.Intake); err != nil {
@@ -181,6 +183,28 @@ func (t *teller) changes() {
 		return nil, t.approveAll(t.releases[2])
 	})
 	t.promotes("The model owner promotes the retrained model.", 2)
+}
+
+// drills tries whether a release of the first model could take over again.
+func (t *teller) drills(sentence string, i int) {
+	t.step(sentence, func() ([]string, error) {
+		found, err := artifact.Digest(t.ctx, t.first.folder, artifact.Options{})
+		if err != nil {
+			return nil, err
+		}
+		x, err := t.people[owner].Drill(t.ctx, t.releases[i], wire.DrillRequest{Files: found.Files})
+		if err != nil {
+			return nil, err
+		}
+		var details []string
+		for _, c := range x.Record.Checks {
+			details = append(details, c.Name+": "+c.Detail)
+		}
+		if !x.Record.Ready() {
+			return details, errors.New("it could not take over")
+		}
+		return details, nil
+	})
 }
 
 // withTool is the first authority and one tool.

@@ -378,6 +378,9 @@ func (c *collector) whatWasSeen(release string) (record.ApprovalFacts, error) {
 }
 
 func (c *collector) signals() (err error) {
+	if c.d.Drills, err = All[record.Drill](c, record.KeyDrills(c.d.Line)); err != nil {
+		return err
+	}
 	c.d.Signals, err = All[record.Signal](c, record.KeyRenewals(c.d.Line))
 	return err
 }

@@ -132,6 +132,8 @@ func describe(s record.Statement) Data {
 			return about(of(b.Release, b.Line, "lift"), "lifted the suspension of %s (%s): %s", b.Release, b.Line, brief(b.Reason))
 		}
 		return about(of(b.Release, b.Line, "suspend"), "suspended %s (%s): %s", b.Release, b.Line, brief(b.Reason))
+	case record.Drill:
+		return about(of(b.Release, b.Line, "drill"), "tried whether %s (%s) can take over: %s", b.Release, b.Line, brief(record.Said(b, "")))
 	case record.Retirement:
 		return about(of(b.Release, b.Line, "retire"), "retired %s (%s): %s", b.Release, b.Line, brief(b.Reason))
 	case record.Exception:

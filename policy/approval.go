@@ -157,7 +157,7 @@ func (j *judge) covered(s *Seats, a *record.ApprovalFacts) (carried, void string
 				kept = "unchanged or narrower"
 				continue
 			}
-			changed = append(changed, "the authority is wider: it "+widened(d))
+			changed = append(changed, "the authority is wider: it "+d.Widening())
 		default:
 			changed = append(changed, "the "+string(part)+" changed")
 		}
@@ -169,21 +169,6 @@ func (j *judge) covered(s *Seats, a *record.ApprovalFacts) (carried, void string
 		return fmt.Sprintf("carried over from %s: %s %s", x.Release, list(s.Covers), kept), ""
 	}
 	return "", ""
-}
-
-// widened says what widened, three sentences at most.
-func widened(d authority.Difference) string {
-	var wider []string
-	for _, c := range d.Changes {
-		if c.Direction == authority.Wider {
-			wider = append(wider, c.Sentence)
-		}
-	}
-	const shown = 3
-	if len(wider) > shown {
-		wider = append(wider[:shown], fmt.Sprintf("%d more", len(wider)-shown))
-	}
-	return strings.Join(wider, "; ")
 }
 
 // blocks reports whether a word is a standing request for changes: on this

@@ -258,7 +258,7 @@ func (b *inside) authority() {
 	d := authority.Compare(b.f.Anchor.Release.Record.Authority, b.d.Release.Record.Authority)
 	g := pass("It is %s.", d.Relation)
 	if !d.Relation.Within() {
-		g = outside("It is wider: it %s.", widened(d))
+		g = outside("It is wider: it %s.", d.Widening())
 	}
 	b.bound("authority", "its authority is no wider than that of the anchor "+b.f.Envelope.Record.Anchor, g)
 }

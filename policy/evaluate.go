@@ -104,7 +104,7 @@ func (j *judge) judgeAll() {
 	if t.Vendor != nil {
 		j.add(gateVendor, t.Mode, j.vendors())
 	}
-	if t.Rollback {
+	if t.Rollback > 0 {
 		j.add(gateRollback, t.Mode, j.rollback())
 	}
 	if t.Content {

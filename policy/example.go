@@ -203,6 +203,13 @@ func (x *example) production() {
 		Release: id, Line: x.d.Line, Record: old.Digest, Environment: "production", Artifact: old.Record.Behaviour.Artifact,
 		How: record.Promote, Verdict: exampleDigest("old verdict"), Until: x.at.Add(60 * day),
 	}}}
+	x.d.Drills = []record.Recorded[record.Drill]{{
+		Record: record.Drill{
+			Release: id, Line: x.d.Line, Record: old.Digest, Artifact: old.Record.Behaviour.Artifact,
+			Checks: []record.DrillCheck{{Name: record.DrillBytes, OK: true, Detail: "The bytes are those that were approved."}},
+		},
+		Actor: "pat", Time: x.at.Add(-10 * day), Index: 60, Digest: exampleDigest("drill"),
+	}}
 }
 
 func (x *example) approvals() {

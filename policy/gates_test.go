@@ -101,6 +101,18 @@ var mutations = []mutation{
 	}, aucVersus, record.Missing, "Nothing is in production to compare with: this is the first release of its line. Name the model"},
 	{"nothing to roll back to", firstRelease, gateRollback, record.Pass, "Nothing ran here before"},
 	{"production suspended", suspendProduction, gateRollback, record.Fail, "is suspended"},
+	{"never drilled", func(d *record.Dossier) { d.Drills = nil }, gateRollback, record.Missing, "Nobody has tried yet"},
+	{"drilled long ago", func(d *record.Dossier) { d.Drills[0].Time = noon.AddDate(0, 0, -90) }, gateRollback, record.Fail, "more than 90d ago"},
+	{"drilled just in time", func(d *record.Dossier) { d.Drills[0].Time = noon.AddDate(0, 0, -90).Add(time.Second) }, gateRollback, record.Pass, "can take over"},
+	{"drilled later", func(d *record.Dossier) { d.Drills[0].Time = noon.Add(time.Second) }, gateRollback, record.Missing, "Nobody has tried yet"},
+	{"another one drilled", func(d *record.Dossier) { d.Drills[0].Record.Release = "r-000000000000" }, gateRollback, record.Missing, "Nobody has tried yet"},
+	{"the last drill failed", failedDrill, gateRollback, record.Fail, "could not take over when that was tried"},
+	{"production may do more", moreAuthority, gateRollback, record.Fail, "would widen what the model may do"},
+	{"production is the same model with more authority", func(d *record.Dossier) {
+		moreAuthority(d)
+		d.Baselines[0].Release.Record.Behaviour.Artifact = d.Release.Record.Behaviour.Artifact
+	}, gateRollback, record.Pass, "same model with more authority"},
+	{"put back after what came later", putBack, gateRollback, record.Pass, "Nothing ran here before"},
 	{"production lapsed", func(d *record.Dossier) { d.Baselines[0].Until = noon }, gateRollback, record.Fail, "lapsed on"},
 	{"production suspended, so not compared", func(d *record.Dossier) {
 		suspendProduction(d)
@@ -156,6 +168,31 @@ func firstRelease(d *record.Dossier) { d.Baselines, d.History = nil, nil }
 
 func suspendProduction(d *record.Dossier) {
 	d.History = append(d.History, record.Event{Time: noon, Index: 99, Suspension: &record.Suspension{Release: d.Baselines[0].ID}})
+}
+
+func failedDrill(d *record.Dossier) {
+	later := d.Drills[0]
+	later.Time, later.Index = noon.Add(-time.Hour), 61
+	later.Record.Checks = []record.DrillCheck{{Name: record.DrillBytes, Detail: "two files are missing"}}
+	d.Drills = append(d.Drills, later)
+}
+
+func moreAuthority(d *record.Dossier) {
+	d.Baselines[0].Release.Record.Authority.Tools = append(d.Baselines[0].Release.Record.Authority.Tools, record.Grant{Resource: "pager", Actions: []string{"call"}})
+}
+
+// putBack has the release run first, then what is now production, which was stopped.
+func putBack(d *record.Dossier) {
+	first := d.History[0]
+	mine := *first.Promotion
+	mine.Release, mine.Replaces = d.ID, ""
+	theirs := *first.Promotion
+	theirs.Replaces = d.ID
+	d.History = []record.Event{
+		{Actor: "pat", Time: first.Time.Add(-time.Hour), Index: first.Index, Promotion: &mine},
+		{Actor: "pat", Time: first.Time, Index: first.Index + 1, Promotion: &theirs},
+	}
+	suspendProduction(d)
 }
 
 func except(d *record.Dossier, x record.Exception) {

@@ -228,36 +228,6 @@ func (j *judge) code() record.Gate {
 	return g
 }
 
-func (j *judge) rollback() record.Gate {
-	p := j.d.ProductionAt(j.at)
-	before := j.before()
-	if before == "" {
-		return pass("Nothing ran here before, so to stop the release is the way back.")
-	}
-	status, _ := record.StatusAt(j.d.History, before, j.at)
-	who, do := roles(record.ModelOwner, record.Contributor), "imprimatur release show "+before
-	switch {
-	case p == nil || (status != record.Live && status != record.Replaced):
-		return refuse(record.Fail, who, do, "The release before, %s, is %s and cannot take over.", before, status)
-	case !record.Stands(time.Time{}, p.Until, j.at):
-		return refuse(record.Fail, who, do, "The release before, %s, lapsed on %s and cannot take over until what lapsed is renewed.", p.ID, date(p.Until))
-	}
-	g := pass("The release before, %s, still stands and can take over.", p.ID)
-	g.Until = p.Until.UTC()
-	return g
-}
-
-// before returns the ID of the release that was last promoted in the line apart
-// from the one judged, whether it still stands or not; empty for none.
-func (j *judge) before() (id string) {
-	for _, e := range j.d.History {
-		if e.Promotion != nil && e.Promotion.Release != j.d.ID && !e.Time.After(j.at) {
-			id = e.Promotion.Release
-		}
-	}
-	return id
-}
-
 func (j *judge) content() record.Gate {
 	var found []string
 	look := func(v *record.ModelVersion) {

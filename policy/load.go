@@ -67,7 +67,7 @@ func (r *reader) tier(key, n *yaml.Node) *Tier {
 		may("holdout", func(n *yaml.Node) { t.Holdout = r.holdout(n) }),
 		may("signals", func(n *yaml.Node) { t.Signals = r.signals(n) }),
 		may("vendor", func(n *yaml.Node) { t.Vendor = r.vendor(n) }),
-		may("rollback", func(n *yaml.Node) { t.Rollback = r.oneOf(n, "rollback", "ready") == "ready" }),
+		may("rollback", func(n *yaml.Node) { t.Rollback = r.readiness(n) }),
 		may("content", func(n *yaml.Node) {
 			r.mapping(n, "content", need("unsafe", func(n *yaml.Node) { t.Content = r.oneOf(n, "unsafe", "forbid") == "forbid" }))
 		}),

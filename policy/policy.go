@@ -44,8 +44,9 @@ type Tier struct {
 	Vendor *VendorRule
 	// BreakGlass is how long a broken glass lasts at most; 0 is that none is.
 	BreakGlass time.Duration
-	// Rollback demands a release to go back to.
-	Rollback bool
+	// Rollback demands a release to go back to, which was tried within that time;
+	// 0 demands none.
+	Rollback time.Duration
 	// Content forbids findings in the model's files.
 	Content     bool
 	Expressions []Expression
@@ -157,7 +158,7 @@ func (t *Tier) Gates() []string {
 	if t.Vendor != nil {
 		names = append(names, gateVendor)
 	}
-	if t.Rollback {
+	if t.Rollback > 0 {
 		names = append(names, gateRollback)
 	}
 	if t.Content {
@@ -186,7 +187,7 @@ func (t *Tier) describe(policy string) {
 	rule(gateDatasets, "every dataset, through every base model and derived dataset, has a standing steward's approval for the use case's purpose")
 	rule(gateRun, "the training run is recorded by the pipeline's own identity")
 	rule(gateCode, "the run names a full commit and a clean tree")
-	rule(gateRollback, "a release that still stands can take over")
+	rule(gateRollback, "%s", t.readyRule())
 	rule(gateContent, "no file of the model or its bases runs code when it is loaded, or is of an unknown kind")
 	rule(gateReviews, "every exception of the line is reviewed by its date")
 	for _, e := range t.Evaluations {

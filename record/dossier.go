@@ -35,6 +35,8 @@ type Dossier struct {
 	// Signals are those of the line after which approvals are to be given again,
 	// oldest first.
 	Signals []Recorded[Signal]
+	// Drills are those of the line, oldest first.
+	Drills []Recorded[Drill]
 	// History is what became of the line: promotions, suspensions and
 	// retirements, oldest first.
 	History []Event

@@ -131,6 +131,7 @@ func decisions() []record.Body {
 		record.Signal{Release: release, Line: line, Type: "drift", Detail: "psi 0.4", Observed: noon, Evidence: digest("report"), Does: record.Reapprove, Due: noon, Move: &record.Move{
 			Registry: "mlflow:5000", Team: "acme", Model: "net", Alias: "champion", Version: 3, Artifact: digest("model"), Environment: "production", To: 2,
 		}},
+		record.Drill{Release: release, Line: line, Record: digest("record"), Artifact: digest("model"), Checks: []record.DrillCheck{{Name: record.DrillBytes, OK: true, Detail: "read"}}},
 		record.Target{ID: "t-1", Team: "acme", Name: "chat", Form: record.FormWebhook, URL: "https://chat.example/hook", Events: []string{"data-approval"}, Environments: []string{"production"}, Secret: "s-1", Created: noon, Updated: noon},
 		record.ModelVendor{Team: "acme", Name: "parrot", Owner: "mona", Contact: "trust@parrot.example", Description: "chat models"},
 		record.Probe{

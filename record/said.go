@@ -23,6 +23,8 @@ func Said(body Body, self Digest) string {
 		return map[bool]string{true: "passes", false: "does not pass"}[b.Passed]
 	case Promotion:
 		return strings.TrimSpace(fmt.Sprintf("%s in %s %s", b.How, b.Environment, b.Reason))
+	case Drill:
+		return cmp.Or(b.Fault(), "it can take over")
 	case Suspension:
 		return map[bool]string{false: "suspended: ", true: "lifted: "}[b.Lifted] + b.Reason
 	case Retirement:

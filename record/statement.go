@@ -43,6 +43,7 @@ const (
 	KindWithdrawal   Kind = "https://imprimatur.dev/envelope-withdrawal/v1"
 	KindSignal       Kind = "https://imprimatur.dev/signal/v1"
 	KindOverlap      Kind = "https://imprimatur.dev/overlap/v1"
+	KindDrill        Kind = "https://imprimatur.dev/drill/v1"
 	KindComment      Kind = "https://imprimatur.dev/comment/v1"
 	KindTarget       Kind = "https://imprimatur.dev/target/v1"
 	KindDecisions    Kind = "https://imprimatur.dev/decisions/v1"
@@ -89,6 +90,7 @@ var bodies = map[Kind]reflect.Type{
 	KindWithdrawal:   reflect.TypeFor[EnvelopeWithdrawal](),
 	KindSignal:       reflect.TypeFor[Signal](),
 	KindOverlap:      reflect.TypeFor[Overlap](),
+	KindDrill:        reflect.TypeFor[Drill](),
 	KindComment:      reflect.TypeFor[Comment](),
 	KindTarget:       reflect.TypeFor[Target](),
 	KindDecisions:    reflect.TypeFor[Decisions](),
@@ -114,7 +116,7 @@ var words = map[Kind]string{
 	KindRelease: "release", KindApproval: "approval", KindException: "exception",
 	KindReview: "exception review", KindVerdict: "verdict", KindPromotion: "promotion",
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope", KindWithdrawal: "withdrawal of an envelope",
-	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindTarget: "target", KindDecisions: "set of decisions",
+	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindDrill: "drill", KindTarget: "target", KindDecisions: "set of decisions",
 	KindIdentity: "platform identity", KindRevocation: "revocation of access", KindDelegation: "delegation",
 	KindSecret: "secret", KindGateway: "gateway", KindVendor: "vendor", KindAssurance: "assurance document", KindProbe: "probe",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",

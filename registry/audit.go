@@ -42,7 +42,7 @@ func (r *Registry) History(ctx context.Context, who Caller, release string) ([]w
 			return err
 		}
 		line := rel.Record.Line()
-		for _, key := range []string{record.KeyReleases(line), record.KeyApprovals(line), record.KeyExceptions(line), record.KeyLive(line), record.KeySignals(line), record.KeyComments(line)} {
+		for _, key := range []string{record.KeyReleases(line), record.KeyApprovals(line), record.KeyExceptions(line), record.KeyLive(line), record.KeySignals(line), record.KeyComments(line), record.KeyDrills(line)} {
 			entries, err := t.Find(key)
 			if err != nil {
 				return err
@@ -159,6 +159,8 @@ func teamOfRecord(body record.Body) string {
 	case record.Exception:
 		return teamOf(b.Line)
 	case record.Review:
+		return teamOf(b.Line)
+	case record.Drill:
 		return teamOf(b.Line)
 	case record.Comment:
 		return teamOf(b.Line)

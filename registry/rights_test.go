@@ -109,6 +109,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 			return only(reg.CompareDatasets(ctx, w, wire.Comparison{A: digest("data 1"), B: digest("held out")}))
 		}},
 		{"Rollback", "promote releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Rollback(ctx, w, c.ID, c.ID, "r")) }},
+		{"Drill", "promote releases", R(record.ModelOwner), false, func(w registry.Caller) error { return only(reg.Drill(ctx, w, c.ID, wire.DrillRequest{})) }},
 		{"Waive", "waive gates", R(record.Risk), false, func(w registry.Caller) error { return only(reg.Waive(ctx, w, c.ID, "no such gate", "r", time.Hour)) }},
 		{"BreakGlass", "break glass", R(record.ModelOwner, record.Security), false, func(w registry.Caller) error { return only(reg.BreakGlass(ctx, w, c.ID, registry.Glass{})) }},
 		{"Comment", "comment on releases", R(record.Contributor, record.DataSteward, record.Evaluator, record.ModelOwner, record.Risk, record.Security, record.Auditor, record.Administrator), false, func(w registry.Caller) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"imprimatur.dev/authority"
 	"imprimatur.dev/policy"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
@@ -117,6 +118,12 @@ func (t *tx) takesOver(from *examined) (*examined, error) {
 	c, err := t.examine(to)
 	if err != nil {
 		return nil, err
+	}
+	if wider := authority.Compare(from.Release.Record.Authority, c.Release.Record.Authority).Widening(); wider != "" {
+		return nil, refusef(wire.Refused, "going back to %s would widen what the model may do, for it %s; a person can do that: imprimatur release rollback %s --reason TEXT", to, wider, from.ID)
+	}
+	if x := c.dossier.DrillAt(to, t.now); x != nil && !x.Record.Ready() {
+		return nil, refusef(wire.Refused, "the last drill of %s failed: %s; try it again: imprimatur release drill %s", to, x.Record.Fault(), to)
 	}
 	return c, t.promotes(c)
 }

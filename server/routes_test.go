@@ -72,7 +72,7 @@ const (
 		POST /api/v1/withdrawals/preview, POST /api/v1/withdrawals, POST /api/v1/runs, POST /api/v1/runs/reported, POST /api/v1/models, POST /api/v1/versions
 		POST /api/v1/use-cases, PUT /api/v1/evidence/{id}, POST /api/v1/evaluations, POST /api/v1/policies, POST /api/v1/signals
 		POST /api/v1/releases, POST /api/v1/releases/{id}/approvals, POST /api/v1/releases/{id}/comments
-		POST /api/v1/releases/{id}/promote, POST /api/v1/releases/{id}/rollback, POST /api/v1/releases/{id}/suspend
+		POST /api/v1/releases/{id}/promote, POST /api/v1/releases/{id}/rollback, POST /api/v1/releases/{id}/drill, POST /api/v1/releases/{id}/suspend
 		POST /api/v1/releases/{id}/retire, POST /api/v1/releases/{id}/waivers, POST /api/v1/releases/{id}/break-glass
 		POST /api/v1/envelopes, POST /api/v1/envelopes/{id}/approvals, POST /api/v1/envelopes/{id}/withdraw
 		POST /api/v1/exceptions/{id}/review, POST /api/v1/targets, GET /api/v1/targets/{id}, POST /api/v1/targets/{id}

@@ -274,6 +274,12 @@ type Return struct {
 	Reason string `json:"reason"`
 }
 
+// DrillRequest asks for a drill. Files are what the caller read where the model
+// is, sorted by path, each with its SHA-256; empty where the server can read it.
+type DrillRequest struct {
+	Files []record.File `json:"files,omitzero"`
+}
+
 // Remark is what somebody says of a release without deciding on it.
 type Remark struct {
 	Text string `json:"text"`

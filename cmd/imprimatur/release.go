@@ -25,6 +25,7 @@ type releaseCmd struct {
 	Promote  releasePromoteCmd  `cmd:"" help:"Make it the one that runs in its environment."`
 	Allowed  releaseAllowedCmd  `cmd:"" help:"Ask whether a model may run in an environment now."`
 	Rollback releaseRollbackCmd `cmd:"" help:"Return to the release that ran before and still stands."`
+	Drill    releaseDrillCmd    `cmd:"" help:"Try whether a release that ran could take over now: a dry promotion, with the bytes read again."`
 	Suspend  releaseSuspendCmd  `cmd:"" help:"Stop it at once, or lift a suspension."`
 	Retire   releaseRetireCmd   `cmd:"" help:"End it for good."`
 

@@ -86,6 +86,7 @@ var routes = []route{
 	{post, "/releases/{id}/comments", "Comment", "Say something of a release; it fills no seat", signedIn, 0, change(comment)},
 	{post, "/releases/{id}/promote", "Promote", "Make it the release that runs in its environment", signedIn, 0, on((*reg).Promote)},
 	{post, "/releases/{id}/rollback", "Rollback", "Promote an earlier release of the line again", signedIn, 0, change(rollback)},
+	{post, "/releases/{id}/drill", "Drill", "Try whether it could take over again, and state what came of it", signedIn, 0, change((*reg).Drill)},
 	{post, "/releases/{id}/suspend", "Suspend", "Stop the release at once, or lift a suspension", signedIn, 0, change(suspend)},
 	{post, "/releases/{id}/retire", "Retire", "End the release for good", signedIn, 0, change(retire)},
 	{post, "/releases/{id}/waivers", "Waive", "Set aside one named gate for a time", signedIn, 0, change(waive)},

@@ -86,6 +86,7 @@ func Tell(tb testing.TB) *Story {
 	s.base()
 	s.First = s.release("1", 900, files("weights one", "config"))
 	s.Now = s.Now.Add(20 * Day)
+	s.drill(s.First)
 	s.bystanders()
 	m := files("weights two", "config")
 	s.Second, s.Manifest = s.release("2", 930, m), m
@@ -240,6 +241,16 @@ func (s *Story) propose(v record.ModelVersion, evaluations []record.Digest) stri
 func (s *Story) Propose(actor string, r record.Release) string {
 	e := s.State(actor, r)
 	return record.ReleaseID(e.Statement.Digest())
+}
+
+// drill states that a release could take over.
+func (s *Story) drill(id string) {
+	d, _, err := lineage.Collect(s, id)
+	must(s.tb, err)
+	s.State("mona", record.Drill{
+		Release: id, Line: d.Line, Record: d.Digests.Record, Artifact: d.Release.Record.Behaviour.Artifact,
+		Checks: []record.DrillCheck{{Name: record.DrillStands, OK: true, Detail: "It is live, and every gate passes."}, {Name: record.DrillBytes, OK: true, Detail: "mona read 2 files, which are those that were approved."}},
+	})
 }
 
 func (s *Story) approve(id, who string, role record.RoleName, parts ...record.Part) {
