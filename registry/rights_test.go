@@ -457,6 +457,9 @@ func rightsHouse(t *testing.T) (h *house, c wire.Case, exception string) {
 	h.number("shown", "s3://bucket/shown")
 	must[record.Recorded[record.Identity]](t)(h.reg.AddIdentity(h.ctx, administrator, record.Identity{Workload: "robot", Type: record.IdentityCertificate, Certificate: digest("robot")}))
 	h.setSecret("crm-key", "v")
+	weekly := h.nightly(c.ID)
+	weekly.Name = "weekly"
+	must[wire.EnvelopeCase](h)(h.reg.ProposeEnvelope(h.ctx, ann, weekly))
 	h.parrot()
 	full := asBefore
 	full.times = 20
