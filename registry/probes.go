@@ -119,7 +119,7 @@ func (r *Registry) readProbe(team, name string, in wire.ProbeSubmission) (*probi
 	now := r.now()
 	switch {
 	case p.run.Vendor != team+"/"+name:
-		return nil, refusef(wire.Invalid, "the answers are of the vendor %s, not of %s/%s; record them for their own", cut(p.run.Vendor), team, name)
+		return nil, refusef(wire.Invalid, "the answers are of the vendor %s, not of %s/%s; send them for their own vendor", cut(p.run.Vendor), team, name)
 	case p.run.Finished.After(now.Add(time.Minute)):
 		return nil, refusef(wire.Invalid, "the answers are of the future, %s; check the clock of the prober", p.run.Finished.Format(time.RFC3339))
 	case p.run.Finished.Before(now.Add(-probedWithin)):
@@ -146,7 +146,7 @@ func clippedNames(names []string) (out []string) {
 // file reads a file that was kept before.
 func (r *Registry) file(d record.Digest, most int64, what string) ([]byte, error) {
 	if err := d.Validate(); err != nil {
-		return nil, refusef(wire.Invalid, "%s: %w", what, err)
+		return nil, refusef(wire.Invalid, "%s is named by no digest: %w; give that of a file that was sent before", what, err)
 	}
 	blob, err := r.blobs.At(string(d))
 	if errors.Is(err, store.ErrNotFound) {

@@ -60,7 +60,7 @@ func (r *Registry) Assure(ctx context.Context, who Caller, team, name string, in
 			a.Issued = time.Time{}
 		}
 		if err := a.Document.Digest.Validate(); err != nil {
-			return refusef(wire.Invalid, "the document: %w", err)
+			return refusef(wire.Invalid, "the document cannot be kept: %w; give what it lacks", err)
 		}
 		blob, err := r.blobs.At(string(a.Document.Digest))
 		if errors.Is(err, store.ErrNotFound) {
@@ -101,7 +101,7 @@ func (r *Registry) WithdrawAssurance(ctx context.Context, who Caller, team, name
 		}
 		a := documents[i].Record
 		if a.Withdrawn {
-			return refusef(wire.Conflict, "the document %s was withdrawn already: %s", in.ID, a.Reason)
+			return refusef(wire.Conflict, "the document %s was withdrawn already: %s; give the one that takes its place: imprimatur vendor assure", in.ID, a.Reason)
 		}
 		a.Withdrawn, a.Reason = true, in.Reason
 		if err := t.state(a); err != nil {
@@ -234,7 +234,7 @@ func (r *Registry) AcceptService(ctx context.Context, who Caller, in wire.Servic
 	return command[record.ModelVersion](ctx, r, who, func(t *tx) error {
 		model, version, ok := strings.Cut(in.Version, "@")
 		if !ok {
-			return refusef(wire.Invalid, "%q is not of the form team/name@version", in.Version)
+			return refusef(wire.Invalid, "%q is not of the form team/name@version; give it so", in.Version)
 		}
 		if err := t.within(actModel, model); err != nil {
 			return err
@@ -272,11 +272,11 @@ func (t *tx) service(team string, in wire.ServiceRequest) (out record.Service, e
 	asked := record.Service{Vendor: in.Vendor, Model: in.Service, APIVersion: in.APIVersion}
 	switch {
 	case p.Record.Team != team:
-		return out, refusef(wire.Invalid, "the probe %s is of the team %s, and the model of %s; probe it for this team", in.Probe, p.Record.Team, team)
+		return out, refusef(wire.Invalid, "the probe %s is of the team %s, and the model of %s; make one for this team: imprimatur vendor probe", in.Probe, p.Record.Team, team)
 	case !p.Record.Full:
 		return out, refusef(wire.Refused, "the probe %s has too few answers for others to be compared with; probe again with imprimatur vendor probe %s --baseline, and accept that one", in.Probe, p.Record.VendorRef())
 	case asked != (record.Service{}) && asked != (record.Service{Vendor: out.Vendor, Model: out.Model, APIVersion: out.APIVersion}):
-		return out, refusef(wire.Invalid, "the probe %s is of %s of %s; leave out --vendor, --service and --api-version, which it says", in.Probe, out.Model, out.Vendor)
+		return out, refusef(wire.Invalid, "the probe %s is of %s of %s; give the probe without --vendor, --service and --api-version, which it says", in.Probe, out.Model, out.Vendor)
 	}
 	return out, nil
 }
