@@ -56,7 +56,9 @@ func doors(h *house, c wire.Case, exception string) []door {
 		}},
 		{"Invite", "invite people", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.Invite(ctx, w, "sam")) }},
 		{"SignOutEverywhere", "issue tokens for others", R(record.Administrator), true, func(w registry.Caller) error { return reg.SignOutEverywhere(ctx, w, "sam") }},
-		{"Offboard", "see people off", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.Offboard(ctx, w, "sam", wire.Offboarding{DryRun: true})) }},
+		{"Offboard", "see people off", R(record.Administrator), true, func(w registry.Caller) error {
+			return only(reg.Offboard(ctx, w, "sam", wire.Offboarding{DryRun: true}))
+		}},
 		{"CreateTeam", "create teams", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.CreateTeam(ctx, w, record.Team{})) }},
 		{"SetEnvironment", "set up environments", R(record.Administrator), true, func(w registry.Caller) error { return only(reg.SetEnvironment(ctx, w, record.Environment{})) }},
 		{"RegisterDataset", "register datasets", R(record.Contributor, record.DataSteward), false, func(w registry.Caller) error {
