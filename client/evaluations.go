@@ -15,21 +15,27 @@ import (
 // sent.
 func (c *Client) KeepEvidence(ctx context.Context, digest record.Digest, file io.ReaderAt, size int64, report func(done, total int64)) error {
 	target := c.base + "/api/v1/evidence/" + string(digest)
-	err := c.upload(ctx, target, file, size, report)
-	if unreached(err) && ctx.Err() == nil {
-		err = c.upload(ctx, target, file, size, report)
-	}
+	_, err := c.upload(ctx, http.MethodPut, target, file, size, report)
 	return err
 }
 
-func (c *Client) upload(ctx context.Context, target string, file io.ReaderAt, size int64, report func(done, total int64)) error {
+// upload sends a file, once more where the connection fails.
+func (c *Client) upload(ctx context.Context, method, target string, file io.ReaderAt, size int64, report func(done, total int64)) ([]byte, error) {
+	raw, err := c.uploadOnce(ctx, method, target, file, size, report)
+	if unreached(err) && ctx.Err() == nil {
+		raw, err = c.uploadOnce(ctx, method, target, file, size, report)
+	}
+	return raw, err
+}
+
+func (c *Client) uploadOnce(ctx context.Context, method, target string, file io.ReaderAt, size int64, report func(done, total int64)) ([]byte, error) {
 	var body io.Reader = http.NoBody
 	if size > 0 {
 		body = &reported{in: io.NewSectionReader(file, 0, size), total: size, report: report}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPut, target, body)
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", c.base, err)
+		return nil, fmt.Errorf("asking %s: %w", c.base, err)
 	}
 	req.ContentLength = size
 	req.Header.Set("Content-Type", "application/octet-stream")
@@ -38,8 +44,7 @@ func (c *Client) upload(ctx context.Context, target string, file io.ReaderAt, si
 	// The file may take as long as it is large; ctx is what ends it.
 	patient := *c.http
 	patient.Timeout = 0
-	_, err = c.exchanged(&patient, req)
-	return err
+	return c.exchanged(&patient, req)
 }
 
 // reported tells how much of it was read.

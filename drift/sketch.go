@@ -122,6 +122,24 @@ func (s *Sketch) AddCategories(feature int, categories []string) {
 	}
 }
 
+// Slot returns the number by which a sketch counts a value of a categorical
+// feature, for [Sketch.AddSlots]: who sees the same text often looks it up once.
+func (f *Frame) Slot(feature int, category []byte) uint16 {
+	if slot, ok := f.columns[feature].slots[string(category)]; ok {
+		return uint16(slot)
+	}
+	return slotUnseen
+}
+
+// AddSlots counts values of a categorical feature by their slots.
+func (s *Sketch) AddSlots(feature int, slots []uint16) {
+	c := s.frame.columns[feature]
+	counts := s.counts[c.at : c.at+c.width]
+	for _, slot := range slots {
+		counts[slot]++
+	}
+}
+
 // AddMissing counts n rows without a value of the feature.
 func (s *Sketch) AddMissing(feature int, n int64) {
 	s.counts[s.frame.columns[feature].at+slotMissing] += n

@@ -25,7 +25,7 @@ import (
 // Trials that share no row, of one shift, are independent and given as counts.
 // Others are not: see [DriftSensitivity.worth].
 var driftSensitivityFormat = importer{
-	format: "drift-sensitivity", version: 1, accepts: "drift-sensitivity/v1, as imprimatur eval drift writes it",
+	format: "drift-sensitivity", version: 2, accepts: "drift-sensitivity/v1, as imprimatur eval drift writes it",
 	match: func(h *head) string {
 		if strings.HasPrefix(h.one().text("imprimatur"), "drift-sensitivity/") {
 			return "replay"
@@ -244,6 +244,7 @@ func counts(t drift.Trials) string {
 func (f *DriftSensitivity) suite(in *input) {
 	s := in.suite("drift-sensitivity", record.Drift)
 	s.SuiteVersion, s.Tool = "v1", f.Tool
+	s.Monitor = &record.Monitor{Baseline: f.BaselineDigest, Sample: f.Reference.Digest, Rows: f.Reference.Rows}
 	s.Labels["baseline"], s.Labels["reference"], s.Labels["heldBack"] = string(f.BaselineDigest), string(f.Reference.Digest), string(f.HeldBack.Digest)
 	s.Labels["seed"], s.Labels["windows"] = f.Replay.Seed, strconv.Itoa(f.Replay.Repeats)
 	s.Settings = f.settings()
@@ -372,4 +373,21 @@ func (f *DriftSensitivity) remarks(in *input, s *suite) {
 	if d := in.run.Dataset; d != "" && d != f.HeldBack.Digest {
 		in.warn("it is recorded as of the dataset %s, and the held-back sample is the file %s", d.Short(), f.HeldBack.Digest.Short())
 	}
+}
+
+// MonitorOf reads the monitor out of a [DriftSensitivity] file: its baseline and
+// its settings.
+func MonitorOf(raw []byte) (drift.Baseline, drift.Settings, error) {
+	var f DriftSensitivity
+	err := json.Unmarshal(raw, &f)
+	if err == nil {
+		err = f.Baseline.Validate()
+	}
+	if err == nil {
+		err = f.Settings.Validate()
+	}
+	if err != nil {
+		return f.Baseline, f.Settings, fmt.Errorf("reading a monitor: %w", err)
+	}
+	return f.Baseline, f.Settings, nil
 }

@@ -113,7 +113,7 @@ type piece struct {
 	err  error
 }
 
-// feed cuts a file into pieces, and hashes it.
+// feed cuts a file into pieces, and hashes it where it has a sum.
 type feed struct {
 	part part
 	in   io.Reader
@@ -137,13 +137,17 @@ func (f *feed) fill(p *piece) bool {
 		}
 		n, err := io.ReadFull(f.in, p.text[held:held+pieceSize])
 		p.text = p.text[:held+n]
-		f.sum.Write(p.text[held:])
+		if f.sum != nil {
+			f.sum.Write(p.text[held:])
+		}
 		switch {
 		case err == io.EOF || err == io.ErrUnexpectedEOF:
 			if n := len(p.text); n > 0 && p.text[n-1] != '\n' {
 				p.text = append(p.text, '\n')
 			}
-			f.part.head.digest = record.Digest("sha256:" + hex.EncodeToString(f.sum.Sum(nil)))
+			if f.sum != nil {
+				f.part.head.digest = record.Digest("sha256:" + hex.EncodeToString(f.sum.Sum(nil)))
+			}
 			p.last = true
 			return false
 		case err != nil:

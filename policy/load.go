@@ -68,6 +68,7 @@ func (r *reader) tier(key, n *yaml.Node) *Tier {
 		may("signals", func(n *yaml.Node) { t.Signals = r.signals(n) }),
 		may("vendor", func(n *yaml.Node) { t.Vendor = r.vendor(n) }),
 		may("rollback", func(n *yaml.Node) { t.Rollback = r.readiness(n) }),
+		may("monitor", func(n *yaml.Node) { t.Monitor = r.monitor(n) }),
 		may("content", func(n *yaml.Node) {
 			r.mapping(n, "content", need("unsafe", func(n *yaml.Node) { t.Content = r.oneOf(n, "unsafe", "forbid") == "forbid" }))
 		}),

@@ -47,6 +47,9 @@ type Tier struct {
 	// Rollback demands a release to go back to, which was tried within that time;
 	// 0 demands none.
 	Rollback time.Duration
+	// Monitor says how observations of a live release are judged; nil is as by
+	// [DefaultMonitor].
+	Monitor *Monitor
 	// Content forbids findings in the model's files.
 	Content     bool
 	Expressions []Expression

@@ -54,6 +54,8 @@ type Evaluation struct {
 	// totals only.
 	Items   *Items   `json:"items,omitzero"`
 	Metrics []Metric `json:"metrics"`
+	// Monitor is the monitor of drift that the evidence is of, whose baseline it has.
+	Monitor *Monitor `json:"monitor,omitzero"`
 	// Counts say how far the run came.
 	Counts Counts `json:"counts,omitzero"`
 	// Incomplete says why the run does not count: it did not cover what it set
@@ -126,6 +128,15 @@ type Counts struct {
 	Scored    int `json:"scored"`
 	Errors    int `json:"errors,omitzero"`
 	Skipped   int `json:"skipped,omitzero"`
+}
+
+// Monitor names what observations of a release are compared with: a baseline by
+// the digest of its canonical JSON, which is in the evidence, and the sample that
+// it was counted on.
+type Monitor struct {
+	Baseline Digest `json:"baseline"`
+	Sample   Digest `json:"sample"`
+	Rows     int    `json:"rows"`
 }
 
 // Import says how evidence was read.
@@ -227,6 +238,11 @@ func (e Evaluation) Validate() error {
 	e.checkFiles(&c)
 	e.checkMetrics(&c)
 	e.checkImport(&c)
+	if m := e.Monitor; m != nil {
+		c.digest("monitor.baseline", m.Baseline)
+		c.digest("monitor.sample", m.Sample)
+		c.count("monitor.rows", m.Rows)
+	}
 	c.text("incomplete", e.Incomplete, false)
 	c.oneOf("assurance", e.Assurance, SignedRun, Imported, Claimed)
 	c.count("attempt", e.Attempt)

@@ -132,6 +132,11 @@ func decisions() []record.Body {
 			Registry: "mlflow:5000", Team: "acme", Model: "net", Alias: "champion", Version: 3, Artifact: digest("model"), Environment: "production", To: 2,
 		}},
 		record.Drill{Release: release, Line: line, Record: digest("record"), Artifact: digest("model"), Checks: []record.DrillCheck{{Name: record.DrillBytes, OK: true, Detail: "read"}}},
+		record.Window{
+			Release: release, Line: line, Of: record.Drift, From: noon, To: noon.Add(time.Hour), Baseline: digest("baseline"), Rows: 500, Batches: 2, Late: 3, Outcome: record.WindowBreach,
+			Worst:  []record.WindowCheck{{Feature: "age", Measure: "psi", Outcome: record.WindowBreach, Value: 0.3, P: 1e-6, Limit: 0.05, Floor: 0.04}},
+			Others: 1, Report: digest("report"), Recent: []string{record.WindowSteady}, Blind: 1, Alarm: true, Raw: []record.Digest{digest("raw")},
+		},
 		record.Target{ID: "t-1", Team: "acme", Name: "chat", Form: record.FormWebhook, URL: "https://chat.example/hook", Events: []string{"data-approval"}, Environments: []string{"production"}, Secret: "s-1", Created: noon, Updated: noon},
 		record.ModelVendor{Team: "acme", Name: "parrot", Owner: "mona", Contact: "trust@parrot.example", Description: "chat models"},
 		record.Probe{

@@ -41,6 +41,8 @@ func Said(body Body, self Digest) string {
 		return "withdrawn: " + b.Reason
 	case Signal:
 		return b.Type + ": " + b.Detail
+	case Window:
+		return fmt.Sprintf("%s %s: %s, %d rows from %s", b.Release, b.Of, b.Outcome, b.Rows, b.From.UTC().Format(time.RFC3339))
 	case Decisions:
 		return fmt.Sprintf("%d allowed, %d refused", b.Allowed, b.Denied)
 	case ModelVendor:

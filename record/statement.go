@@ -55,6 +55,7 @@ const (
 	KindAssurance    Kind = "https://imprimatur.dev/assurance/v1"
 	KindProbe        Kind = "https://imprimatur.dev/probe/v1"
 	KindGateway      Kind = "https://imprimatur.dev/gateway/v1"
+	KindWindow       Kind = "https://imprimatur.dev/window/v1"
 
 	KindRegisteredModel   Kind = "https://imprimatur.dev/registered-model/v1"
 	KindRegisteredVersion Kind = "https://imprimatur.dev/registered-version/v1"
@@ -102,6 +103,7 @@ var bodies = map[Kind]reflect.Type{
 	KindAssurance:    reflect.TypeFor[Assurance](),
 	KindProbe:        reflect.TypeFor[Probe](),
 	KindGateway:      reflect.TypeFor[Gateway](),
+	KindWindow:       reflect.TypeFor[Window](),
 
 	KindRegisteredModel:   reflect.TypeFor[RegisteredModel](),
 	KindRegisteredVersion: reflect.TypeFor[RegisteredVersion](),
@@ -118,7 +120,7 @@ var words = map[Kind]string{
 	KindSuspension: "suspension", KindRetirement: "retirement", KindEnvelope: "envelope", KindWithdrawal: "withdrawal of an envelope",
 	KindSignal: "signal", KindOverlap: "overlap", KindComment: "comment", KindDrill: "drill", KindTarget: "target", KindDecisions: "set of decisions",
 	KindIdentity: "platform identity", KindRevocation: "revocation of access", KindDelegation: "delegation",
-	KindSecret: "secret", KindGateway: "gateway", KindVendor: "vendor", KindAssurance: "assurance document", KindProbe: "probe",
+	KindSecret: "secret", KindWindow: "window of observations", KindGateway: "gateway", KindVendor: "vendor", KindAssurance: "assurance document", KindProbe: "probe",
 	KindRegisteredModel: "registered model", KindRegisteredVersion: "registered version", KindLineageEvents: "set of lineage events",
 }
 

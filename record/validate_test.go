@@ -331,6 +331,17 @@ func faultsOfDecisions() []fault {
 		wrong("denied is 3, and 2 are told of", func(d *record.Decisions) { d.Others = 0 }),
 		wrong("denials[0].reason", func(d *record.Decisions) { d.Denials[0].Reason = "" }),
 		wrong("denials[0].reason", func(d *record.Decisions) { d.Denials[0].Reason = bidi }),
+		wrong("to is not after from", func(w *record.Window) { w.To = w.From }),
+		wrong("of", func(w *record.Window) { w.Of = record.Safety }),
+		wrong("late is -1", func(w *record.Window) { w.Late = -1 }),
+		wrong("outcome", func(w *record.Window) { w.Outcome = "" }),
+		wrong("worst[0].feature", func(w *record.Window) { w.Worst[0].Feature = "" }),
+		wrong("worst[0] is not a finite", func(w *record.Window) { w.Worst[0].P = math.NaN() }),
+		wrong("worst has 11 entries", func(w *record.Window) { w.Worst = slices.Repeat(w.Worst, 11) }),
+		wrong("recent", func(w *record.Window) { w.Recent = []string{"odd"} }),
+		wrong("report", func(w *record.Window) { w.Report = "" }),
+		wrong("raw", func(w *record.Window) { w.Raw[0] = "x" }),
+		wrong("monitor.baseline", func(e *record.Evaluation) { e.Monitor = &record.Monitor{Sample: digest("s")} }),
 		wrong("denials[0].count", func(d *record.Decisions) { d.Denials[0].Count, d.Others = 0, 3 }),
 		wrong("more than 100", func(d *record.Decisions) {
 			d.Denials = slices.Repeat(d.Denials, 101)

@@ -131,6 +131,8 @@ func teamOfRecord(body record.Body) string {
 		return b.Team
 	case record.Gateway:
 		return b.Team
+	case record.Window:
+		return teamOf(b.Line)
 	case record.Dataset:
 		return b.Team
 	case record.Run:

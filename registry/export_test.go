@@ -109,6 +109,9 @@ func (r *Registry) FillDecisions() error {
 	return err
 }
 
+// CloseWindows closes the windows whose time has come.
+func (r *Registry) CloseWindows(ctx context.Context) error { return r.closeWindows(ctx) }
+
 // SetLease sets how long servers that are opened from now on have a target, and
 // wait for one that another has, until the function that it returns is called.
 func SetLease(d time.Duration) (restore func()) {

@@ -34,3 +34,9 @@ func (r *Registry) LogTile(ctx context.Context, path string) ([]byte, error) {
 	}
 	return r.store.Tile(ctx, tile)
 }
+
+// VerifierKey is the C2SP verifier key by which others check this ledger.
+func (r *Registry) VerifierKey() string { return r.key.VerifierKey() }
+
+// Origin is the ledger's name.
+func (r *Registry) Origin() string { return r.key.Name() }

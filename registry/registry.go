@@ -99,6 +99,7 @@ type Registry struct {
 	issuing    issuing
 	secrets    *secrets
 	gateways   *gateways
+	monitors   monitors
 	// patience is how long a registration waits for its bytes.
 	patience time.Duration
 	// rereads are the readings before a promotion, and rereadPatience is how long
@@ -221,6 +222,7 @@ func (r *Registry) startMemory(size int64) {
 			r.tailing.Go(func() { r.watchVaults(r.working) })
 		}
 		r.tailing.Go(func() { r.rekeyAtStart(r.working) })
+		r.tailing.Go(func() { r.keepWindows(r.working) })
 		r.resumeHashing()
 		r.outbox.start(r.working)
 	}
@@ -261,12 +263,6 @@ func (r *Registry) Close() error {
 	used := r.flushUse(context.Background())
 	return errors.Join(used, r.journal.file.Close(), r.store.Close())
 }
-
-// VerifierKey is the C2SP verifier key by which others check this ledger.
-func (r *Registry) VerifierKey() string { return r.key.VerifierKey() }
-
-// Origin is the ledger's name.
-func (r *Registry) Origin() string { return r.key.Name() }
 
 // tx is one command or query at one moment: a snapshot, the caller, and the
 // one reading of the clock, which is never before what the snapshot was found to

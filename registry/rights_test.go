@@ -139,6 +139,7 @@ func doors(h *house, c wire.Case, exception string) []door {
 func lookingDoors(h *house, c wire.Case) []door {
 	reg, ctx := h.reg, h.ctx
 	return []door{
+		{"Monitor", "read", record.RoleNames, false, func(w registry.Caller) error { return only(h.reg.Monitor(h.ctx, w, c.ID)) }},
 		{"ForeseeRollback", "promote releases", []record.RoleName{record.ModelOwner}, false, func(w registry.Caller) error { return only(reg.ForeseeRollback(ctx, w, c.ID, c.ID)) }},
 		{"ProposeNarrower", "propose releases", []record.RoleName{record.Contributor, record.ModelOwner}, false, func(w registry.Caller) error {
 			return only(reg.ProposeNarrower(ctx, w, c.ID, wire.Narrower{}))
@@ -419,8 +420,8 @@ var teamless = []string{"Principal", "Evidence", "Identities"}
 
 // apart are those that ask for no one team, or for a person rather than a role;
 // evaluations_test.go, keys_test.go, waiting_test.go, outbox_test.go,
-// authorize_test.go, access_test.go, decisions_test.go, delegations_test.go, secrets_test.go, gateways_test.go and workloads_test.go test them, and server/authzen.
-var apart = []string{"KeepEvidence", "EnrolKey", "Delegate", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "TellDecisions", "IssueAccess", "Introspect", "RevokeAccess", "UseSecret", "ReadSecret", "Inventory", "AttachSecret", "CheckLeases"}
+// authorize_test.go, access_test.go, decisions_test.go, delegations_test.go, observations_test.go, secrets_test.go, gateways_test.go and workloads_test.go test them, and server/authzen.
+var apart = []string{"KeepEvidence", "EnrolKey", "Delegate", "Waiting", "Authorize", "Granted", "Settle", "WhatMay", "Targets", "DecisionLog", "Used", "TellDecisions", "IssueAccess", "Introspect", "RevokeAccess", "UseSecret", "ReadSecret", "Inventory", "AttachSecret", "CheckLeases", "Observe", "WindowReport"}
 
 // open to all who have the bytes, the file system or a token: they ask for no role.
 var unguarded = []string{
@@ -435,6 +436,7 @@ var unguarded = []string{
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.
 	"Forget", "LearnForInventory", "SetStale", "SetPatience", "Size", "Payloads", "CutStore", "SealDecisions", "WriteDecisions", "SweepDecisions", "FillDecisions", "KeepValue", "LookAtVendors",
+	"CloseWindows",
 }
 
 // holder enrols a person with one role for a team.

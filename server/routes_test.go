@@ -46,6 +46,7 @@ const (
 		GET /api/v1/secrets, GET /api/v1/secrets/{team}/{name}, GET /api/v1/gateways
 		GET /api/v1/vendors, GET /api/v1/vendors/{team}/{name}, GET /api/v1/assurances, GET /api/v1/probes, GET /api/v1/probes/{id}
 		GET /api/v1/decisions, GET /api/v1/decisions/{id}, GET /api/v1/releases/{id}/used
+		GET /api/v1/windows, GET /api/v1/windows/{id}, GET /api/v1/releases/{id}/monitor
 		POST /access/v1/search/action, POST /access/v1/search/resource, POST /access/v1/search/subject
 		POST /access/v1/evaluation, POST /access/v1/evaluations, POST /api/v1/authorize, POST /api/v1/authorize/settle, GET /api/v1/authority?workload=robot, /envoy/check/
 		POST /kubernetes/admit
@@ -82,6 +83,7 @@ const (
 		POST /api/v1/gateways, POST /api/v1/gateways/{id}/end
 		POST /api/v1/vendors, POST /api/v1/vendors/{team}/{name}/assurances, POST /api/v1/vendors/{team}/{name}/assurances/withdraw
 		POST /api/v1/services, POST /api/v1/probes, POST /api/v1/models/seen
+		POST /api/v1/observations?batch=b&from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z
 		POST /api/v1/lineage?team=lab, POST /api/v1/lineage/batch?team=lab
 		POST MLFLOW/2.0/mlflow/registered-models/create, POST MLFLOW/2.0/mlflow/registered-models/rename
 		PATCH MLFLOW/2.0/mlflow/registered-models/update, DELETE MLFLOW/2.0/mlflow/registered-models/delete
@@ -204,6 +206,8 @@ const (
 var foreseen = map[string][]int{
 	// A key has no name until it is enrolled, so there is none to refuse.
 	"POST /api/v1/principal-keys/{id}/withdraw": {404},
+	// The release of this house has no baseline.
+	"GET /api/v1/releases/{id}/monitor": {409},
 	// Evidence is bytes with a digest until somebody records it.
 	"PUT /api/v1/evidence/{id}": {200},
 	// These are about the caller themselves, whoever that is.
@@ -297,7 +301,7 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 	envelope := must[wire.EnvelopeCase](h)(h.people["ann"].ProposeEnvelope(h.ctx, bounds))
 	ids := map[string]string{
 		"/envelopes/":  envelope.ID,
-		"/identities/": identity.Record.ID, "/gateways/": gateway.Record.ID, "/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")),
+		"/identities/": identity.Record.ID, "/gateways/": gateway.Record.ID, "/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")), "/windows/": string(digest("report")),
 		"/exceptions/": record.ExceptionID(second.Exceptions[0].Digest), "/targets/": hook.Target.Record.ID, "/webhooks/": hook.Target.Record.ID, "/evaluations/": record.EvaluationID(evaluation.Digest),
 		"/probes/": probed,
 	}

@@ -126,8 +126,13 @@ func scanAside(space string, scan func(...any) error) (Aside, error) {
 	a := Aside{Space: space}
 	var until int64
 	err := scan(&a.ID, &a.Owner, &a.Value, &until)
-	if until != never {
-		a.Expires = time.UnixMilli(until).UTC()
-	}
+	a.Expires = expiry(until)
 	return a, err
+}
+
+func expiry(until int64) time.Time {
+	if until == never {
+		return time.Time{}
+	}
+	return time.UnixMilli(until).UTC()
 }

@@ -29,6 +29,9 @@ type releaseCmd struct {
 	Suspend  releaseSuspendCmd  `cmd:"" help:"Stop it at once, or lift a suspension."`
 	Retire   releaseRetireCmd   `cmd:"" help:"End it for good."`
 
+	Observe releaseObserveCmd `cmd:"" help:"Tell what it sees and says in production."`
+	Monitor releaseMonitorCmd `cmd:"" help:"Show what that was compared with, and what it came to."`
+
 	Waive      releaseWaiveCmd      `cmd:"" help:"Set aside one gate for a time. It stays in the record."`
 	BreakGlass releaseBreakGlassCmd `cmd:"" help:"Promote in spite of the verdict, for hours. It stays in the record."`
 	Review     releaseReviewCmd     `cmd:"" help:"Look back at an exception that somebody else made."`

@@ -74,6 +74,9 @@ var routes = []route{
 	{post, "/policies/try", "TryPolicy", "What a policy file would make of the releases that are live now; nothing is changed", signedIn, 0, create(tryPolicy)},
 	{get, "/policies", "ListPolicies", "Policy versions", signedIn, 0, list(record.KindPolicy)},
 	{post, "/signals", "RecordSignal", "Record something seen after promotion", signedIn, 0, create((*reg).RecordSignal)},
+	{post, "/observations", "Observe", "Count what a release sees and says: NDJSON, Arrow or Parquet, perhaps packed by gzip; a batch counts once", asking, wire.MaxObservations, observe},
+	{get, "/windows", "ListWindows", "What was seen of releases, window by window", signedIn, 0, list(record.KindWindow)},
+	{get, "/windows/{id}", "WindowReport", "The report on a window with a digest: all checks and all counts", signedIn, 0, windowReport},
 	{get, "/signals", "ListSignals", "Signals", signedIn, 0, list(record.KindSignal)},
 
 	{post, "/releases", "ProposeRelease", "Propose a release", signedIn, 0, create((*reg).ProposeRelease)},
@@ -133,6 +136,7 @@ var routes = []route{
 	{get, "/decisions", "ListDecisions", "What workloads asked to do, in sum, with what was refused", signedIn, 0, list(record.KindDecisions)},
 	{post, "/decisions", "TellDecisions", "Keep what a gateway has decided by itself", signedIn, 0, create((*reg).TellDecisions)},
 	{get, "/decisions/{id}", "DecisionLog", "The decision log with a digest: gzip of JSON lines", signedIn, 0, decisionLog},
+	{get, "/releases/{id}/monitor", "Monitor", "How a release is watched, and what was seen", signedIn, 0, on((*reg).Monitor)},
 	{get, "/releases/{id}/used", "Used", "What was really called under a release, and the authority that is enough for it", signedIn, 0, ask(used)},
 	{post, "/releases/{id}/narrow", "ProposeNarrower", "Propose a live release again, with the authority that was enough for what was really called", signedIn, 0, change((*reg).ProposeNarrower)},
 	{get, "/inventory", "Inventory", "The workloads and credentials that the caller oversees or answers for, with what is to be mended about them: never a value", signedIn, 0, ask(inventory)},

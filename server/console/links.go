@@ -14,6 +14,9 @@ import (
 
 func releaseHref(id string) string { return "/releases/" + url.PathEscape(id) }
 
+// monitorHref is the page of what a release was seen to do.
+func monitorHref(id string) string { return releaseHref(id) + "/monitor" }
+
 // modelHref is the page of "team/name".
 func modelHref(ref string) string { return "/models/" + escape(ref) }
 
@@ -87,6 +90,8 @@ func thingHref(e wire.Entry) string {
 		return evaluationHref(e.Digest)
 	case record.Promotion:
 		return releaseHref(b.Release)
+	case record.Window:
+		return monitorHref(b.Release)
 	case record.Suspension:
 		return releaseHref(b.Release)
 	case record.Retirement:
