@@ -345,7 +345,7 @@ func lists(h *house, c wire.Case) map[string]func(registry.Caller) (int, error) 
 			return len(got.Tried), err
 		},
 		"Owned": func(w registry.Caller) (int, error) {
-			l, err := h.reg.Owned(h.ctx, w, "olga")
+			l, err := h.reg.Owned(h.ctx, w, "bob")
 			return len(l), err
 		},
 		"Entries": func(w registry.Caller) (int, error) {
