@@ -175,8 +175,13 @@ func summary(got *registry.Inspection) []Term {
 		id := record.EnvelopeID(e.Envelope.Digest)
 		envelope = Cell{Text: e.Envelope.Record.Name, Href: envelopeHref(id), Note: id}
 	}
+	var watched Cell
+	if slices.ContainsFunc(got.Dossier.Evaluations, func(e record.Recorded[record.Evaluation]) bool { return e.Record.Monitor != nil }) {
+		watched = linked("what was seen of it since", monitorHref(got.ID))
+	}
 	return []Term{
 		{"Envelope", envelope},
+		{"Monitor", watched},
 		{"Model", linked(b.Model+"@"+b.Version, versionHref(b.Model+"@"+b.Version))},
 		{"Kind", text(string(b.Type))},
 		{"Use case", Cell{Text: x.UseCase, Href: useCaseHref(x.UseCase), Note: use.Title}},

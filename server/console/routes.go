@@ -13,6 +13,7 @@ var routes = []route{
 	{get, "/inbox", signedIn, page((*console).inbox)},
 	{get, "/releases", signedIn, page((*console).releases)},
 	{get, "/releases/{id}", signedIn, page((*console).release)},
+	{get, "/releases/{id}/monitor", signedIn, page((*console).monitor)},
 	{get, "/releases/{id}/bundle", signedIn, file((*console).bundle)},
 	{post, "/releases/{id}/decision", signedIn, form((*console).decide, (*console).release)},
 	{post, "/releases/{id}/comments", signedIn, form((*console).comment, (*console).release)},
