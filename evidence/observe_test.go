@@ -148,7 +148,8 @@ func asArrow(t testing.TB, rows []observed, file bool) []byte {
 		{Name: "note", Type: arrow.BinaryTypes.String},
 	}, nil)
 	var out bytes.Buffer
-	write, done := func(arrow.RecordBatch) error { return nil }, func() error { return nil }
+	var write func(arrow.RecordBatch) error
+	var done func() error
 	if file {
 		w, err := ipc.NewFileWriter(&out, ipc.WithSchema(schema), ipc.WithZstd())
 		if err != nil {

@@ -24,11 +24,10 @@ const probedWithin = 24 * time.Hour
 
 // probing is a run on its way to the ledger.
 type probing struct {
-	suite   *probe.Suite
-	run     *probe.Run
-	record  record.Probe
-	report  []byte
-	finding probe.Finding
+	suite  *probe.Suite
+	run    *probe.Run
+	record record.Probe
+	report []byte
 }
 
 // RecordProbe reads what a vendor's model answered to a suite, files that were kept before, scores it and

@@ -138,6 +138,7 @@ var bodies = map[string]string{
 	"POST /api/v1/releases":                     `{"version":"lab/net@1","useCase":"lab/triage","environment":"production","incomplete":true}`,
 	"POST /api/v1/releases/{id}/approvals":      `{"release":"RELEASE","record":"RECORD","role":"model-owner","decision":"request-changes","reason":"x"}`,
 	"POST /api/v1/releases/{id}/comments":       `{"text":"x"}`,
+	"POST /api/v1/releases/{id}/drill":          `{}`,
 	"POST /api/v1/releases/{id}/rollback":       `{"to":"RELEASE","reason":"x"}`,
 	"POST /api/v1/releases/{id}/suspend":        `{"reason":"x"}`,
 	"POST /api/v1/releases/{id}/retire":         `{"reason":"x"}`,

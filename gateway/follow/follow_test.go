@@ -59,10 +59,10 @@ func (d *desk) later(by time.Duration) {
 }
 
 var (
-	began  = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	grants = record.Authority{Tools: []record.Grant{{Resource: "clerk/read_note", Actions: []string{"call"}}}}
-	first  = stands("r-000000000001")
-	gone   = errors.New("the server cannot be reached")
+	began   = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	grants  = record.Authority{Tools: []record.Grant{{Resource: "clerk/read_note", Actions: []string{"call"}}}}
+	first   = stands("r-000000000001")
+	errGone = errors.New("the server cannot be reached")
 )
 
 func stands(release string) wire.Granted {
@@ -100,9 +100,9 @@ func TestAnswers(t *testing.T) {
 		{"another release", first, stands("r-000000000002"), nil, 0, "r-000000000002", false, "was replaced by r-000000000002"},
 		{"it is suspended", first, wire.Granted{Workload: "agent", Reasons: []string{"sam suspended it"}}, nil, 0, "", false, "sam suspended it"},
 		{"the token is ended", first, wire.Granted{}, fmt.Errorf("%w: it was ended", follow.ErrNotSignedIn), 0, "", false, "the token is not valid any more: it was ended"},
-		{"silence within the bound", first, wire.Granted{}, gone, time.Second, first.Release, true, ""},
-		{"silence beyond the bound", first, wire.Granted{}, gone, time.Second + 1, "", false, "longer than the bound of 1s"},
-		{"silence beyond the end of the release", until, wire.Granted{}, gone, 600 * time.Millisecond, "", false, "lapsed at 2026-05-01T12:00:00Z"},
+		{"silence within the bound", first, wire.Granted{}, errGone, time.Second, first.Release, true, ""},
+		{"silence beyond the bound", first, wire.Granted{}, errGone, time.Second + 1, "", false, "longer than the bound of 1s"},
+		{"silence beyond the end of the release", until, wire.Granted{}, errGone, 600 * time.Millisecond, "", false, "lapsed at 2026-05-01T12:00:00Z"},
 		{"an end that was put off", until, first, nil, 600 * time.Millisecond, first.Release, true, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestStandsAgain(t *testing.T) {
 		says  wire.Granted
 		err   error
 		after time.Duration
-	}{{wire.Granted{Workload: "agent"}, nil, 0}, {wire.Granted{}, gone, 2 * time.Second}, {wire.Granted{}, follow.ErrNotSignedIn, 0}} {
+	}{{wire.Granted{Workload: "agent"}, nil, 0}, {wire.Granted{}, errGone, 2 * time.Second}, {wire.Granted{}, follow.ErrNotSignedIn, 0}} {
 		d.say(c.says, c.err)
 		d.later(c.after)
 		_ = f.Ask(t.Context()) // it is the one that was told to be
@@ -206,7 +206,7 @@ func TestAwait(t *testing.T) {
 	// It stands again, and that was learned by another way first.
 	d.say(stands("r-000000000002"), nil)
 	open = ended("r-000000000002")
-	d.say(wire.Granted{}, gone)
+	d.say(wire.Granted{}, errGone)
 	soon(open, "longer than the bound")
 	// The server is back, and what begins now goes on although it was silent.
 	d.say(first, nil)
