@@ -175,8 +175,9 @@ func TestCommitmentIsHeldToItsLeaves(t *testing.T) {
 	refused(wire.Invalid, "it is longer than 64 MB", func(d *record.Dataset) { d.Commitment.Leaves = record.DigestOf(long) })
 	_, err := h.reg.RegisterDataset(h.ctx, rita, with(plain("a"), c))
 	h.refused(err, wire.Forbidden, "rita may not register datasets")
-	_, err = h.reg.KeepEvidence(h.ctx, sam, record.DigestOf(junk), bytes.NewReader(junk))
-	h.refused(err, wire.Forbidden, "sam may not")
+	h.enrol("pia", record.Auditor)
+	_, err = h.reg.KeepEvidence(h.ctx, caller("pia"), record.DigestOf(junk), bytes.NewReader(junk))
+	h.refused(err, wire.Forbidden, "pia may not")
 }
 
 func TestDatasetIsCommittedToOnce(t *testing.T) {

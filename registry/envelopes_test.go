@@ -297,7 +297,8 @@ func (h *house) relogged(b *verify.Bundle, at int, payload []byte, says ...strin
 func envelopeDoors(h *house, c wire.Case) []door {
 	h.Helper()
 	reg, ctx := h.reg, h.ctx
-	e := must[wire.EnvelopeCase](h)(reg.ProposeEnvelope(ctx, ann, h.nightly(c.ID)))
+	kept := must[[]record.Recorded[record.Envelope]](h)(reg.Envelopes(ctx, ann, ""))
+	e := must[wire.EnvelopeCase](h)(reg.Envelope(ctx, ann, record.EnvelopeID(kept[0].Digest)))
 	other := h.nightly(c.ID)
 	other.Name = "never"
 	other.Tries = 0

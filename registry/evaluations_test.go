@@ -20,7 +20,8 @@ func TestEvidenceIsKeptForThoseWhoMayRecordIt(t *testing.T) {
 	keep := func(who registry.Caller) error {
 		return only(h.reg.KeepEvidence(h.ctx, who, digest("file"), strings.NewReader("file")))
 	}
-	h.refused(keep(rita), wire.Forbidden, "record evaluations", "evaluator")
+	h.enrol("pia", record.Auditor)
+	h.refused(keep(caller("pia")), wire.Forbidden, "record evaluations", "evaluator")
 	narrow := eve
 	narrow.Scopes = []string{record.ScopeRead}
 	h.refused(keep(narrow), wire.Forbidden, "wider one")
