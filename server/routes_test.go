@@ -55,7 +55,7 @@ const (
 		GET MLFLOW/2.0/mlflow/model-versions/get?name=shown&version=1, GET MLFLOW/2.0/mlflow/model-versions/search
 		GET MLFLOW/2.0/mlflow/model-versions/get-download-uri?name=shown&version=1
 		GET MLFLOW/2.0/mlflow/registered-models/alias?name=shown&alias=blue, GET MLFLOW/2.0/mlflow/webhooks
-		GET /sign-in/ways, GET /{$}, GET /inbox, GET /releases, GET /releases/{id}, GET /releases/{id}/bundle, GET /releases/{id}/monitor, GET /envelopes, GET /envelopes/{id}, GET /live
+		GET /sign-in/ways, GET /{$}, GET /inbox, GET /releases, GET /releases/{id}, GET /releases/{id}/bundle, GET /releases/{id}/monitor, GET /probes/{id}, GET /envelopes, GET /envelopes/{id}, GET /live
 		GET /live/{release}/rollback, GET /live/{release}/suspend, GET /search?q=net, GET /models, GET /models/{team}/{name}
 		GET /versions, GET /datasets, GET /datasets/{digest}, GET /datasets/{digest}/decide, GET /data/{team}/{name}, GET /runs
 		GET /runs/{team}/{name}, GET /use-cases, GET /use-cases/{team}/{name}, GET /evaluations/{id}, GET /people, GET /workloads, GET /inventory

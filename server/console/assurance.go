@@ -71,11 +71,7 @@ func probes(v wire.VendorStatus) section {
 	}
 	for _, p := range v.Probes {
 		x := p.Probe.Record
-		state := map[string]string{record.ProbeSame: "pass", record.ProbeBaseline: "pass", record.ProbeChanged: "fail"}[x.Result]
-		if state == "" {
-			state = "waived"
-		}
-		t.Rows = append(t.Rows, Row{[]Cell{linked(p.ID, entryHref(p.Probe.Index)), {Text: x.Model}, when(x.Ran), badge(state, x.Result), {Text: x.Detail}}})
+		t.Rows = append(t.Rows, Row{[]Cell{linked(p.ID, probeHref(p.ID)), {Text: x.Model}, when(x.Ran), badge(probeState(x.Result), x.Result), {Text: x.Detail}}})
 	}
 	return section{Title: "Probes", Table: t}
 }

@@ -115,7 +115,7 @@ func thingHref(e wire.Entry) string {
 	case record.Assurance:
 		return vendorHref(b.Vendor)
 	case record.Probe:
-		return vendorHref(b.Vendor)
+		return probeHref(record.ProbeID(e.Digest))
 	}
 	return entryHref(e.Index)
 }

@@ -43,6 +43,7 @@ var routes = []route{
 	{get, "/evaluations/{id}", signedIn, page((*console).evaluation)},
 	{get, "/vendors", signedIn, page((*console).vendors)},
 	{get, "/vendors/{name}", signedIn, page((*console).vendor)},
+	{get, "/probes/{id}", signedIn, page((*console).probe)},
 	{get, "/people", signedIn, listed(people)},
 	{get, "/people/enrol", signedIn, page((*console).enrolForm)},
 	{post, "/people/enrol", signedIn, form((*console).enrol, (*console).enrolForm)},
