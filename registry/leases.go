@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -67,7 +68,7 @@ type Lease struct {
 	// ask and seen are for looking again whether it stands; made is what a vault
 	// made for it.
 	ask  wire.Ask
-	seen int64
+	seen atomic.Int64
 	at   record.VaultPlace
 	made string
 	// kept is the vault's number of the version, and heard when it last said how it
@@ -223,7 +224,8 @@ func (r *Registry) lend(ctx context.Context, asked []Caller, action string, use 
 	if err != nil {
 		return nil, err
 	}
-	l := &Lease{rotated: make(chan struct{}), seen: r.index.told(), asked: asked}
+	l := &Lease{rotated: make(chan struct{}), asked: asked}
+	l.seen.Store(r.index.told())
 	l.SecretLease = wire.SecretLease{ID: "l-" + randomHex(16), Secret: team + "/" + name, Workload: who.Name}
 	if by.Name != who.Name {
 		l.Gateway = by.Name
@@ -366,7 +368,7 @@ func (r *Registry) look(ctx context.Context, l *Lease, anyway bool) {
 		r.endLease(l, why)
 		return
 	}
-	if told == l.seen && !anyway {
+	if told == l.seen.Load() && !anyway {
 		return
 	}
 	for _, c := range l.asked {
@@ -404,7 +406,7 @@ func (r *Registry) look(ctx context.Context, l *Lease, anyway bool) {
 		r.endLease(l, d.Reason)
 		return
 	}
-	l.seen = told
+	l.seen.Store(told)
 }
 
 // left says why one who asked for a lease with a token may have it no more.
