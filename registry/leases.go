@@ -29,7 +29,7 @@ const (
 	// lookEvery is how often open leases are looked at when something was stated,
 	// and looksAnyway how many such times are let pass when nothing was.
 	lookEvery   = 200 * time.Millisecond
-	looksAnyway = 5
+	looksAnyway = 2
 	// maxLeases are how many leases one workload has open at once.
 	maxLeases = 1000
 	// revokeWithin is how long a vault may take to end a credential.
