@@ -50,6 +50,16 @@ func (j *judge) rollback() record.Gate {
 	return j.drilled(before, b.Until)
 }
 
+// Drilled judges the last drill of a release of the dossier's line, by the tier of the
+// dossier's own release, whether that asks for one or not.
+func (p *Policy) Drilled(d *record.Dossier, release string, at time.Time) record.Gate {
+	j := newJudge(p, d, record.Millis(at))
+	if j.tier == nil {
+		return j.unknownTier()
+	}
+	return j.drilled(release, time.Time{})
+}
+
 // drilled judges the last drill of the release before.
 func (j *judge) drilled(before string, until time.Time) record.Gate {
 	who, do := roles(record.ModelOwner), "imprimatur release drill "+before

@@ -81,22 +81,26 @@ func TestADrillOfWhatWasStoppedFails(t *testing.T) {
 	}
 }
 
-// Nothing goes back by itself to what may do more, or failed its last drill.
+// Nothing goes back by itself to what may do more, or was not tried, or in vain.
 func TestNothingGoesBackToMoreAuthority(t *testing.T) {
+	own, other := filesOf("1"), filesOf("9")
 	for name, x := range map[string]struct {
 		authority record.Authority
-		drill     wire.DrillRequest
+		drill     *wire.DrillRequest
 		says      string
 	}{
-		"more authority": {record.Authority{Tools: []record.Grant{{Resource: "pager", Actions: []string{"call"}}}}, filesOf("1"), "would widen what the model may do"},
-		"a failed drill": {record.Authority{}, filesOf("9"), "the last drill of"},
+		"more authority": {record.Authority{Tools: []record.Grant{{Resource: "pager", Actions: []string{"call"}}}}, &own, "would widen what the model may do"},
+		"a failed drill": {record.Authority{}, &other, "could not take over when that was tried"},
+		"no drill":       {record.Authority{}, nil, "Nobody has tried yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)
 			h.responding("{ drift: rollback }")
 			first := h.liveWith("1", x.authority)
 			second := h.live("2")
-			must[record.Recorded[record.Drill]](t)(h.reg.Drill(h.ctx, olga, first.ID, x.drill))
+			if x.drill != nil {
+				must[record.Recorded[record.Drill]](t)(h.reg.Drill(h.ctx, olga, first.ID, *x.drill))
+			}
 			h.sees(second, record.SignalDrift)
 			h.forbidden("1")
 			h.forbidden("2", "suspended")

@@ -122,8 +122,8 @@ func (t *tx) takesOver(from *examined) (*examined, error) {
 	if wider := authority.Compare(from.Release.Record.Authority, c.Release.Record.Authority).Widening(); wider != "" {
 		return nil, refusef(wire.Refused, "going back to %s would widen what the model may do, for it %s; a person can do that: imprimatur release rollback %s --reason TEXT", to, wider, from.ID)
 	}
-	if x := c.dossier.DrillAt(to, t.now); x != nil && !x.Record.Ready() {
-		return nil, refusef(wire.Refused, "the last drill of %s failed: %s; try it again: imprimatur release drill %s", to, x.Record.Fault(), to)
+	if g := from.policy.Drilled(from.dossier, to, t.now); !g.Lets() {
+		return nil, refusef(wire.Refused, "%s try it: imprimatur release drill %s", g.Reason, to)
 	}
 	return c, t.promotes(c)
 }

@@ -25,6 +25,12 @@ func (h *house) sees(c wire.Case, signal string) record.Signal {
 	})).Record
 }
 
+// drilled tries whether a release could take over.
+func (h *house) drilled(c wire.Case, version string) {
+	h.Helper()
+	must[record.Recorded[record.Drill]](h)(h.reg.Drill(h.ctx, olga, c.ID, filesOf(version)))
+}
+
 // since are the kinds of the statements of a line after an index.
 func (h *house) since(index int64, c wire.Case) (words []string) {
 	h.Helper()
@@ -68,6 +74,7 @@ func TestASignalDoesWhatThePolicySays(t *testing.T) {
 			h := open(t)
 			h.responding(x.signals)
 			first, second := h.live("1"), h.live("2")
+			h.drilled(first, "1")
 			if x.before != nil {
 				x.before(h, first, second)
 			}
@@ -131,6 +138,7 @@ func TestAWordAgainstWhatRunsIsASignal(t *testing.T) {
 	h := open(t)
 	h.responding("{ approval-withdrawn: rollback }")
 	first, second := h.live("1"), h.live("2")
+	h.drilled(first, "1")
 	last := h.size()
 	against := wire.Word{Release: second.ID, Record: second.Digests.Record, Role: record.Risk, Decision: record.RequestChanges, Reason: "the appeal rate doubled"}
 	must[wire.Case](t)(h.reg.Approve(h.ctx, rita, against))
