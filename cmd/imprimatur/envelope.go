@@ -102,11 +102,8 @@ func (c *envelopeListCmd) Run(a *app) error {
 
 // envelopeWord is what an approver gives.
 type envelopeWord struct {
-	ID     string        `arg:"" help:"The envelope."`
-	Role   string        `required:"" aliases:"as" placeholder:"ROLE" help:"The role in which you speak: model-owner, risk, security, ..."`
-	Reason string        `required:"" placeholder:"TEXT" help:"Why; it stands in the ledger with your name."`
-	Record record.Digest `placeholder:"DIGEST" help:"The digest that you saw, where you looked earlier or elsewhere; another one is refused."`
-	Until  moment        `placeholder:"DATE" help:"Let your word lapse earlier than the policy does."`
+	ID string `arg:"" help:"The envelope."`
+	word
 }
 
 type envelopeApproveCmd struct{ envelopeWord }
@@ -130,29 +127,17 @@ func (c *envelopeWord) say(a *app, decision string) error {
 	if err != nil {
 		return err
 	}
-	if c.Record == "" {
-		c.Record = seen.Envelope.Digest
+	w, err := c.said(a, decision, seen.Envelope.Digest, func(p *page) { drawBounds(p, seen) })
+	if err != nil {
+		return err
 	}
-	if !a.json {
-		p := newPage(a.stdout, a.colour(a.stdout))
-		drawBounds(p, seen)
-		if err := p.flush(); err != nil {
-			return err
-		}
-	}
-	got, err := a.client().ApproveEnvelope(a.ctx, wire.Word{
-		Envelope: c.ID, Record: c.Record, Role: record.RoleName(c.Role), Decision: decision, Reason: c.Reason, Expires: c.Until.after(a.now()),
-	})
+	w.Envelope = c.ID
+	got, err := a.client().ApproveEnvelope(a.ctx, w)
 	if err != nil {
 		return err
 	}
 	return a.show(got, func(p *page) {
-		if decision == record.Approve {
-			p.styled(good, "✓ approved as %s", c.Role)
-		} else {
-			p.styled(warn, "! changes are requested as %s: nothing is approved by it until you say otherwise", c.Role)
-		}
-		p.line("")
+		c.draw(p, decision, "nothing is approved by it")
 		drawEnvelopeVerdict(p, got)
 	})
 }

@@ -1,22 +1,49 @@
 package main
 
 import (
+	"cmp"
 	"os"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
 
-// word is what an approver gives.
+// word is what somebody says of a release or an envelope, in one role.
 type word struct {
-	ID     string        `arg:"" help:"The release."`
 	Role   string        `required:"" aliases:"as" placeholder:"ROLE" help:"The role in which you speak: model-owner, risk, security, ..."`
 	Reason string        `required:"" placeholder:"TEXT" help:"Why; it stands in the ledger with your name."`
-	Record record.Digest `placeholder:"DIGEST" help:"The record digest that you saw, where you looked earlier or elsewhere; another one is refused."`
+	Record record.Digest `placeholder:"DIGEST" help:"The digest that you saw, where you looked earlier or elsewhere; another one is refused."`
 	Until  moment        `placeholder:"DATE" help:"Let your word lapse earlier than the policy does."`
 }
 
-type releaseApproveCmd struct{ word }
+// said is a word as it is sent, once seen was shown; it is bound to what was seen.
+func (w *word) said(a *app, decision string, digest record.Digest, seen func(*page)) (wire.Word, error) {
+	if !a.json {
+		p := newPage(a.stdout, a.colour(a.stdout))
+		seen(p)
+		if err := p.flush(); err != nil {
+			return wire.Word{}, err
+		}
+	}
+	return wire.Word{Record: cmp.Or(w.Record, digest), Role: record.RoleName(w.Role), Decision: decision, Reason: w.Reason, Expires: w.Until.after(a.now())}, nil
+}
+
+// draw says what a word came to; blocks is what a request for changes does.
+func (w *word) draw(p *page, decision, blocks string) {
+	if decision == record.Approve {
+		p.styled(good, "✓ approved as %s", w.Role)
+	} else {
+		p.styled(warn, "! changes are requested as %s: %s until you say otherwise", w.Role, blocks)
+	}
+	p.line("")
+}
+
+type releaseWord struct {
+	ID string `arg:"" help:"The release."`
+	word
+}
+
+type releaseApproveCmd struct{ releaseWord }
 
 // Help implements kong.HelpProvider.
 func (c *releaseApproveCmd) Help() string {
@@ -27,39 +54,27 @@ func (c *releaseApproveCmd) Help() string {
 // Run implements the command.
 func (c *releaseApproveCmd) Run(a *app) error { return c.say(a, record.Approve) }
 
-type releaseChangesCmd struct{ word }
+type releaseChangesCmd struct{ releaseWord }
 
 // Run implements the command.
 func (c *releaseChangesCmd) Run(a *app) error { return c.say(a, record.RequestChanges) }
 
-func (c *word) say(a *app, decision string) error {
+func (c *releaseWord) say(a *app, decision string) error {
 	seen, err := a.client().CheckRelease(a.ctx, c.ID)
 	if err != nil {
 		return err
 	}
-	if c.Record == "" {
-		c.Record = seen.Digests.Record
+	w, err := c.said(a, decision, seen.Digests.Record, func(p *page) { drawSeen(p, seen) })
+	if err != nil {
+		return err
 	}
-	if !a.json {
-		p := newPage(a.stdout, a.colour(a.stdout))
-		drawSeen(p, seen)
-		if err := p.flush(); err != nil {
-			return err
-		}
-	}
-	got, err := a.client().Approve(a.ctx, wire.Word{
-		Release: c.ID, Record: c.Record, Role: record.RoleName(c.Role), Decision: decision, Reason: c.Reason, Expires: c.Until.after(a.now()),
-	})
+	w.Release = c.ID
+	got, err := a.client().Approve(a.ctx, w)
 	if err != nil {
 		return err
 	}
 	return a.show(got, func(p *page) {
-		if decision == record.Approve {
-			p.styled(good, "✓ approved as %s", c.Role)
-		} else {
-			p.styled(warn, "! changes are requested as %s: it is blocked until you say otherwise", c.Role)
-		}
-		p.line("")
+		c.draw(p, decision, "it is blocked")
 		drawVerdict(p, got)
 	})
 }
