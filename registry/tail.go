@@ -168,6 +168,20 @@ func (r *Registry) meet(ctx context.Context) error {
 	return nil
 }
 
+// every calls a function each time that d has passed, until ctx ends.
+func every(ctx context.Context, d time.Duration, do func()) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			do()
+		}
+	}
+}
+
 // tail follows a ledger that other replicas append to as well, until ctx ends.
 func (r *Registry) tail(ctx context.Context, from int64) {
 	tick := time.NewTicker(tailEvery)

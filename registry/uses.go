@@ -199,17 +199,10 @@ func (x *uses) learn(k keptUse) {
 
 // keepUse keeps what was used, now and then until ctx ends.
 func (r *Registry) keepUse(ctx context.Context) {
-	tick := time.NewTicker(useKept)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			// What could not be kept is told again by the next use.
-			_ = r.flushUse(ctx)
-		}
-	}
+	every(ctx, useKept, func() {
+		// What could not be kept is told again by the next use.
+		_ = r.flushUse(ctx)
+	})
 }
 
 func (r *Registry) flushUse(ctx context.Context) (err error) {

@@ -16,18 +16,13 @@ const watchEvery = time.Minute
 
 // watchVendors states the signals of documents that have lapsed until ctx ends.
 func (r *Registry) watchVendors(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
+	look := func() {
 		if err := r.lapseAssurance(ctx); err != nil && ctx.Err() == nil {
 			r.outbox.log.WarnContext(ctx, "looking at what vendors assure; trying again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
+	look()
+	every(ctx, watchEvery, look)
 }
 
 // lapseAssurance states a signal for each live release that rests on a vendor of whom a document

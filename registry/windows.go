@@ -31,16 +31,16 @@ const closedKept = 24 * time.Hour
 // keepWindows closes windows until ctx ends. What cannot be closed now is tried
 // again.
 func (r *Registry) keepWindows(ctx context.Context) {
-	tick := time.NewTicker(windowsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			_ = r.closeWindows(ctx)
+	said := "" // a fault that stays is told once
+	every(ctx, windowsEvery, func() {
+		err := r.closeWindows(ctx)
+		if err == nil {
+			said = ""
+		} else if said != err.Error() && ctx.Err() == nil {
+			said = err.Error()
+			r.outbox.log.WarnContext(ctx, "closing windows of observations; trying again", "error", err)
 		}
-	}
+	})
 }
 
 // closeWindows closes the windows whose time has come, each with all earlier ones of

@@ -88,6 +88,14 @@ type Decision struct {
 	Until   string
 }
 
+// offer lets the form speak in a role.
+func (d *Decision) offer(role record.RoleName, passkey bool, in input) {
+	d.Roles = append(d.Roles, Option{Value: string(role), Text: string(role), Chosen: in.get("role") == string(role)})
+	if passkey {
+		d.Passkey = append(d.Passkey, role)
+	}
+}
+
 // decision is the form for somebody who holds a role with seats; nil for others.
 func decision(got *registry.Inspection, in input) *Decision {
 	if len(got.Mine) == 0 || got.Status == record.Retired {
@@ -96,10 +104,7 @@ func decision(got *registry.Inspection, in input) *Decision {
 	d := &Decision{Of: "release", ID: got.ID, Record: got.Digests.Record, Reason: in.get("reason"), Until: in.get("until")}
 	for _, s := range got.Seats {
 		if slices.Contains(got.Mine, s.Role) {
-			d.Roles = append(d.Roles, Option{Value: string(s.Role), Text: string(s.Role), Chosen: in.get("role") == string(s.Role)})
-			if s.Passkey {
-				d.Passkey = append(d.Passkey, s.Role)
-			}
+			d.offer(s.Role, s.Passkey, in)
 		}
 	}
 	return d

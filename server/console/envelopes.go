@@ -135,10 +135,7 @@ func decisionOn(got *wire.EnvelopeCase, in input) *Decision {
 	d := &Decision{Of: "envelope", ID: got.ID, Record: got.Envelope.Digest, Reason: in.get("reason")}
 	for _, s := range got.Seats {
 		if slices.Contains(got.Mine, s.Role) {
-			d.Roles = append(d.Roles, Option{Value: string(s.Role), Text: string(s.Role), Chosen: in.get("role") == string(s.Role)})
-			if s.Passkey {
-				d.Passkey = append(d.Passkey, s.Role)
-			}
+			d.offer(s.Role, s.Passkey, in)
 		}
 	}
 	return d
