@@ -12,12 +12,13 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/parquet-go/parquet-go"
 
 	"imprimatur.dev/drift"
 )
 
-// BenchmarkObserve counts ten columns of 200,000 numbers on one core, as lines and
-// as Arrow; values/s are decoded values that are counted.
+// BenchmarkObserve counts ten columns of 200,000 numbers on one core, as lines,
+// as Arrow and as Parquet packed by Snappy; values/s are decoded values that are counted.
 func BenchmarkObserve(b *testing.B) {
 	const columns, n = 10, 200_000
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -62,8 +63,27 @@ func BenchmarkObserve(b *testing.B) {
 	if err := w.Close(); err != nil {
 		b.Fatal(err)
 	}
+	numbers := parquet.Group{}
+	for _, f := range fields {
+		numbers[f.Name] = parquet.Leaf(parquet.DoubleType)
+	}
+	var table bytes.Buffer
+	p := parquet.NewWriter(&table, parquet.NewSchema("rows", numbers), parquet.Compression(&parquet.Snappy), parquet.PageBufferSize(1<<20))
+	for row := range n {
+		cells := make(parquet.Row, columns)
+		for i := range columns {
+			cells[i] = parquet.DoubleValue(values[i][row]).Level(0, 0, i)
+		}
+		if _, err := p.WriteRows([]parquet.Row{cells}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := p.Close(); err != nil {
+		b.Fatal(err)
+	}
 	batch := Batch{From: noon, To: noon.Add(time.Hour), Window: time.Hour}
-	for name, raw := range map[string][]byte{"ndjson": text.Bytes(), "arrow": stream.Bytes()} {
+	for _, name := range []string{"ndjson", "arrow", "parquet"} {
+		raw := map[string][]byte{"ndjson": text.Bytes(), "arrow": stream.Bytes(), "parquet": table.Bytes()}[name]
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			file := FileOf("file", raw)

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
@@ -8,7 +9,6 @@ import (
 	"time"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/encoding"
 	"github.com/parquet-go/parquet-go/format"
 )
 
@@ -19,20 +19,34 @@ const maxTimes = 1 << 24
 // parquetTable reads the row groups of a Parquet file.
 type parquetTable struct {
 	*observer
+	in      io.ReaderAt
+	size    int64
 	columns []*parquet.Column
 	means   []meaning
-	// block is where the values of a page are put that are not as they are wanted.
-	block []float64
-	slot  []uint16
+	unpacker
+	// cells are how many rows of columns may still be counted.
+	cells int64
+
+	numbers64 []float64
+	slots16   []uint16
+	levels    []uint32
+	indices   []uint32
+	words     []uint64
 }
 
 func (o *observer) parquet(file File) error {
 	unsound := func(err error) error { return o.refuse("", "it is not a sound Parquet file: %v", err) }
-	f, err := parquet.OpenFile(file, file.Size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(256<<10))
+	if err := soundParquet(file, file.Size); err != nil {
+		return unsound(err)
+	}
+	f, err := parquet.OpenFile(file, file.Size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return unsound(err)
 	}
-	t := &parquetTable{observer: o}
+	t := &parquetTable{
+		observer: o, in: file, size: file.Size, unpacker: unpacker{read: file.Size, left: maxParquetAll}, cells: maxParquetCells,
+		numbers64: make([]float64, blockRows), slots16: make([]uint16, blockRows), levels: make([]uint32, blockRows), indices: make([]uint32, blockRows), words: make([]uint64, blockRows),
+	}
 	for _, c := range f.Root().Columns() {
 		m := isUnknown
 		// What is nested has no name that a feature could have.
@@ -44,8 +58,8 @@ func (o *observer) parquet(file File) error {
 	if err := o.fits(t.means); err != nil {
 		return err
 	}
-	for _, group := range f.RowGroups() {
-		if err := t.group(group); err != nil {
+	for i := range f.Metadata().RowGroups {
+		if err := t.group(&f.Metadata().RowGroups[i]); err != nil {
 			return err
 		}
 	}
@@ -53,26 +67,27 @@ func (o *observer) parquet(file File) error {
 }
 
 // group counts a row group, column after column.
-func (t *parquetTable) group(group parquet.RowGroup) error {
-	rows := group.NumRows()
+func (t *parquetTable) group(group *format.RowGroup) error {
+	rows := group.NumRows
 	if rows < 0 || rows > math.MaxInt32 {
 		return t.refuse("", "it has a row group of %d rows", rows)
 	}
-	chunks := group.ColumnChunks()
 	var times []int64
 	for i, m := range t.means {
+		if m == isUnknown {
+			continue
+		}
+		if t.cells -= rows; t.cells < 0 {
+			return t.refuse("", "it has more than %d values of the baseline's columns; send it in parts", int64(maxParquetCells))
+		}
 		if m != isTime {
 			continue
 		}
 		if rows > maxTimes {
 			return t.refuse("", "it has a row group of %d rows with times, more than %d; write smaller ones", rows, maxTimes)
 		}
-		err := t.pages(i, chunks, rows, func(_ int, p parquet.Page) error {
-			var err error
-			times, err = t.appendTimes(times, t.columns[i], p)
-			return err
-		})
-		if err != nil {
+		var err error
+		if times, err = t.timesOf(i, group); err != nil {
 			return err
 		}
 	}
@@ -81,7 +96,7 @@ func (t *parquetTable) group(group parquet.RowGroup) error {
 		if m == isUnknown || m == isTime {
 			continue
 		}
-		if err := t.column(i, m, chunks, rows); err != nil {
+		if err := t.column(i, m, group); err != nil {
 			return err
 		}
 	}
@@ -89,167 +104,150 @@ func (t *parquetTable) group(group parquet.RowGroup) error {
 	return nil
 }
 
-func (t *parquetTable) column(i int, m meaning, chunks []parquet.ColumnChunk, rows int64) error {
-	if m >= 0 && t.categorical(m) {
-		var known []uint16
-		var of parquet.Dictionary
-		return t.pages(i, chunks, rows, func(at int, p parquet.Page) (err error) {
-			if d := p.Dictionary(); d != nil && d != of {
-				known, err = t.slotsOf(m, t.columns[i], d.Page().Data(), nil)
-				if of = d; err != nil {
-					return err
-				}
-			}
-			if p.Dictionary() != nil {
-				t.slot, err = gather(t.slot[:0], known, indices(p))
-			} else {
-				t.slot, err = t.slotsOf(m, t.columns[i], p.Data(), t.slot[:0])
-			}
-			if err == nil {
-				t.slot, err = spread(t.slot, p, t.columns[i], 0)
-				t.slots(int(m), at, t.slot)
-			}
-			return err
-		})
+func (t *parquetTable) column(i int, m meaning, group *format.RowGroup) error {
+	c := t.columns[i]
+	switch {
+	case m == isOutcome:
+		read := parquetColumn[float64]{numbersOf(c, true), t.numbers64, math.NaN()}
+		return readParquet(t, i, group, read, t.outcomes)
+	case t.categorical(m):
+		read := parquetColumn[uint16]{t.slotsOf(m, c), t.slots16, 0}
+		return readParquet(t, i, group, read, func(at int, slots []uint16) error { t.slots(int(m), at, slots); return nil })
 	}
-	var known []float64
-	var of parquet.Dictionary
-	return t.pages(i, chunks, rows, func(at int, p parquet.Page) (err error) {
-		var values []float64
-		if d := p.Dictionary(); d != nil {
-			if d != of {
-				known, err = parquetNumbers(t.columns[i], d.Page().Data(), int(d.Page().NumValues()), m == isOutcome)
-				if of = d; err != nil {
-					return err
-				}
-			}
-			t.block, err = gather(t.block[:0], known, indices(p))
-			values = t.block
-		} else {
-			values, err = parquetNumbers(t.columns[i], p.Data(), int(p.NumValues()-p.NumNulls()), m == isOutcome)
-		}
-		if err == nil {
-			values, err = spread(values, p, t.columns[i], math.NaN())
-		}
-		switch {
-		case err != nil:
-			return err
-		case m == isOutcome:
-			return t.outcomes(at, values)
-		}
-		t.numbers(int(m), at, values)
-		return nil
-	})
+	read := parquetColumn[float64]{numbersOf(c, false), t.numbers64, math.NaN()}
+	return readParquet(t, i, group, read, func(at int, values []float64) error { t.numbers(int(m), at, values); return nil })
 }
 
-// pages calls each with the pages of a column chunk and the row at which each
+// A reader reads the next values of a page.
+type reader[T any] func(to []T) error
+
+// parquetColumn is how a column is read: its values from pages of an encoding, in
+// blocks, and what stands for the missing ones.
+type parquetColumn[T any] struct {
+	open    func(t *parquetTable, data []byte, encoding format.Encoding) (reader[T], error)
+	block   []T
+	missing T
+}
+
+// readParquet calls each with blocks of a column's values and the row at which each
 // begins, and holds their rows to those of the group.
-func (t *parquetTable) pages(i int, chunks []parquet.ColumnChunk, rows int64, each func(at int, p parquet.Page) error) error {
+func readParquet[T any](t *parquetTable, i int, group *format.RowGroup, c parquetColumn[T], each func(at int, values []T) error) error {
 	name := "column " + strconv.Quote(t.columns[i].Name())
-	leaf := t.columns[i].Index()
-	if leaf < 0 || leaf >= len(chunks) {
-		return t.refuse(name, "a row group lacks it")
+	pages, err := t.chunk(t.columns[i], group)
+	if err != nil {
+		return t.refuse(name, "%v", err)
 	}
-	pages := chunks[leaf].Pages()
-	defer pages.Close() //nolint:errcheck // it was only read
-	at := int64(0)
+	var known []T
+	keep := func(n int, data []byte) error {
+		read, err := c.open(t, data, format.Plain)
+		if err != nil {
+			return err
+		}
+		if n < 0 || n > len(data)/4 { // each takes four bytes at least
+			return errFewer
+		}
+		known = make([]T, n)
+		return read(known)
+	}
+	at := 0
 	for {
-		p, err := pages.ReadPage()
+		p, err := pages.next(keep)
 		if err == io.EOF {
 			break
+		}
+		if err == nil && (p.rows < 0 || int64(p.rows) > group.NumRows-int64(at)) {
+			err = fmt.Errorf("it has more than the %d rows of its row group", group.NumRows)
+		}
+		if err == nil {
+			err = readPage(t, p, c, known, func(from int, values []T) error { return each(at+from, values) })
 		}
 		if err != nil {
 			return t.refuse(name, "%v", err)
 		}
-		if at+p.NumRows() > rows {
-			return t.refuse(name, "it has more than the %d rows of its row group", rows)
-		}
-		if err := each(int(at), p); err != nil {
-			return t.refuse(name, "%v", err)
-		}
-		at += p.NumRows()
-		parquet.Release(p)
+		at += p.rows
 	}
-	if at != rows {
-		return t.refuse(name, "it has %d of the %d rows of its row group", at, rows)
+	if int64(at) != group.NumRows {
+		return t.refuse(name, "it has %d of the %d rows of its row group", at, group.NumRows)
 	}
 	return nil
 }
 
-// gather looks values up in a dictionary.
-func gather[T any](to, known []T, indices []int32) ([]T, error) {
-	for _, k := range indices {
-		if k < 0 || int(k) >= len(known) {
-			return to, fmt.Errorf("it names the entry %d of a dictionary of %d", k, len(known))
+// readPage calls each with blocks of a page's values.
+func readPage[T any](t *parquetTable, p *parquetPage, c parquetColumn[T], known []T, each func(from int, values []T) error) error {
+	var read reader[T]
+	for from := 0; from < p.rows; from += blockRows {
+		block, levels := c.block[:min(blockRows, p.rows-from)], t.levels[:min(blockRows, p.rows-from)]
+		n, all, err := p.present(levels)
+		if err != nil {
+			return err
 		}
-		to = append(to, known[k])
-	}
-	return to, nil
-}
-
-// spread puts what is missing where the page has nulls.
-func spread[T any](values []T, p parquet.Page, c *parquet.Column, missing T) ([]T, error) {
-	levels := p.DefinitionLevels()
-	if p.NumNulls() == 0 || len(levels) == 0 {
-		if int64(len(values)) != p.NumRows() {
-			return nil, fmt.Errorf("a page has %d values in %d rows", len(values), p.NumRows())
-		}
-		return values, nil
-	}
-	out := make([]T, len(levels))
-	next := 0
-	for i, level := range levels {
-		out[i] = missing
-		if int(level) == c.MaxDefinitionLevel() {
-			if next >= len(values) {
-				return nil, fmt.Errorf("a page has fewer values than it says")
+		if n > 0 && read == nil {
+			// A page without any value need not have what begins its values.
+			if read, err = openPage(t, p, c, known); err != nil {
+				return err
 			}
-			out[i] = values[next]
-			next++
 		}
-	}
-	return out, nil
-}
-
-// parquetNumbers returns numbers, and truth values as 1 and 0 where these may be.
-func parquetNumbers(c *parquet.Column, data encoding.Values, n int, truths bool) ([]float64, error) {
-	switch logical(c).(type) {
-	case nil, *format.IntType:
-	default:
-		return nil, fmt.Errorf("it is of the type %s, and the baseline has numbers", c.Type())
-	}
-	switch c.Type().Kind() {
-	case parquet.Double:
-		return data.Double(), nil
-	case parquet.Float:
-		return widen(data.Float()), nil
-	case parquet.Int32:
-		if unsigned(c) {
-			return widen(data.Uint32()), nil
-		}
-		return widen(data.Int32()), nil
-	case parquet.Int64:
-		if unsigned(c) {
-			return widen(data.Uint64()), nil
-		}
-		return widen(data.Int64()), nil
-	case parquet.Boolean:
-		if truths {
-			bits := data.Boolean()
-			values := make([]float64, n)
-			for i := range values {
-				values[i] = float64(bits[i/8] >> (i % 8) & 1)
+		if n > 0 {
+			if err := read(block[:n]); err != nil {
+				return err
 			}
-			return values, nil
+		}
+		if !all {
+			spread(block, levels, n, c.missing)
+		}
+		if err := each(from, block); err != nil {
+			return err
 		}
 	}
-	return nil, fmt.Errorf("it is of the type %s, and the baseline has numbers", c.Type())
+	return nil
 }
 
-func indices(p parquet.Page) []int32 {
-	data := p.Data()
-	return data.Int32()
+func openPage[T any](t *parquetTable, p *parquetPage, c parquetColumn[T], known []T) (reader[T], error) {
+	if p.encoding != format.RLEDictionary && p.encoding != format.PlainDictionary {
+		return c.open(t, p.data, p.encoding)
+	}
+	if len(p.data) == 0 || p.data[0] > 32 {
+		return nil, errFewer
+	}
+	h := &hybrid{data: p.data[1:], width: uint(p.data[0])}
+	return func(to []T) error {
+		block := t.indices[:len(to)]
+		if err := h.next(block); err != nil {
+			return err
+		}
+		for i, k := range block {
+			if int(k) >= len(known) {
+				return fmt.Errorf("it names the entry %d of a dictionary of %d", k, len(known))
+			}
+			to[i] = known[k]
+		}
+		return nil
+	}, nil
 }
+
+// chunk finds the pages of a column in a row group.
+func (t *parquetTable) chunk(c *parquet.Column, group *format.RowGroup) (*parquetPages, error) {
+	leaf := int(c.Index())
+	if leaf < 0 || leaf >= len(group.Columns) {
+		return nil, fmt.Errorf("a row group lacks it")
+	}
+	of := &group.Columns[leaf]
+	if of.FilePath != "" || of.CryptoMetadata.Value != nil || len(of.EncryptedColumnMetadata) > 0 {
+		return nil, fmt.Errorf("it lies in another file, or is encrypted; write it into one file in the clear")
+	}
+	m := &of.MetaData
+	at := m.DataPageOffset
+	if d := m.DictionaryPageOffset; d > 0 && d < at {
+		at = d
+	}
+	if at < 4 || m.TotalCompressedSize < 0 || m.TotalCompressedSize > t.size-at {
+		return nil, errParquet
+	}
+	return &parquetPages{in: t.in, at: at, end: at + m.TotalCompressedSize, codec: m.Codec, optional: c.MaxDefinitionLevel() == 1, unpacker: &t.unpacker}, nil
+}
+
+// kindOf is how a column's values are written.
+func kindOf(c *parquet.Column) format.Type { return format.Type(c.Type().Kind()) }
 
 // logical returns what the values of a column stand for, nil for themselves.
 func logical(c *parquet.Column) format.LogicalTypeValue {
@@ -264,77 +262,143 @@ func unsigned(c *parquet.Column) bool {
 	return ok && !l.IsSigned
 }
 
-// slotsOf appends the slots of values.
-func (t *parquetTable) slotsOf(m meaning, c *parquet.Column, data encoding.Values, to []uint16) ([]uint16, error) {
+// numbersOf reads numbers, and truth values as 1 and 0 where these may be.
+func numbersOf(c *parquet.Column, truths bool) func(*parquetTable, []byte, format.Encoding) (reader[float64], error) {
+	wrong := fmt.Errorf("it is of the type %s, and the baseline has numbers", c.Type())
+	kind := kindOf(c)
+	switch logical(c).(type) {
+	case nil, *format.IntType:
+	default:
+		kind = -1
+	}
+	var number func(uint64) float64
+	switch {
+	case kind == format.Double:
+		number = math.Float64frombits
+	case kind == format.Float:
+		number = func(v uint64) float64 { return float64(math.Float32frombits(uint32(v))) }
+	case kind == format.Int32 && !unsigned(c):
+		number = func(v uint64) float64 { return float64(int32(v)) }
+	case kind == format.Int32:
+		number = func(v uint64) float64 { return float64(uint32(v)) }
+	case kind == format.Int64 && !unsigned(c):
+		number = func(v uint64) float64 { return float64(int64(v)) }
+	case kind == format.Int64, kind == format.Boolean && truths:
+		number = func(v uint64) float64 { return float64(v) }
+	}
+	return func(t *parquetTable, data []byte, encoding format.Encoding) (reader[float64], error) {
+		switch {
+		case number == nil:
+			return nil, wrong
+		case kind == format.Double && encoding == format.Plain: // most of all there is
+			return func(to []float64) error {
+				if len(data) < 8*len(to) {
+					return errFewer
+				}
+				for i := range to {
+					to[i] = math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
+				}
+				data = data[8*len(to):]
+				return nil
+			}, nil
+		}
+		return eachWord(t, data, encoding, kind, number)
+	}
+}
+
+// eachWord reads values that are written as numbers, and makes of each what it is.
+func eachWord[T any](t *parquetTable, data []byte, encoding format.Encoding, kind format.Type, of func(uint64) T) (reader[T], error) {
+	read, err := wordsOf(data, encoding, kind)
+	return func(to []T) error {
+		for len(to) > 0 {
+			block := t.words[:min(len(to), blockRows)]
+			if err := read(block); err != nil {
+				return err
+			}
+			for i, v := range block {
+				to[i] = of(v)
+			}
+			to = to[len(block):]
+		}
+		return nil
+	}, err
+}
+
+// slotsOf reads categories as their slots.
+func (t *parquetTable) slotsOf(m meaning, c *parquet.Column) func(*parquetTable, []byte, format.Encoding) (reader[uint16], error) {
 	wrong := fmt.Errorf("it is of the type %s, and the baseline has categories: text, whole numbers or truth values", c.Type())
+	kind := kindOf(c)
 	switch logical(c).(type) {
 	case nil, *format.IntType, *format.StringType, *format.EnumType:
 	default:
-		return nil, wrong
+		kind = -1
 	}
 	var scratch []byte
-	add := func(text []byte) { to = append(to, t.frame.Slot(int(m), text)) }
-	switch kind := c.Type().Kind(); {
-	case kind == parquet.ByteArray:
-		text, ends := data.ByteArray()
-		for i := 1; i < len(ends); i++ {
-			add(text[ends[i-1]:ends[i]])
-		}
-	case (kind == parquet.Int32 || kind == parquet.Int64) && unsigned(c):
-		values, _ := parquetNumbers(c, data, 0, false)
-		for _, v := range values {
-			scratch = strconv.AppendUint(scratch[:0], uint64(v), 10)
-			add(scratch)
-		}
-	case kind == parquet.Int32:
-		for _, v := range data.Int32() {
-			scratch = strconv.AppendInt(scratch[:0], int64(v), 10)
-			add(scratch)
-		}
-	case kind == parquet.Int64:
-		for _, v := range data.Int64() {
-			scratch = strconv.AppendInt(scratch[:0], v, 10)
-			add(scratch)
-		}
-	default:
-		return nil, wrong
+	var write func(v uint64) []byte
+	switch {
+	case kind == format.Boolean:
+		write = func(v uint64) []byte { return strconv.AppendBool(scratch[:0], v == 1) }
+	case kind == format.Int32 && unsigned(c):
+		write = func(v uint64) []byte { return strconv.AppendUint(scratch[:0], uint64(uint32(v)), 10) }
+	case kind == format.Int32:
+		write = func(v uint64) []byte { return strconv.AppendInt(scratch[:0], int64(int32(v)), 10) }
+	case kind == format.Int64 && unsigned(c):
+		write = func(v uint64) []byte { return strconv.AppendUint(scratch[:0], v, 10) }
+	case kind == format.Int64:
+		write = func(v uint64) []byte { return strconv.AppendInt(scratch[:0], int64(v), 10) }
 	}
-	return to, nil
+	return func(t *parquetTable, data []byte, encoding format.Encoding) (reader[uint16], error) {
+		switch {
+		case kind == format.ByteArray:
+			return eachText(data, encoding, func(text []byte) (uint16, error) { return t.frame.Slot(int(m), text), nil })
+		case write == nil:
+			return nil, wrong
+		}
+		return eachWord(t, data, encoding, kind, func(v uint64) uint16 {
+			scratch = write(v)
+			return t.frame.Slot(int(m), scratch)
+		})
+	}
 }
 
-// appendTimes appends the numbers of the windows of a page of times.
-func (t *parquetTable) appendTimes(to []int64, c *parquet.Column, p parquet.Page) ([]int64, error) {
-	if p.NumNulls() > 0 {
-		return to, fmt.Errorf("a row has no time")
-	}
+// eachText reads text, and makes of each what it is.
+func eachText[T any](data []byte, encoding format.Encoding, of func(text []byte) (T, error)) (reader[T], error) {
+	read, err := textsOf(data, encoding)
+	return func(to []T) error {
+		return read(len(to), func(i int, text []byte) (err error) { to[i], err = of(text); return err })
+	}, err
+}
+
+// timesOf returns the numbers of the windows of a column of times.
+func (t *parquetTable) timesOf(i int, group *format.RowGroup) (times []int64, err error) {
+	c := t.columns[i]
 	stamp, stamped := logical(c).(*format.TimestampType)
-	values := p.Values()
-	buffer := make([]parquet.Value, 512)
-	for {
-		n, err := values.ReadValues(buffer)
-		for _, v := range buffer[:n] {
-			var number int64
-			var fault error
-			switch {
-			case stamped:
-				number, fault = t.within(parquetTime(stamp.Unit, v.Int64()))
-			case c.Type().Kind() == parquet.ByteArray:
-				number, fault = t.parseTime(string(v.ByteArray()))
-			default:
-				fault = fmt.Errorf("it is of the type %s; a time is a timestamp, or text of RFC 3339", c.Type())
-			}
-			if fault != nil {
-				return to, fault
-			}
-			to = append(to, number)
+	open := func(t *parquetTable, data []byte, encoding format.Encoding) (reader[int64], error) {
+		switch kind := kindOf(c); {
+		case stamped && kind == format.Int64:
+			return eachWord(t, data, encoding, kind, func(v uint64) int64 { return int64(v) })
+		case kind == format.ByteArray:
+			return eachText(data, encoding, func(text []byte) (int64, error) { return t.parseTime(string(text)) })
 		}
-		if err == io.EOF {
-			return to, nil
-		}
-		if err != nil {
-			return to, err
-		}
+		return nil, fmt.Errorf("it is of the type %s; a time is a timestamp, or text of RFC 3339", c.Type())
 	}
+	const none = math.MinInt64
+	read := parquetColumn[int64]{open, make([]int64, blockRows), none}
+	err = readParquet(t, i, group, read, func(_ int, values []int64) (err error) {
+		for _, v := range values {
+			switch {
+			case v == none:
+				return fmt.Errorf("a row has no time")
+			case stamped:
+				if v, err = t.within(parquetTime(stamp.Unit, v)); err != nil {
+					return err
+				}
+			}
+			times = append(times, v)
+		}
+		return nil
+	})
+	return times, err
 }
 
 func parquetTime(unit format.TimeUnit, v int64) time.Time {
