@@ -19,6 +19,7 @@ func TestPagesOfThingsAreAccessible(t *testing.T) {
 		"/models/clinic/breast-mass?version=1", "/versions", "/datasets", "/data/clinic/holdout", "/runs", "/runs/clinic/train-1", "/use-cases",
 		"/use-cases/clinic/second-reading", "/people", "/workloads", "/inventory", "/inventory?finding=any", "/principals/training-pipeline", "/principals/security-officer", "/policies", "/policies/clinical", "/policy-draft", "/ledger", "/ledger/40")
 	v.Messages()
+	drawsDrift(t, v.Browser, rules)
 }
 
 // accessible looks at pages, on a laptop and a phone by turns, light and dark.

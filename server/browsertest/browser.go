@@ -139,6 +139,12 @@ func (b *Browser) Follow(selector string) {
 	run(b, chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Click(chromedp.CSS(selector))))
 }
 
+// Follows presses keys that lead to another page, and waits for it.
+func (b *Browser) Follows(keys string) {
+	b.t.Helper()
+	run(b, chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.KeyEvent(keys)))
+}
+
 // Type puts text into a field, in place of what is in it.
 func (b *Browser) Type(selector, text string) {
 	b.t.Helper()

@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -28,50 +27,11 @@ const maxReport = 64 << 20
 type monitorBody struct {
 	Open    string
 	Facts   []Term
+	Strip   *Chart
 	Charts  []*Chart
 	More    int
 	Windows Table
 }
-
-// Chart is one measure over time against its limit. Positions are in units of the
-// drawing, 640 by 120.
-type Chart struct {
-	Name string
-	// Title says the same in words.
-	Title      string
-	State      string
-	Points     []Point
-	Line       string
-	Limit      float64
-	LimitText  string
-	From, To   string
-	Promotions []Promoted
-
-	breaches int
-	last     float64
-}
-
-// Point is one window; Title says its numbers.
-type Point struct {
-	X, Y  float64
-	State string
-	Title string
-	Href  string
-}
-
-// Promoted is the moment of a promotion in the line.
-type Promoted struct {
-	X     float64
-	Title string
-}
-
-const (
-	chartLeft, chartRight = 10.0, 630.0
-	chartTop, chartBottom = 16.0, 100.0
-)
-
-// round keeps a tenth of a unit.
-func round(v float64) float64 { return math.Round(v*10) / 10 }
 
 // windowStates are the marks of what a window came to.
 var windowStates = map[string]string{record.WindowSteady: "pass", record.WindowBreach: "fail", record.WindowInconclusive: "inconclusive"}
@@ -84,26 +44,51 @@ func (c *console) monitor(ctx context.Context, who registry.Caller, in input) (*
 		return nil, err
 	}
 	body := monitorBody{Open: "No window has closed yet.", Facts: monitorFacts(&got), Windows: windowTable(&got)}
-	alarm := Badge{"pass", "no alarm"}
-	if n := len(got.Windows); n > 0 {
-		last := got.Windows[n-1]
-		body.Open = fmt.Sprintf("%s closed, the last on %s.", count(n, "window", "windows"), last.Record.To.UTC().Format("2 January 2006, 15:04"))
-	}
-	for _, of := range []record.Category{record.Drift, record.Accuracy} {
-		if w := lastOf(got.Windows, of); w != nil && w.Alarm {
-			alarm = Badge{"fail", "alarm raised"}
+	state := Badge{"missing", "nothing seen yet"}
+	for _, of := range []record.Category{record.Accuracy, record.Drift} {
+		if w := lastOf(got.Windows, of); w != nil && state.State != "fail" {
+			state, body.Open = now(got.Windows, w)
 		}
 	}
-	if body.Charts, err = c.charts(ctx, who, &got); err != nil {
+	if err := c.drawLine(ctx, who, &got, &body); err != nil {
 		return nil, err
 	}
-	if more := len(body.Charts) - chartsShown; more > 0 {
-		body.Charts, body.More = body.Charts[:chartsShown], more
-	}
 	return &Page{
-		Template: "monitor", Title: "Monitor of " + id, Lead: "What it sees and says, against the data that it was evaluated on.", Badges: []Badge{alarm},
+		Template: "monitor", Title: "Monitor of " + id, Lead: "What it sees and says, against the data that it was evaluated on.", Badges: []Badge{state},
 		Crumbs: []Link{{Text: "Releases", Href: "/releases"}, {Text: id, Href: releaseHref(id)}}, Body: body,
 	}, nil
+}
+
+// now says how a monitor stands after its last window.
+func now(all []record.Recorded[record.Window], last *record.Window) (Badge, string) {
+	spoke := last.To.UTC().Format("2 January 2006, 15:04 UTC")
+	switch {
+	case last.Alarm:
+		since := last.From
+		for _, w := range slices.Backward(all) {
+			if w.Record.Of == last.Of && !w.Record.Alarm {
+				break
+			}
+			if w.Record.Of == last.Of {
+				since = w.Record.From
+			}
+		}
+		return Badge{"fail", "alarm raised"}, fmt.Sprintf("The alarm is raised since the window from %s. The last window ended on %s: %s.", since.UTC().Format("2 January 2006, 15:04 UTC"), spoke, cmp.Or(worst(last), last.Outcome))
+	case last.Blind > 0:
+		return Badge{"inconclusive", "too few rows"}, fmt.Sprintf("No alarm is raised, but of the last %s nothing can be said: too few rows came. The last window ended on %s.", count(last.Blind, "window", "windows"), spoke)
+	case last.Outcome == record.WindowBreach:
+		return Badge{"inconclusive", "no alarm yet"}, fmt.Sprintf("The last window, which ended on %s, breached: %s. One window alone raises no alarm.", spoke, worst(last))
+	}
+	return Badge{"pass", "no alarm"}, fmt.Sprintf("All is as it was when it was evaluated. The last window ended on %s.", spoke)
+}
+
+// worst names what breached or came nearest to it.
+func worst(w *record.Window) string {
+	var out []string
+	for _, k := range w.Worst[:min(3, len(w.Worst))] {
+		out = append(out, fmt.Sprintf("%s of %s %s, limit %s", k.Measure, k.Feature, measure(k.Value), measure(k.Limit)))
+	}
+	return strings.Join(out, "; ")
 }
 
 func lastOf(all []record.Recorded[record.Window], of record.Category) *record.Window {
@@ -116,13 +101,17 @@ func lastOf(all []record.Recorded[record.Window], of record.Category) *record.Wi
 }
 
 func monitorFacts(got *wire.Monitored) []Term {
-	s := got.Settings
+	s, waits := got.Settings, "closed at once"
+	if got.Lateness > 0 {
+		waits = "open for " + lasting(got.Lateness) + " more"
+	}
 	facts := []Term{
 		{"Line", text(got.Line)},
 		{"Baseline", digest(got.Baseline)},
 		{"Evidence", linked("the evaluation that has it", evaluationHref(got.Evaluation))},
-		{"Windows", text(fmt.Sprintf("of %s, open for %s more", time.Duration(got.Window)*time.Second, time.Duration(got.Lateness)*time.Second))},
+		{"Windows", text("of " + lasting(got.Window) + ", " + waits)},
 		{"A check breaches", text(fmt.Sprintf("at p ≤ %s after correction (%s), and above its limit", number(s.Alpha), s.Correction))},
+		{"Too few rows", text(fmt.Sprintf("below %d a window is inconclusive", s.MinCount))},
 		{"An alarm", text(fmt.Sprintf("after %d of %d windows", s.Need, s.Of))},
 	}
 	if got.Reference != nil {
@@ -147,15 +136,30 @@ func windowTable(got *wire.Monitored) Table {
 		if x.Alarm {
 			state.Note = "alarm raised"
 		}
-		var worst []string
-		for _, k := range x.Worst[:min(3, len(x.Worst))] {
-			worst = append(worst, fmt.Sprintf("%s %s %s, limit %s", k.Feature, k.Measure, number(k.Value), number(k.Limit)))
-		}
 		t.Rows = append(t.Rows, Row{[]Cell{
-			{Time: x.From, Href: entryHref(w.Index)}, text(string(x.Of)), {Text: fmt.Sprint(x.Rows), Number: true}, state, text(strings.Join(worst, "; ")),
+			{Time: x.From, Href: entryHref(w.Index)}, text(string(x.Of)), {Text: fmt.Sprint(x.Rows), Number: true}, state, text(worst(&x)),
 		}})
 	}
 	return t
+}
+
+// measure writes what was measured to four decimals: less says nothing.
+func measure(v float64) string {
+	const kept = 1e4
+	return number(math.Round(v*kept) / kept)
+}
+
+// lasting says how long something is, given in seconds.
+func lasting(seconds int64) string {
+	for _, u := range []struct {
+		of        int64
+		one, many string
+	}{{86400, "day", "days"}, {3600, "hour", "hours"}, {60, "minute", "minutes"}} {
+		if seconds >= u.of && seconds%u.of == 0 {
+			return count(int(seconds/u.of), u.one, u.many)
+		}
+	}
+	return count(int(seconds), "second", "seconds")
 }
 
 // seen is one check of one window.
@@ -164,42 +168,85 @@ type seen struct {
 	check  drift.Check
 }
 
-// charts draws each feature's distribution, and the outcomes, over the windows:
-// first what breached most often, then what is furthest from the baseline now.
-func (c *console) charts(ctx context.Context, who registry.Caller, got *wire.Monitored) ([]*Chart, error) {
-	if len(got.Windows) == 0 {
-		return nil, nil
+const (
+	// windowsDrawn is how many windows of a line are drawn, and othersRead how many
+	// other releases of it are looked at for them.
+	windowsDrawn = 90
+	othersRead   = 12
+)
+
+// drawLine puts the charts of a release's line on its page: each feature's distribution,
+// what else breached, and the outcomes.
+func (c *console) drawLine(ctx context.Context, who registry.Caller, got *wire.Monitored, body *monitorBody) error {
+	promotions, err := c.promotionsOf(ctx, who, got.Release)
+	if err != nil {
+		return err
+	}
+	if n := len(promotions) - 1; n >= 0 && promotions[n].Promotion.Release != got.Release {
+		body.Open += fmt.Sprintf(" It runs no more: %s took over on %s.", promotions[n].Promotion.Release, promotions[n].Time.UTC().Format("2 January 2006, 15:04 UTC"))
+	}
+	windows, err := c.windowsOfLine(ctx, who, got, promotions)
+	if err != nil || len(windows) == 0 {
+		return err
 	}
 	by := map[string][]seen{}
-	for _, w := range got.Windows {
+	for _, w := range windows {
 		report, err := c.windowReport(ctx, who, w.Record.Report)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if report.Check != nil {
-			by[got.Metric] = append(by[got.Metric], seen{w, *report.Check})
+			by[w.Record.Worst[0].Feature] = append(by[w.Record.Worst[0].Feature], seen{w, *report.Check})
 		}
 		if report.Drift == nil {
 			continue
 		}
 		for _, f := range report.Drift.Features {
-			if i := slices.IndexFunc(f.Checks, func(k drift.Check) bool { return k.Measure == drift.Distribution }); i >= 0 {
-				by[f.Name] = append(by[f.Name], seen{w, f.Checks[i]})
+			for _, k := range f.Checks {
+				name := f.Name
+				if k.Measure != drift.Distribution {
+					name += ", " + string(k.Measure)
+				}
+				by[name] = append(by[name], seen{w, k})
 			}
 		}
 	}
-	promotions, err := c.promotionsOf(ctx, who, got.Release)
-	if err != nil {
-		return nil, err
-	}
-	var out []*Chart
+	axis := axisOf(windows, promotions)
+	body.Strip = stripOf(windows, axis)
 	for name, all := range by {
-		out = append(out, chartOf(name, all, promotions))
+		chart := chartOf(name, all, axis)
+		if m := all[0].check.Measure; m == drift.Distribution || m == drift.Correctness || chart.breaches > 0 {
+			body.Charts = append(body.Charts, chart)
+		}
 	}
-	slices.SortFunc(out, func(a, b *Chart) int {
-		return cmp.Or(cmp.Compare(b.breaches, a.breaches), cmp.Compare(b.last, a.last), cmp.Compare(a.Name, b.Name))
-	})
-	return out, nil
+	slices.SortFunc(body.Charts, byWorry)
+	if more := len(body.Charts) - chartsShown; more > 0 {
+		body.Charts, body.More = body.Charts[:chartsShown], more
+	}
+	return nil
+}
+
+// windowsOfLine are the newest windows of a release and of those that ran before and
+// after it, in the order of time: whether a drift came with a promotion shows only so.
+func (c *console) windowsOfLine(ctx context.Context, who registry.Caller, got *wire.Monitored, promotions []record.Event) ([]record.Recorded[record.Window], error) {
+	windows, read := slices.Clone(got.Windows), map[string]bool{got.Release: true}
+	for _, e := range slices.Backward(promotions) {
+		id := e.Promotion.Release
+		if read[id] || len(read) > othersRead {
+			continue
+		}
+		read[id] = true
+		other, err := c.Registry.Monitor(ctx, who, id)
+		if registry.CodeOf(err) == wire.Refused {
+			continue // it has no baseline
+		}
+		if err != nil {
+			return nil, err
+		}
+		windows = append(windows, other.Windows...)
+	}
+	slices.SortStableFunc(windows, func(a, b record.Recorded[record.Window]) int { return a.Record.From.Compare(b.Record.From) })
+	return windows[max(0, len(windows)-windowsDrawn):], nil
 }
 
 func (c *console) windowReport(ctx context.Context, who registry.Caller, d record.Digest) (r wire.WindowReport, err error) {
@@ -227,44 +274,4 @@ func (c *console) promotionsOf(ctx context.Context, who registry.Caller, id stri
 		}
 	}
 	return out, err
-}
-
-// chartOf draws one measure, of windows in the order of time.
-func chartOf(name string, all []seen, promotions []record.Event) *Chart {
-	begins, ends := all[0].window.Record.From, all[len(all)-1].window.Record.To
-	at := func(t time.Time) float64 {
-		return chartLeft + (chartRight-chartLeft)*t.Sub(begins).Seconds()/ends.Sub(begins).Seconds()
-	}
-	c := &Chart{Name: name, State: "pass", From: begins.UTC().Format("2 Jan 2006"), To: ends.UTC().Format("2 Jan 2006")}
-	last := all[len(all)-1].check
-	top := last.Limit * 1.5
-	for _, s := range all {
-		top = max(top, s.check.Value, s.check.Limit*1.5)
-	}
-	up := func(v float64) float64 {
-		return round(chartBottom - (chartBottom-chartTop)*max(0, v)/max(top, 1e-12))
-	}
-	for i, s := range all {
-		w := s.window.Record
-		p := Point{X: round(at(w.From.Add(w.To.Sub(w.From) / 2))), Y: up(s.check.Value), State: windowStates[string(s.check.Outcome)], Href: entryHref(s.window.Index)}
-		p.Title = fmt.Sprintf("%s, %d rows: %s, %s", w.From.UTC().Format("2006-01-02 15:04"), w.Rows, number(s.check.Value), s.check.Outcome)
-		c.Points = append(c.Points, p)
-		step := "L"
-		if i == 0 {
-			step = "M"
-		}
-		c.Line += fmt.Sprintf("%s%g %g", step, p.X, p.Y)
-		if p.State == "fail" {
-			c.breaches++
-		}
-	}
-	c.State, c.last = c.Points[len(c.Points)-1].State, last.Value
-	c.Limit, c.LimitText = up(last.Limit), "limit "+number(last.Limit)
-	c.Title = fmt.Sprintf("%s (%s) over %s: last %s against a limit of %s; %d breached", name, last.Measure, count(len(all), "window", "windows"), number(last.Value), number(last.Limit), c.breaches)
-	for _, e := range promotions {
-		if e.Time.After(begins) && e.Time.Before(ends) {
-			c.Promotions = append(c.Promotions, Promoted{X: round(at(e.Time)), Title: fmt.Sprintf("%s promoted on %s by %s", e.Promotion.Release, e.Time.UTC().Format("2006-01-02 15:04"), e.Actor)})
-		}
-	}
-	return c
 }
