@@ -128,13 +128,7 @@ func heldOut(rows []Row, malignant bool) []int {
 }
 
 func shifted(r Row, row int) Row {
-	scaled := slices.Clone(r.Features)
-	for j, name := range FeatureNames() {
-		if strings.HasPrefix(name, "texture-") {
-			scaled[j] *= textureScale
-		}
-	}
-	r.Features = noisy(scaled, "shift-noise", row, shiftNoise)
+	r.Features = noisy(scaled(r.Features, textureScale), "shift-noise", row, shiftNoise)
 	return r
 }
 

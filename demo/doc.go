@@ -9,7 +9,8 @@
 // the folder that is released, [Load] reads it back. [Evaluate] runs four
 // suites on held-out rows and gives, for each, its metrics with what their
 // uncertainty needs, and one line per item, from which every value can be
-// computed again.
+// computed again; and the evidence of a monitor of drift ([Monitor]), with which
+// the story goes on after promotion.
 //
 // Malignant is the positive class throughout. A model refuses an input that
 // its training data makes implausible; a refusal is never counted as a right

@@ -47,7 +47,7 @@ type Tokens map[string]string
 // ErrNotAsTold says that a step did not come out as the story tells it.
 var ErrNotAsTold = errors.New("the story did not come out as told")
 
-// The people and the pipeline of the story, named for what they do.
+// The people and the workloads of the story, named for what they do.
 const (
 	engineer = "engineer"
 	steward  = "data-steward"
@@ -56,6 +56,7 @@ const (
 	security = "security-officer"
 	owner    = "model-owner"
 	pipeline = "training-pipeline"
+	service  = "reading-service"
 )
 
 const (
@@ -83,7 +84,7 @@ type teller struct {
 	// releases are the IDs in the order in which they went live, times when.
 	releases []string
 	times    []time.Time
-	// returned is when the rollback took effect.
+	// returned is when the way back took effect.
 	returned time.Time
 }
 
@@ -106,7 +107,7 @@ func Tell(ctx context.Context, cfg Config) (Tokens, error) {
 	}
 	chapters := []func(){
 		t.registers, t.proposesWithoutEvidence, t.suppliesEvidence, t.trainerTriesToApprove,
-		t.threeApprove, t.oneByteChanges, t.changes, t.rollsBack,
+		t.threeApprove, t.oneByteChanges, t.changes, t.drifts,
 	}
 	for i, tell := range chapters {
 		t.chapter = i + 1

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"os"
@@ -25,7 +26,7 @@ const tokenLife = 7 * 24 * 3600
 
 // registers is chapter 1: people, places, rules, use case and data.
 func (t *teller) registers() {
-	t.step("The administrator creates the team clinic and enrols six people and the training pipeline, each with their role.", t.enrol)
+	t.step("The administrator creates the team clinic and enrols six people, the pipeline that trains and the service that runs the model, each with their role.", t.enrol)
 	t.step("The risk officer publishes the policy for clinical models; it was checked that these people can satisfy it.", func() ([]string, error) {
 		p, err := t.people[risk].PublishPolicy(t.ctx, wire.PolicyFile{Text: string(clinicalPolicy), Reason: "rules for the clinic's models"})
 		if err != nil {
@@ -62,13 +63,15 @@ func (t *teller) enrol() ([]string, error) {
 		{security, []record.RoleName{record.Security}},
 		{owner, []record.RoleName{record.ModelOwner}},
 		{pipeline, []record.RoleName{record.Contributor}},
+		// The service has no role: what it may do is what the release that runs grants it.
+		{service, nil},
 	}
 	var lines []string
 	for _, p := range people {
 		if err := t.enrolOne(p.name, p.roles); err != nil {
 			return nil, err
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s", p.name, joined(p.roles)))
+		lines = append(lines, fmt.Sprintf("%s: %s", p.name, cmp.Or(joined(p.roles), "no role")))
 	}
 	_, err := t.admin.SetEnvironment(t.ctx, record.Environment{Name: environment, LeastTier: "medium", Policy: "clinical", Aliases: []string{"champion"}})
 	return lines, err
@@ -76,8 +79,8 @@ func (t *teller) enrol() ([]string, error) {
 
 func (t *teller) enrolOne(name string, roles []record.RoleName) error {
 	p := record.Principal{Name: name, Type: record.Human}
-	if name == pipeline {
-		p.Type, p.Owner, p.Purpose = record.Workload, engineer, "trains the clinic's models"
+	if purpose := map[string]string{pipeline: "trains the clinic's models", service: "runs the clinic's models"}[name]; purpose != "" {
+		p.Type, p.Owner, p.Purpose = record.Workload, engineer, purpose
 		p.Expires = record.Millis(time.Now().Add(90 * 24 * time.Hour))
 	}
 	if _, err := t.admin.EnrolPrincipal(t.ctx, p); err != nil {
@@ -177,9 +180,10 @@ func (t *teller) proposal(s subject, a record.Authority) wire.Proposal {
 // its score beside them.
 func readOnly() record.Authority {
 	return record.Authority{
-		Access:  []record.Grant{{Resource: "laboratory-network", Actions: []string{"connect"}, Why: "where the biopsies are"}},
-		Records: []record.Grant{{Resource: "biopsies/score", Actions: []string{"append"}, Limit: record.Limit{Calls: 60, Seconds: 60}, Why: "writes the second reading"}},
-		Data:    []record.Grant{{Resource: "biopsies/measurements", Actions: []string{"read"}, Why: "its input"}},
+		Workloads: []string{service},
+		Access:    []record.Grant{{Resource: "laboratory-network", Actions: []string{"connect"}, Why: "where the biopsies are"}},
+		Records:   []record.Grant{{Resource: "biopsies/score", Actions: []string{"append"}, Limit: record.Limit{Calls: 60, Seconds: 60}, Why: "writes the second reading"}},
+		Data:      []record.Grant{{Resource: "biopsies/measurements", Actions: []string{"read"}, Why: "its input"}},
 	}
 }
 
@@ -236,8 +240,8 @@ func revision() string {
 	return strings.Repeat("0", 40)
 }
 
-// evaluate runs the four suites and records the items of each, of which the
-// server makes the metrics.
+// evaluate runs the suites and records the evidence of each, of which the server
+// makes the metrics.
 func (t *teller) evaluate(s subject, d Data) ([]string, error) {
 	results, err := Evaluate(s.model, d)
 	if err != nil {

@@ -282,26 +282,6 @@ func (t *teller) proposeChange(s subject, a record.Authority, carries map[string
 	return lines, nil
 }
 
-// rollsBack is chapter 8.
-func (t *teller) rollsBack() {
-	t.step("Something looks wrong at night. The model owner rolls back in one step, to the release that ran before and still stands.", func() ([]string, error) {
-		p, err := t.people[owner].Rollback(t.ctx, t.releases[2], wire.Return{Reason: "more alarms than expected"})
-		if err != nil {
-			return nil, err
-		}
-		t.returned = p.Promotion.Time
-		if p.Promotion.Record.Release != t.releases[1] {
-			return nil, fmt.Errorf("it rolled back to %s", p.Promotion.Record.Release)
-		}
-		return []string{"live: " + p.Promotion.Record.Release}, nil
-	})
-	t.step("What was live at each time, by whose approval, on what evidence?", t.liveAtEachTime)
-	t.step("The whole ledger is verified: every signature, hash and checkpoint, and the projection rebuilt and compared.", func() ([]string, error) {
-		said, err := t.cfg.VerifyLedger(t.ctx)
-		return []string{said}, err
-	})
-}
-
 func (t *teller) liveAtEachTime() ([]string, error) {
 	expected := append(append([]string{}, t.releases...), t.releases[1])
 	var lines []string

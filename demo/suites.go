@@ -16,7 +16,8 @@ type Result struct {
 	Suite    string
 	// Dataset is the name of the split that was evaluated on.
 	Dataset string
-	// Items is the evidence file, in the form items/v1 of package evidence.
+	// Items is the evidence file, in a form of package evidence: items/v1, or that of
+	// the monitor drift-sensitivity/v1.
 	Items []byte
 }
 
@@ -62,7 +63,7 @@ type item struct {
 	Note string `json:"note,omitzero"`
 }
 
-// Evaluate runs the four suites. The model must not have been trained on the
+// Evaluate runs the four suites, and tries the monitor of drift. The model must not have been trained on the
 // holdout; any of the other sets will do.
 func Evaluate(m Model, d Data) ([]Result, error) {
 	suites := []func() (Result, error){
@@ -70,6 +71,7 @@ func Evaluate(m Model, d Data) ([]Result, error) {
 		func() (Result, error) { return Safety(m, d.Holdout) },
 		func() (Result, error) { return Drift(m, d.Train, d.Holdout, d.Shifted) },
 		func() (Result, error) { return Misuse(m, d.Holdout) },
+		func() (Result, error) { return Monitor(m, d.Train, d.Holdout) },
 	}
 	var results []Result
 	for _, run := range suites {

@@ -22,7 +22,7 @@ import (
 )
 
 // windowsEvery is how often it is looked for windows that are to close.
-const windowsEvery = 5 * time.Second
+const windowsEvery = 2 * time.Second
 
 // closedKept is how long it is remembered beside the ledger that a window has closed,
 // for replicas that have not read that yet.

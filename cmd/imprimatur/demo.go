@@ -171,7 +171,7 @@ func (c *demoCmd) invite(a *app, end told) {
 	p.line("  export IMPRIMATUR_URL=%s", end.url)
 	p.line("  export IMPRIMATUR_TOKEN=%s", end.tokens["model-owner"])
 	p.line("  go run ./cmd/imprimatur audit live      what runs now, by whose approval, on what evidence")
-	p.line("  go run ./cmd/imprimatur release list    every release; then: release show ID")
+	p.line("  go run ./cmd/imprimatur release list    every release; then: release show ID, release monitor ID")
 	p.line("")
 	p.line("The models, the bundle and the ledger are in %s. The others' tokens:", end.folder)
 	for _, name := range []string{"engineer", "data-steward", "evaluator", "risk-officer", "security-officer"} {
