@@ -1,12 +1,7 @@
 package probe
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 )
@@ -32,6 +27,9 @@ type Finding struct {
 	P          float64 `json:"p"`
 	FalseAlarm float64 `json:"falseAlarm"`
 	Deals      int     `json:"deals"`
+	// Rounds is how many runs, this the last, show together that answers moved; 0 where this one shows it by
+	// itself, or nothing does.
+	Rounds int `json:"rounds,omitzero"`
 	// Moved are the prompts that moved most, those for which the test holds first.
 	Moved []Moved `json:"moved,omitzero"`
 }
@@ -50,17 +48,12 @@ type Moved struct {
 	Now          int `json:"now"`
 }
 
-const (
-	// maxMoved is how many prompts a finding names.
-	maxMoved = 20
-	// enough is how often a statistic is reached by chance before dealing stops.
-	enough = 20
-	// dealsFor is how many deals there are at most, over the level of the test.
-	dealsFor = 20
-)
+// maxMoved is how many prompts a finding names.
+const maxMoved = 20
 
-// Compare says whether a run is of the model that the baseline was of.
-func Compare(s *Suite, base, now *Run) Finding {
+// Compare says whether a run is of the model that the baseline was of: by itself, and together with the runs
+// before it that were not of another one, the newest last.
+func Compare(s *Suite, base *Run, before []*Run, now *Run) Finding {
 	f := Finding{Result: Same, P: 1, FalseAlarm: s.FalseAlarm}
 	f.NewNames = beyond(now.Names(), base.Names())
 	f.NewSystems = beyond(now.Systems(), base.Systems())
@@ -68,7 +61,7 @@ func Compare(s *Suite, base, now *Run) Finding {
 		f.Result, f.Detail = Incomplete, few
 		return f
 	}
-	f.test(s, base, now)
+	f.judge(s, base, before, now)
 	var why []string
 	if len(f.NewNames) > 0 {
 		why = append(why, fmt.Sprintf("it calls itself %s, and called itself %s", quoted(f.NewNames), quoted(base.Names())))
@@ -77,7 +70,11 @@ func Compare(s *Suite, base, now *Run) Finding {
 		why = append(why, fmt.Sprintf("its system says the fingerprint %s, and said %s", quoted(f.NewSystems), quoted(base.Systems())))
 	}
 	if f.P <= f.FalseAlarm {
-		why = append(why, fmt.Sprintf("its answers moved (p = %.2g, at a false-alarm rate of %g): %s", f.P, f.FalseAlarm, f.most()))
+		together := ""
+		if f.Rounds > 0 {
+			together = fmt.Sprintf(" over the last %d runs together", f.Rounds)
+		}
+		why = append(why, fmt.Sprintf("its answers moved%s (p = %.2g, at a false-alarm rate of %g): %s", together, f.P, f.FalseAlarm, f.most()))
 	}
 	if len(why) > 0 {
 		f.Result, f.Detail = Changed, strings.Join(why, "; ")
@@ -86,6 +83,46 @@ func Compare(s *Suite, base, now *Run) Finding {
 	f.Moved = nil
 	f.Detail = fmt.Sprintf("no change: p = %.2g, at a false-alarm rate of %g", f.P, f.FalseAlarm)
 	return f
+}
+
+// The parts of the rate of false alarms that a run has by itself, and together with those before it.
+const (
+	partAlone    = 2. / 3
+	partTogether = 1. / 3
+)
+
+// judge tests the run by itself and then, where that shows nothing, together with those before it.
+func (f *Finding) judge(s *Suite, base *Run, before []*Run, now *Run) {
+	part := partAlone
+	if len(before) == 0 {
+		part = 1
+	}
+	alone := compare(s, base, now, part*s.FalseAlarm)
+	f.P, f.Deals, f.Moved = min(1, alone.p/part), alone.deals, alone.moved
+	if len(before) == 0 || f.P <= f.FalseAlarm || len(f.NewNames)+len(f.NewSystems) > 0 {
+		return
+	}
+	all := compare(s, base, together(s, before, now), partTogether*s.FalseAlarm)
+	if p := all.p / partTogether; p < f.P {
+		f.P, f.Deals, f.Moved = p, all.deals, all.moved
+		if f.P <= f.FalseAlarm {
+			f.Rounds = 1 + len(before)
+		}
+	}
+}
+
+// together are the answers of a run and of those before it as those of one run.
+func together(s *Suite, before []*Run, now *Run) *Run {
+	out := *now
+	out.Prompts = make([]Answered, len(s.Prompts))
+	for i, p := range s.Prompts {
+		out.Prompts[i].ID = p.ID
+		for _, r := range before {
+			out.Prompts[i].Answers = append(out.Prompts[i].Answers, r.Prompts[i].given()...)
+		}
+		out.Prompts[i].Answers = append(out.Prompts[i].Answers, now.Prompts[i].given()...)
+	}
+	return &out
 }
 
 // most names the prompts that moved most.
@@ -119,177 +156,4 @@ func quoted(names []string) string {
 		out = append(out, fmt.Sprintf("%d more", len(names)-3))
 	}
 	return strings.Join(out, ", ")
-}
-
-// deck are the answers of one prompt in both runs, by their distances.
-type deck struct {
-	before int // how many are of the baseline; they come first
-	now    int
-	apart  []int64 // the distance of each to each
-	rows   []int64 // the distance of each to all
-	sum    int64   // of all pairs
-	order  []int   // scratch of dealing
-	moved  Moved
-	share  float64 // as it is
-	beaten int     // deals in which the largest share of any prompt reached it
-}
-
-func newDeck(p *Prompt, base, now []Answer) *deck {
-	d := &deck{before: len(base), now: len(now), moved: Moved{ID: p.ID, Before: len(base), Now: len(now)}}
-	n := len(base) + len(now)
-	all := make([]scored, 0, n)
-	for i, a := range slices.Concat(base, now) {
-		one := p.scored(a.Text)
-		all = append(all, one)
-		switch {
-		case one.passed && i < len(base):
-			d.moved.PassedBefore++
-		case one.passed:
-			d.moved.PassedNow++
-		}
-	}
-	d.apart, d.rows, d.order = make([]int64, n*n), make([]int64, n), make([]int, n)
-	for i := range n {
-		d.order[i] = i
-		for j := range i {
-			x := p.distance(&all[i], &all[j])
-			d.apart[i*n+j], d.apart[j*n+i] = x, x
-			d.rows[i] += x
-			d.rows[j] += x
-			d.sum += x
-		}
-	}
-	return d
-}
-
-// split says of some answers and the rest which share of the distance lies between them, from 0 to 1, and
-// how much further the some are from the rest than these from each other, over whole.
-func (d *deck) split(some []int) (share, excess float64) {
-	n, in := len(d.rows), int64(0)
-	between := int64(0)
-	for k, i := range some {
-		between += d.rows[i]
-		row := d.apart[i*n : (i+1)*n]
-		for _, j := range some[:k] {
-			in += row[j]
-		}
-	}
-	between -= 2 * in
-	out := d.sum - in - between
-	a, b := int64(d.before), int64(d.now)
-	// The energy distance is 2E|X-Y| - E|X-X'| - E|Y-Y'|; a*a*b*b of it is a whole number.
-	energy := 2*between*a*b - 2*out*b*b - 2*in*a*a
-	share = float64(energy) / float64(2*d.sum*a*b)
-	if a > 1 {
-		excess = float64(between*(a-1)-2*out*b) / float64(a*b*(a-1))
-	}
-	return share, excess
-}
-
-// asItIs are the answers of the run.
-func (d *deck) asItIs() []int {
-	mine := make([]int, d.now)
-	for k := range mine {
-		mine[k] = d.before + k
-	}
-	return mine
-}
-
-// deal picks as many answers as the run has, at random.
-func (d *deck) deal(r *rand.Rand) []int {
-	for i := range d.now {
-		j := i + r.IntN(len(d.order)-i)
-		d.order[i], d.order[j] = d.order[j], d.order[i]
-	}
-	return d.order[:d.now]
-}
-
-// statistics are those of all prompts together: the sum of shares, the absolute sum of excesses, and the
-// largest share.
-type statistics [3]float64
-
-// statisticsOf deals each deck and sums up.
-func statisticsOf(decks []*deck, some func(*deck) []int) (out statistics) {
-	for _, d := range decks {
-		share, excess := d.split(some(d))
-		out[0] += share
-		out[1] += excess
-		out[2] = max(out[2], share)
-	}
-	out[1] = math.Abs(out[1])
-	return out
-}
-
-// decksOf are the decks of the prompts whose answers are not all the same, however they are dealt.
-func decksOf(s *Suite, base, now *Run) (decks []*deck) {
-	for i := range s.Prompts {
-		before, after := base.Prompts[i].given(), now.Prompts[i].given()
-		if len(before) == 0 || len(after) == 0 {
-			continue
-		}
-		if d := newDeck(&s.Prompts[i], before, after); d.sum > 0 {
-			d.share, _ = d.split(d.asItIs())
-			decks = append(decks, d)
-		}
-	}
-	return decks
-}
-
-// test deals the answers of each prompt anew to the two runs.
-func (f *Finding) test(s *Suite, base, now *Run) {
-	decks := decksOf(s, base, now)
-	if len(decks) == 0 {
-		return
-	}
-	real := statisticsOf(decks, (*deck).asItIs)
-	random := rand.New(rand.NewPCG(seeds(s, base, now)))
-	limit := int(math.Ceil(dealsFor / f.FalseAlarm))
-	var times [len(statistics{})]int
-	for f.Deals < limit && slices.Min(times[:]) < enough {
-		f.Deals++
-		chance := statisticsOf(decks, func(d *deck) []int { return d.deal(random) })
-		for k := range times {
-			times[k] += reached(chance[k], real[k])
-		}
-		for _, d := range decks {
-			d.beaten += reached(chance[2], d.share)
-		}
-	}
-	f.P = min(1, float64(len(times))*pValue(slices.Min(times[:]), f.Deals))
-	for _, d := range decks {
-		d.moved.Share, d.moved.P = d.share, pValue(d.beaten, f.Deals)
-		f.Moved = append(f.Moved, d.moved)
-	}
-	slices.SortStableFunc(f.Moved, func(a, b Moved) int { return cmp.Or(cmp.Compare(a.P, b.P), cmp.Compare(b.Share, a.Share)) })
-	f.Moved = f.Moved[:min(len(f.Moved), maxMoved)]
-}
-
-// reached counts a statistic by chance that is no less than the real one, but for the last bits that the order of
-// adding may change.
-func reached(chance, real float64) int {
-	if chance >= real-1e-9 {
-		return 1
-	}
-	return 0
-}
-
-// pValue is a p-value from deals, of which the real one is one.
-func pValue(reached, deals int) float64 { return float64(reached+1) / float64(deals+1) }
-
-// seeds are made of what is compared, so that the same comparison is the same everywhere.
-func seeds(s *Suite, base, now *Run) (uint64, uint64) {
-	h := sha256.New()
-	h.Write([]byte(s.Digest))
-	for _, r := range []*Run{base, now} {
-		for _, p := range r.Prompts {
-			for _, a := range p.Answers {
-				var n [8]byte
-				binary.BigEndian.PutUint64(n[:], uint64(len(a.Text)))
-				h.Write(n[:])
-				h.Write([]byte(a.Text))
-			}
-		}
-	}
-	sum := h.Sum(nil)
-	return binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:])
 }

@@ -11,6 +11,7 @@
 //	name: chat-basics
 //	repeats: 5                # answers a prompt in each run
 //	baseline: 20              # answers a prompt in the run that later ones are compared with
+//	rounds: 8                 # runs, the last included, that are judged together
 //	falseAlarm: 0.001         # how often a run may call a change what is none
 //	prompts:
 //	  - id: capital
@@ -38,20 +39,26 @@
 //
 // The share of a prompt is the part of all distance between its answers that lies
 // between the two runs: the energy distance over the pooled distance, as in DISCO
-// (Rizzo and Szekely 2010). Its excess is how much further the new answers are from
-// the old ones than the old ones from each other. From these come three statistics
+// (Rizzo and Szekely 2010). How far an answer is, is its distance from all others of
+// its prompt; how odd it is, how many of them it differs from at all. Both are added over the
+// answers of the run, less what chance makes of that sum and over its standard
+// deviation, so that each prompt weighs the same. From these come four statistics
 // over all prompts: the sum of the shares, which sees many that move a little in any
-// way; the absolute sum of the excesses, which sees answers that get a little
-// noisier, or less so, all over; and the largest share, which sees one that moves a
-// lot. Each is held against its distribution when the answers of each prompt are
+// way; the absolute sums of far and of odd, which see answers that get a little
+// noisier, or less so, all over: far where each answer is unlike the others, odd
+// where there are a few; and the largest share, which sees one prompt that moves a lot.
+// Each is held against its distribution when the answers of each prompt are
 // dealt anew to the two runs. That is exact whatever the answers look like, if the
-// answers of each prompt are exchangeable where nothing changed. p is three times
-// the least of the three p-values (Bonferroni), and a change is called where p is at
-// most falseAlarm.
+// answers of each prompt are exchangeable where nothing changed. The largest share
+// has two fifths of the level, and the others one fifth each (Bonferroni).
+//
+// A run is judged by itself, with two thirds of falseAlarm, and then together with
+// the runs before it, with the other third: their answers as those of one run, so that what
+// is too slight to show in one shows in some. A change is called where p is at most falseAlarm.
 //
 // The p-value of one prompt is that of the largest share (Westfall and Young), so
 // the prompts that are named as moved hold together at the same level. Dealing stops
-// early where all three were reached often enough that no change can be called
+// early where all four were reached often enough that no change can be called
 // (Besag and Clifford 1991), which makes quiet rounds cheap. The deals follow from
 // what was answered, so whoever has both files finds the same p.
 //

@@ -45,11 +45,14 @@ const (
 	maxShown = 2000 // characters of one answer
 )
 
-// ReportOf puts two runs side by side by what comparing them has found.
-func ReportOf(s *Suite, base, now *Run, f Finding) Report {
+// ReportOf puts runs side by side by what comparing them has found.
+func ReportOf(s *Suite, base *Run, before []*Run, now *Run, f Finding) Report {
 	out := Report{
 		Suite: s.Name, Vendor: now.Vendor, Model: now.Model, Finding: f,
 		NamesBefore: base.Names(), NamesNow: now.Names(), SystemsBefore: base.Systems(), SystemsNow: now.Systems(),
+	}
+	if f.Rounds > 0 {
+		now = together(s, before, now)
 	}
 	for _, m := range f.Moved {
 		i := slices.IndexFunc(s.Prompts, func(p Prompt) bool { return p.ID == m.ID })

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"math"
 	"regexp"
 	"slices"
@@ -107,29 +108,42 @@ type scored struct {
 	passed   bool
 	number   float64
 	isNumber bool
-	words    []string // sorted
+	words    []uint32 // sorted; each stands for one word
 }
 
-func (p *Prompt) scored(text string) scored {
-	s := scored{text: strings.Join(strings.Fields(text), " "), passed: p.scorer.passes(text)}
+// scored reads an answer; words numbers the words of those that it is compared with.
+func (p *Prompt) scored(text string, words map[string]uint32) scored {
+	s := scored{text: plain(text), passed: p.scorer.passes(text)}
 	s.number, s.isNumber = lastNumber(text)
-	s.words = strings.Fields(strings.ToLower(text))
-	s.words = s.words[:min(len(s.words), maxWords)]
+	for word := range strings.FieldsSeq(strings.ToLower(text)) {
+		if len(s.words) == maxWords {
+			break
+		}
+		n, known := words[word]
+		if !known {
+			n = uint32(len(words))
+			words[word] = n
+		}
+		s.words = append(s.words, n)
+	}
 	slices.Sort(s.words)
 	return s
 }
+
+// plain is a text as it is compared: space is space.
+func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // maxWords is how many words of an answer are compared.
 const maxWords = 2000
 
 // dice is the Dice coefficient of two sorted lists of words, with repeats, times whole/2.
-func dice(a, b []string) int64 {
+func dice(a, b []uint32) int64 {
 	if len(a)+len(b) == 0 {
 		return whole / 2
 	}
 	common, i, j := 0, 0, 0
 	for i < len(a) && j < len(b) {
-		switch strings.Compare(a[i], b[j]) {
+		switch cmp.Compare(a[i], b[j]) {
 		case 0:
 			common, i, j = common+1, i+1, j+1
 		case -1:

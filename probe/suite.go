@@ -24,6 +24,7 @@ const (
 	MaxPrompts  = 500
 	MaxRepeats  = 50
 	MaxBaseline = 100
+	MaxTogether = 100      // answers a prompt in runs that are compared together
 	maxPrompt   = 32 << 10 // bytes of one prompt
 	maxDepth    = 64
 )
@@ -36,6 +37,8 @@ type Suite struct {
 	// Repeats is how often a run asks each prompt, and Baseline how often the run does that later
 	// ones are compared with.
 	Repeats, Baseline int
+	// Rounds is how many runs, the last of them included, are compared together with the baseline.
+	Rounds int
 	// FalseAlarm is how often a run may call a change what is none.
 	FalseAlarm float64
 	Prompts    []Prompt
@@ -60,6 +63,7 @@ type file struct {
 	Name       string       `json:"name"`
 	Repeats    int          `json:"repeats"`
 	Baseline   int          `json:"baseline"`
+	Rounds     int          `json:"rounds"`
 	FalseAlarm float64      `json:"falseAlarm"`
 	Prompts    []filePrompt `json:"prompts"`
 }
@@ -98,9 +102,12 @@ func ParseSuite(text []byte) (*Suite, error) {
 	if err := json.Unmarshal(raw, &f, json.RejectUnknownMembers(true)); err != nil {
 		return nil, fmt.Errorf("the suite: %w", err)
 	}
-	s := &Suite{Digest: record.DigestOf(text), Name: f.Name, Repeats: f.Repeats, Baseline: f.Baseline, FalseAlarm: f.FalseAlarm}
+	s := &Suite{Digest: record.DigestOf(text), Name: f.Name, Repeats: f.Repeats, Baseline: f.Baseline, Rounds: f.Rounds, FalseAlarm: f.FalseAlarm}
 	if s.Baseline == 0 {
 		s.Baseline = min(4*s.Repeats, MaxBaseline)
+	}
+	if s.Rounds == 0 {
+		s.Rounds = min(8, MaxTogether/max(1, s.Repeats))
 	}
 	switch {
 	case f.APIVersion != "imprimatur/v1" || f.Kind != "ProbeSuite":
@@ -113,10 +120,14 @@ func ParseSuite(text []byte) (*Suite, error) {
 		return nil, fmt.Errorf("baseline %d is outside repeats, %d, to %d", s.Baseline, s.Repeats, MaxBaseline)
 	case !(s.FalseAlarm >= 1e-4 && s.FalseAlarm <= 0.1):
 		return nil, fmt.Errorf("falseAlarm %v is outside 0.0001 to 0.1", s.FalseAlarm)
-	case float64(len(statistics{}))/deals(s.Baseline, s.Repeats) > s.FalseAlarm/4:
+	case s.Rounds < 1 || s.Rounds*s.Repeats > MaxTogether:
+		return nil, fmt.Errorf("rounds %d is outside 1 to %d, %d answers together", s.Rounds, MaxTogether/s.Repeats, MaxTogether)
+	case 1/(partAlone*weights[1]*deals(s.Baseline, s.Repeats)) > s.FalseAlarm/4:
 		return nil, fmt.Errorf("with %d answers in a run and %d in the baseline, one prompt that is answered otherwise cannot be told from chance at falseAlarm %v; ask more often", s.Repeats, s.Baseline, s.FalseAlarm)
 	case len(f.Prompts) == 0 || len(f.Prompts) > MaxPrompts:
 		return nil, fmt.Errorf("the suite has %d prompts, and a suite has 1 to %d", len(f.Prompts), MaxPrompts)
+	case s.work(len(f.Prompts)) > maxWork:
+		return nil, fmt.Errorf("to judge %d prompts with %d answers at falseAlarm %v would take minutes; ask fewer prompts, ask less often, or raise falseAlarm", len(f.Prompts), s.Baseline, s.FalseAlarm)
 	}
 	seen := map[string]bool{}
 	for i, p := range f.Prompts {
@@ -131,6 +142,15 @@ func ParseSuite(text []byte) (*Suite, error) {
 		s.Prompts = append(s.Prompts, prompt)
 	}
 	return s, nil
+}
+
+// maxWork is how many pairs of answers are looked at to judge one run: some ten seconds.
+const maxWork = 2e10
+
+// work is how many pairs of answers are looked at where every deal is needed.
+func (s *Suite) work(prompts int) float64 {
+	dealt := float64(min(s.Baseline, s.Rounds*s.Repeats))
+	return dealsFor / least / partTogether / s.FalseAlarm * float64(prompts) * dealt * dealt / 2
 }
 
 // deals is how many ways there are to deal the answers of one prompt to the two runs.

@@ -98,7 +98,7 @@ func TestScorers(t *testing.T) {
 
 func small(t testing.TB) (*probe.Suite, *probe.Run) {
 	t.Helper()
-	s, err := probe.ParseSuite([]byte(head + "repeats: 3\nbaseline: 8\nfalseAlarm: 0.1\nprompts: [{id: a, prompt: Q, score: {exact: x}}, {id: b, prompt: R, score: {number: 4, within: 1}}]\n"))
+	s, err := probe.ParseSuite([]byte(head + "repeats: 3\nbaseline: 12\nfalseAlarm: 0.1\nprompts: [{id: a, prompt: Q, score: {exact: x}}, {id: b, prompt: R, score: {number: 4, within: 1}}]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func FuzzParseRun(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if found := probe.Compare(s, r, got); found.P <= 0 || found.P > 1 || found.Result == "" || found.Detail == "" {
+		if found := probe.Compare(s, r, []*probe.Run{got}, got); found.P <= 0 || found.P > 1 || found.Result == "" || found.Detail == "" {
 			t.Fatalf("found %+v", found)
 		}
 		again, err := got.Marshal()

@@ -141,7 +141,7 @@ func decisions() []record.Body {
 		record.ModelVendor{Team: "acme", Name: "parrot", Owner: "mona", Contact: "trust@parrot.example", Description: "chat models"},
 		record.Probe{
 			Team: "acme", Vendor: "parrot", Model: "chat-2", APIVersion: "2026-05", Suite: digest("suite"), Answers: digest("answers"), Fingerprint: digest("fingerprint"), Result: record.ProbeChanged, Detail: "it calls itself chat-3",
-			Baseline: digest("before"), Report: digest("report"), P: 0.5, FalseAlarm: 0.001, Prompts: 2, Given: 9, Missing: 1, Names: []string{"chat-3"}, Systems: []string{"fp"}, Ran: noon,
+			Baseline: digest("before"), Earlier: []record.Digest{digest("earlier")}, Together: true, Report: digest("report"), P: 0.5, FalseAlarm: 0.001, Prompts: 2, Given: 9, Missing: 1, Names: []string{"chat-3"}, Systems: []string{"fp"}, Ran: noon,
 		},
 		record.Assurance{
 			Team: "acme", Vendor: "parrot", Type: "soc-2", Document: record.RawFile{Name: "soc2.pdf", Digest: digest("soc 2"), Bytes: 9, Format: "document"}, Scope: "the API", Issuer: "Auditors", Issued: noon, Expires: noon.Add(time.Hour),

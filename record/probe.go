@@ -30,6 +30,10 @@ type Probe struct {
 	Detail      string `json:"detail"`
 	// Baseline is the digest of the answers that it was compared with.
 	Baseline Digest `json:"baseline,omitzero"`
+	// Earlier are the digests of the answers of the runs before that it was also judged together with, oldest first.
+	Earlier []Digest `json:"earlier,omitzero"`
+	// Together says that the change shows over these runs together, and not in this one alone.
+	Together bool `json:"together,omitzero"`
 	// Report is the digest of the answers before and after, side by side; of one that changed.
 	Report Digest `json:"report,omitzero"`
 	// P is the p-value of the test, FalseAlarm the level at which it calls a change.
@@ -72,6 +76,9 @@ func (p Probe) Subject() (string, Digest) {
 // maxProbeNames is how many names, and fingerprints, of one run are recorded.
 const maxProbeNames = 100
 
+// maxEarlier is how many runs before one are judged together with it at most.
+const maxEarlier = 50
+
 // Validate implements Body.
 func (p Probe) Validate() error {
 	c := checker{kind: KindProbe}
@@ -87,6 +94,15 @@ func (p Probe) Validate() error {
 	c.optionalDigest("baseline", p.Baseline)
 	if (p.Baseline == "") != (p.Result == ProbeBaseline) {
 		c.failf("baseline is for what was compared with one")
+	}
+	if len(p.Earlier) > maxEarlier {
+		c.failf("earlier has more than %d members", maxEarlier)
+	}
+	for _, d := range p.Earlier {
+		c.digest("earlier", d)
+	}
+	if p.Together && (p.Result != ProbeChanged || len(p.Earlier) == 0) {
+		c.failf("together is for a change that shows over several runs")
 	}
 	c.optionalDigest("report", p.Report)
 	for field, v := range map[string]float64{"p": p.P, "falseAlarm": p.FalseAlarm} {

@@ -64,15 +64,15 @@ func (r *Registry) RecordProbe(ctx context.Context, who Caller, in wire.ProbeSub
 	}
 	// Comparing needs no snapshot, and what it is compared with seldom changes meanwhile.
 	for range attempts {
-		var base record.Digest
+		var with compared
 		err := r.read(ctx, who, func(t *tx) (err error) {
-			base, err = t.baselineOf(p.record)
+			with, err = t.comparedWith(p)
 			return err
 		})
 		if err != nil {
 			return none, err
 		}
-		if err := r.compareProbe(p, base); err != nil {
+		if err := r.compareProbe(p, with); err != nil {
 			return none, err
 		}
 		keep := sync.OnceValue(func() error {
@@ -87,8 +87,8 @@ func (r *Registry) RecordProbe(ctx context.Context, who Caller, in wire.ProbeSub
 				return err
 			}
 			t.before = keep
-			now, err := t.baselineOf(p.record)
-			if again = err == nil && now != base; err != nil || again {
+			now, err := t.comparedWith(p)
+			if again = err == nil && (now.base != with.base || !slices.Equal(now.earlier, with.earlier)); err != nil || again {
 				return errors.Join(err, errOvertaken)
 			}
 			return t.probed(p)
@@ -100,7 +100,7 @@ func (r *Registry) RecordProbe(ctx context.Context, who Caller, in wire.ProbeSub
 	return none, refusef(wire.Unavailable, "what the probe is compared with changes faster than it can be read; try again")
 }
 
-var errOvertaken = errors.New("another version of the model was accepted meanwhile")
+var errOvertaken = errors.New("what the probe is compared with changed meanwhile")
 
 // readProbe reads the two files of a probe.
 func (r *Registry) readProbe(team, name string, in wire.ProbeSubmission) (*probing, error) {
@@ -112,7 +112,7 @@ func (r *Registry) readProbe(team, name string, in wire.ProbeSubmission) (*probi
 	if p.suite, err = probe.ParseSuite(text); err != nil {
 		return nil, refusef(wire.Invalid, "%w", err)
 	}
-	if p.run, err = r.answers(p.suite, in.Answers); err != nil {
+	if p.run, _, err = r.answers(p.suite, in.Answers); err != nil {
 		return nil, err
 	}
 	now := r.now()
@@ -161,17 +161,35 @@ func (r *Registry) file(d record.Digest, most int64, what string) ([]byte, error
 	return io.ReadAll(io.NewSectionReader(blob, 0, blob.Size))
 }
 
-// answers reads the answers of a run.
-func (r *Registry) answers(s *probe.Suite, d record.Digest) (*probe.Run, error) {
+// answers reads the answers of a run, and says how many bytes they have.
+func (r *Registry) answers(s *probe.Suite, d record.Digest) (*probe.Run, int, error) {
 	raw, err := r.file(d, probe.MaxAnswers, "the file of answers")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	run, err := probe.ParseRun(s, raw)
 	if err != nil {
-		return nil, refusef(wire.Invalid, "%w", err)
+		return nil, 0, refusef(wire.Invalid, "%w", err)
 	}
-	return run, nil
+	return run, len(raw), nil
+}
+
+// earlierRuns reads the runs before a probe, oldest first: as many of the newest as have no more bytes together than one may
+// have.
+func (r *Registry) earlierRuns(s *probe.Suite, earlier []record.Digest) (out []*probe.Run, err error) {
+	sum := 0
+	for _, d := range slices.Backward(earlier) {
+		run, size, err := r.answers(s, d)
+		if err != nil {
+			return nil, fmt.Errorf("reading what the probe is judged together with: %w", err)
+		}
+		if sum += size; sum > probe.MaxAnswers {
+			break
+		}
+		out = append(out, run)
+	}
+	slices.Reverse(out)
+	return out, nil
 }
 
 // baselineOf returns the answers that a probe is compared with: none where it is the first.
@@ -199,26 +217,63 @@ func (t *tx) baselineOf(p record.Probe) (record.Digest, error) {
 	return first.Record.Answers, err
 }
 
-// compareProbe fills in what comes of comparing a run with the answers of another.
-func (r *Registry) compareProbe(p *probing, base record.Digest) error {
-	p.record.Baseline, p.record.Report, p.record.P, p.record.FalseAlarm = base, "", 1, p.suite.FalseAlarm
-	if base == "" {
+// compared is what a run is compared with, by the digests of the answers.
+type compared struct {
+	base record.Digest
+	// earlier are the runs before it with which it is judged together, oldest first.
+	earlier []record.Digest
+}
+
+// comparedWith returns what a probe is compared with: the baseline, and the runs of the same suite before
+// it that were compared with that one too, back to the last that showed a change by itself. Answers count once, and
+// what has too few of them is passed over.
+func (t *tx) comparedWith(p *probing) (out compared, err error) {
+	if out.base, err = t.baselineOf(p.record); err != nil || out.base == "" {
+		return out, err
+	}
+	all, err := lineage.All[record.Probe](t, record.KeyProbes(p.record))
+	if err != nil {
+		return out, err
+	}
+	for _, k := range slices.Backward(all) {
+		x := k.Record
+		if len(out.earlier) == p.suite.Rounds-1 || x.Baseline != out.base || x.Result == record.ProbeChanged && !x.Together {
+			break
+		}
+		if x.Result != record.ProbeIncomplete && x.Answers != p.record.Answers && !slices.Contains(out.earlier, x.Answers) {
+			out.earlier = append(out.earlier, x.Answers)
+		}
+	}
+	slices.Reverse(out.earlier)
+	return out, nil
+}
+
+// compareProbe fills in what comes of comparing a run with the answers of others.
+func (r *Registry) compareProbe(p *probing, with compared) error {
+	p.record.Baseline, p.record.Earlier, p.record.Together = with.base, with.earlier, false
+	p.record.Report, p.record.P, p.record.FalseAlarm = "", 1, p.suite.FalseAlarm
+	if with.base == "" {
 		p.record.Result, p.record.Detail = record.ProbeBaseline, "there is nothing to compare it with yet; later probes are compared with it"
 		if few := p.run.Few(p.suite.Baseline); few != "" {
 			return refusef(wire.Refused, "the first probe of a model is what later ones are compared with, and this one has too few answers: %s; probe again with imprimatur vendor probe %s --baseline", few, p.record.VendorRef())
 		}
 		return nil
 	}
-	before, err := r.answers(p.suite, base)
+	base, _, err := r.answers(p.suite, with.base)
 	if err != nil {
 		return fmt.Errorf("reading what the probe is compared with: %w", err)
 	}
-	f := probe.Compare(p.suite, before, p.run)
-	p.record.Result, p.record.Detail, p.record.P = f.Result, short(cut(f.Detail)), f.P
+	before, err := r.earlierRuns(p.suite, with.earlier)
+	if err != nil {
+		return err
+	}
+	p.record.Earlier = with.earlier[len(with.earlier)-len(before):]
+	f := probe.Compare(p.suite, base, before, p.run)
+	p.record.Result, p.record.Detail, p.record.P, p.record.Together = f.Result, short(cut(f.Detail)), f.P, f.Rounds > 0
 	if f.Result != record.ProbeChanged {
 		return nil
 	}
-	if p.report, err = probe.ReportOf(p.suite, before, p.run, f).Marshal(); err != nil {
+	if p.report, err = probe.ReportOf(p.suite, base, before, p.run, f).Marshal(); err != nil {
 		return err
 	}
 	p.record.Report = record.DigestOf(p.report)

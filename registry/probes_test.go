@@ -30,6 +30,7 @@ type spoken struct {
 	texts         [2]string
 	times         int
 	fails         bool
+	odd           int // how many of the answers to the second prompt are another
 }
 
 func (h *house) keeps(who registry.Caller, content []byte) record.Digest {
@@ -50,10 +51,13 @@ func (h *house) probes(who registry.Caller, x spoken) (record.Recorded[record.Pr
 	run := probe.Run{Suite: s.Digest, Vendor: "lab/parrot", Model: "chat-2", Started: at, Finished: at}
 	for i, p := range s.Prompts {
 		one := probe.Answered{ID: p.ID}
-		for range x.times {
+		for k := range x.times {
 			a := probe.Answer{Text: x.texts[i], Model: x.model, System: x.system}
 			if x.fails {
 				a = probe.Answer{Error: "the gateway answers 403"}
+			}
+			if i == 1 && k < x.odd {
+				a.Text = "forty-two"
 			}
 			one.Answers = append(one.Answers, a)
 		}
@@ -139,6 +143,55 @@ func TestAModelThatChangesIsASignalWithBothAnswers(t *testing.T) {
 	shifted.times = 5
 	if p := h.probed(shifted); p.Record.Result != record.ProbeSame {
 		t.Errorf("accepted, and then: %+v", p.Record)
+	}
+}
+
+// A change that no run shows by itself is shown by some together, and is a signal once.
+func TestASlightChangeShowsOverSeveralRuns(t *testing.T) {
+	h := open(t)
+	h.parrot()
+	full := asBefore
+	full.times = 20
+	first := h.probed(full)
+	c := h.liveWith("1", calls)
+	slightly := asBefore
+	slightly.odd = 3
+	var last record.Recorded[record.Probe]
+	rounds := 0
+	for last.Record.Result != record.ProbeChanged && rounds < 8 {
+		h.clock.turn(time.Hour)
+		rounds++
+		if last = h.probed(slightly); len(last.Record.Earlier) != rounds-1 {
+			t.Errorf("round %d is judged together with %d", rounds, len(last.Record.Earlier))
+		}
+	}
+	if x := last.Record; rounds < 2 || x.Result != record.ProbeChanged || !x.Together || !strings.Contains(x.Detail, fmt.Sprintf("over the last %d runs together", rounds)) {
+		t.Fatalf("after %d rounds: %+v", rounds, x)
+	}
+	report := must[probe.Report](t)(probe.ParseReport(h.evidence(last.Record.Report)))
+	if m := report.Prompts[0]; m.ID != "sum" || m.Now != 5*rounds || len(m.Is) != 2 || m.Is[0].Times != 3*rounds {
+		t.Errorf("side by side: %+v", m)
+	}
+	again := must[record.Recorded[record.Probe]](t)(h.reg.RecordProbe(h.ctx, robot, wire.ProbeSubmission{Vendor: "lab/parrot", Suite: last.Record.Suite, Answers: last.Record.Answers}))
+	if again.Index != last.Index {
+		t.Error("the same answers are recorded twice")
+	}
+	h.clock.turn(time.Hour)
+	if next := h.probed(slightly); next.Record.Result != record.ProbeChanged || !next.Record.Together {
+		t.Errorf("the next: %+v", next.Record)
+	}
+	if s := h.signals(c.ID); len(s) != 1 {
+		t.Errorf("signals: %+v", s)
+	}
+
+	// One that shows by itself ends the row, and what is before the new one counts no more.
+	shifted := asBefore
+	shifted.texts[0] = "Lyon"
+	if p := h.probed(shifted); p.Record.Result != record.ProbeChanged || p.Record.Together {
+		t.Errorf("shifted: %+v", p.Record)
+	}
+	if p := h.probed(asBefore); p.Record.Result != record.ProbeSame || len(p.Record.Earlier) != 0 || p.Record.Baseline != first.Record.Answers {
+		t.Errorf("as before: %+v", p.Record)
 	}
 }
 

@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"hash/fnv"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,8 +24,9 @@ type parrot struct {
 	mu           sync.Mutex
 	name, system string
 	capital      string
-	noise        int // of ten answers
+	noise        int // of a hundred answers
 	asked        int
+	random       *rand.Rand
 }
 
 func (p *parrot) set(change func(*parrot)) {
@@ -48,10 +49,8 @@ func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked++
-	h := fnv.New32()
-	fmt.Fprintf(h, "%d %s", p.asked, in.Messages[0].Content)
 	text := "the answer to " + in.Messages[0].Content
-	if h.Sum32()/7%10 < uint32(p.noise) {
+	if p.random.IntN(100) < p.noise {
 		text = "well, I would say that it is otherwise"
 	}
 	if strings.Contains(in.Messages[0].Content, "capital") {
@@ -79,7 +78,8 @@ func (a *agency) imprimatur(token string, args ...string) (string, int) {
 // A vendor's model changes in four ways, and each is told from chance by a prober whose calls
 // pass the real gateway and stand in the decision log.
 func TestAVendorsModelIsProbedThroughTheGateway(t *testing.T) {
-	vendor := &parrot{name: "chat-2", system: "fp-1", capital: "Paris", noise: 1}
+	const prompts = 31
+	vendor := &parrot{name: "chat-2", system: "fp-1", capital: "Paris", noise: 20, random: rand.New(rand.NewPCG(1, 2))}
 	upstream := httptest.NewServer(vendor)
 	t.Cleanup(upstream.Close)
 	a := openAgency(t)
@@ -110,7 +110,7 @@ func TestAVendorsModelIsProbedThroughTheGateway(t *testing.T) {
 
 	var suite strings.Builder
 	suite.WriteString("apiVersion: imprimatur/v1\nkind: ProbeSuite\nname: basics\nprompts:\n  - { id: capital, prompt: What is the capital of France?, score: { exact: Paris } }\n")
-	for i := range 11 {
+	for i := range prompts - 1 {
 		fmt.Fprintf(&suite, "  - { id: q%d, prompt: question %d, score: { regex: '^the answer' } }\n", i, i)
 	}
 	probe := []string{"vendor", "probe", "lab/parrot", "--service", "chat-2", "--suite", write("suite.yaml", suite.String()), "--gateway", gateway + "/parrot"}
@@ -134,7 +134,6 @@ func TestAVendorsModelIsProbedThroughTheGateway(t *testing.T) {
 		{func(p *parrot) { p.name = "chat-3" }, func(p *parrot) { p.name = "chat-2" }, `it calls itself "chat-3"`},
 		{func(p *parrot) { p.system = "fp-2" }, func(p *parrot) { p.system = "fp-1" }, `the fingerprint "fp-2"`},
 		{func(p *parrot) { p.capital = "Lyon" }, func(p *parrot) { p.capital = "Paris" }, "capital passed 20 of 20, and passes 0 of 5"},
-		{func(p *parrot) { p.noise = 7 }, func(p *parrot) { p.noise = 1 }, "its answers moved"},
 	} {
 		vendor.set(x.now)
 		out, code := a.imprimatur(prober, probe...)
@@ -148,6 +147,17 @@ func TestAVendorsModelIsProbedThroughTheGateway(t *testing.T) {
 		vendor.set(x.back)
 		must(prober, probe...)
 	}
+	// Slightly noisier: 35 answers in a hundred are otherwise, and were 20. No one run need show it; some together do.
+	vendor.set(func(p *parrot) { p.noise = 35 })
+	rounds, out, code := 0, "", exitYes
+	for code == exitYes && rounds < 16 {
+		rounds++
+		out, code = a.imprimatur(prober, probe...)
+	}
+	if code != exitNo || !strings.Contains(out, "its answers moved") {
+		t.Errorf("after %d rounds that are slightly noisier: %d\n%s", rounds, code, out)
+	}
+	t.Logf("slightly noisier is seen in round %d", rounds)
 	signals := 0
 	for _, e := range got[[]wire.Entry](t)(a.reg.History(t.Context(), by("rita"), user.ID)) {
 		if s, ok := got[record.Body](t)(record.Replay(e.Kind, e.Record)).(record.Signal); ok && s.Type == record.SignalVendorModelChanged && s.Evidence != "" {
@@ -157,12 +167,12 @@ func TestAVendorsModelIsProbedThroughTheGateway(t *testing.T) {
 	if signals != 4 {
 		t.Errorf("%d signals with evidence of four changes", signals)
 	}
-	if out := must(olga, "vendor", "show", "lab/parrot"); !strings.Contains(out, "chat-2 is same") || !strings.Contains(out, user.ID) {
+	if out := must(olga, "vendor", "show", "lab/parrot"); !strings.Contains(out, "chat-2 is changed") || !strings.Contains(out, user.ID) {
 		t.Error(out)
 	}
-	// Only the gateway has the key: every call passed it, 12 prompts in a run of 20 and ten of 5.
+	// Only the gateway has the key: every call passed it, a run of 20 answers a prompt, and the others of 5.
 	vendor.set(func(p *parrot) {
-		if p.asked != 12*(20+10*5) {
+		if p.asked != prompts*(20+(8+rounds)*5) {
 			t.Errorf("%d calls reached the vendor", p.asked)
 		}
 	})
