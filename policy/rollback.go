@@ -60,6 +60,24 @@ func (p *Policy) Drilled(d *record.Dossier, release string, at time.Time) record
 	return j.drilled(release, time.Time{})
 }
 
+// DrillDue returns the release that has to be tried again before its last drill lapses,
+// and the gate of a ready rollback with it; from when that is asked for, a sixth of the
+// policy's time before; and when it lapses. There is none where no drill holds the gate.
+func (p *Policy) DrillDue(d *record.Dossier, at time.Time) (release string, from, until time.Time) {
+	j := newJudge(p, d, record.Millis(at))
+	if j.tier == nil || j.tier.Rollback == 0 {
+		return "", from, until
+	}
+	before := j.before()
+	x := j.d.DrillAt(before, j.at)
+	if g := j.rollback(); x == nil || !g.Lets() || g.Until.IsZero() {
+		return "", from, until
+	}
+	const asked = 6
+	until = x.Time.Add(j.tier.Rollback)
+	return before, until.Add(-j.tier.Rollback / asked), until
+}
+
 // drilled judges the last drill of the release before.
 func (j *judge) drilled(before string, until time.Time) record.Gate {
 	who, do := roles(record.ModelOwner), "imprimatur release drill "+before

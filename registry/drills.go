@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"imprimatur.dev/artifact"
@@ -113,4 +114,25 @@ func (r *Registry) drillBytes(ctx context.Context, who Caller, id string, approv
 		x.OK, x.Detail = true, fmt.Sprintf("%s read %d files, %d bytes, which are those that were approved.", who.Name, len(found.Files), found.Size())
 	}
 	return x, nil
+}
+
+// drillsAgain asks whoever may drill to try again what a live release goes back to,
+// while that is still proved.
+func (t *tx) drillsAgain(c *examined, me record.Person, w wire.Waiting) []wire.Waiting {
+	before, from, until := c.policy.DrillDue(c.dossier, t.now)
+	if c.Status != record.Live || before == "" || from.After(t.now) {
+		return nil
+	}
+	role, ok := holdsOne(me, rights[actPromote], c.Release.Record.Behaviour.Model, t.now)
+	who := t.holding(me, role, c.Release.Record.Behaviour.Model)
+	if !ok {
+		if me.Principal.Type != record.Workload || !slices.Contains(c.dossier.Environment.Record.Workloads, me.Principal.Name) {
+			return nil
+		}
+		who = fmt.Sprintf("The environment %s names the workload %s", c.Release.Record.Context.Environment, me.Principal.Name)
+	}
+	w.Act, w.Role, w.Drill, w.Since, w.Due, w.Gates = wire.WaitsDrill, role, before, from, until, []string{"rollback"}
+	w.Why = fmt.Sprintf("That the release before, %s, can take over was tried long ago: from %s on the gate rollback of %s passes no more, unless somebody tries again. %s.", before, until.Format("2 January 2006, 15:04 UTC"), c.ID, who)
+	w.Do = "imprimatur release drill " + before
+	return []wire.Waiting{w}
 }

@@ -44,7 +44,6 @@ func TestAWayBackIsTried(t *testing.T) {
 		if !x.Ready() || len(x.Checks) != 2 {
 			h.Errorf("with its own bytes: %+v", x)
 		}
-		tried := h.clock.now()
 		second := must[wire.Case](h)(h.propose("2", record.Authority{}))
 		for role, who := range map[record.RoleName]registry.Caller{record.ModelOwner: olga, record.Risk: rita, record.Security: sam} {
 			must[wire.Case](h)(h.approve(who, role, second))
@@ -54,14 +53,37 @@ func TestAWayBackIsTried(t *testing.T) {
 		if report := h.verified(second.ID, h.clock.now()); !report.OK {
 			h.Errorf("an auditor finds %v", report.Reasons)
 		}
+		h.drillIsAskedFor(first, second)
 		// By the drift rule the first takes over, and can be left again.
 		h.sees(second, record.SignalDrift)
 		h.allowed("1")
 		h.forbidden("2", "is live in production")
-		if until := h.gate(h.check(second.ID).Verdict, "rollback").Until; until.Sub(tried.AddDate(0, 0, 10)).Abs() > time.Minute {
+		if until := h.gate(h.check(second.ID).Verdict, "rollback").Until; until.Sub(h.clock.now().AddDate(0, 0, 10)).Abs() > time.Minute {
 			h.Errorf("the drill lapses on %v", until)
 		}
 	})
+}
+
+// drillIsAskedFor demands that who may drill is asked for it a sixth of its ten days
+// before it lapses, until it is done.
+func (h *house) drillIsAskedFor(first, second wire.Case) {
+	h.Helper()
+	must[record.Recorded[record.Environment]](h)(h.reg.SetEnvironment(h.ctx, administrator, record.Environment{Name: "production", LeastTier: "low", Policy: "house", Workloads: []string{"robot"}}))
+	h.waitsAre(olga)
+	h.clock.turn(8 * 24 * time.Hour)
+	h.waitsAre(olga)
+	h.waitsAre(robot)
+	h.clock.turn(9 * time.Hour)
+	h.waitsAre(olga, "drill "+second.ID+" model-owner")
+	h.waitsAre(robot, "drill "+second.ID+" ")
+	h.waitsAre(rita)
+	w := must[[]wire.Waiting](h)(h.reg.Waiting(h.ctx, robot))[0]
+	if w.Drill != first.ID || !strings.Contains(w.Do, first.ID) || w.Due.Sub(w.Since) != 40*time.Hour || !w.Live {
+		h.Errorf("robot is asked as %+v", w)
+	}
+	must[record.Recorded[record.Drill]](h)(h.reg.Drill(h.ctx, robot, first.ID, filesOf("1")))
+	h.waitsAre(olga)
+	h.waitsAre(robot)
 }
 
 func TestADrillOfWhatWasStoppedFails(t *testing.T) {

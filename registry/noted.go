@@ -19,6 +19,8 @@ type noted struct {
 	// waits are the roles for which something waits in the release's line, and
 	// anybody says that a role that is not among them may be concerned too.
 	waits []record.RoleName
+	// drill says that workloads of the environment may be concerned too.
+	drill bool
 	// open is the examined release where something waits for anybody, for as many
 	// as are kept.
 	open  *examined
@@ -97,6 +99,13 @@ func (c *examined) noted() *noted {
 	} else if c.Verdict.Passed && !c.renewBy(c.Verdict.At).IsZero() {
 		n.waits = append(n.waits, approving...)
 	}
+	if before, from, _ := c.policy.DrillDue(c.dossier, c.Verdict.At); before != "" && c.Status == record.Live {
+		if n.drill = !from.After(c.Verdict.At); n.drill {
+			n.waits = append(n.waits, rights[actPromote]...)
+		} else {
+			n.until = record.Earlier(n.until, from)
+		}
+	}
 	if len(c.Exceptions) > len(c.dossier.Reviews) {
 		n.waits = append(n.waits, rights[actReview]...)
 	}
@@ -106,7 +115,7 @@ func (c *examined) noted() *noted {
 // concerns reports whether something waits for one of the roles that a person
 // holds for a team or some model of it.
 func (n *noted) concerns(me record.Person, team string, at time.Time) bool {
-	return slices.ContainsFunc(n.waits, func(role record.RoleName) bool { return me.HoldsWithin(role, team, at) })
+	return n.drill && me.Principal.Type == record.Workload || slices.ContainsFunc(n.waits, func(role record.RoleName) bool { return me.HoldsWithin(role, team, at) })
 }
 
 // Summaries tells how releases stand, in short, by their IDs. Those that the

@@ -68,7 +68,7 @@ func (t *tx) waitingOn(c *examined, me record.Person) (out []wire.Waiting) {
 		return out
 	}
 	if c.Verdict.Passed {
-		return t.renewals(c, me, w)
+		return append(t.renewals(c, me, w), t.drillsAgain(c, me, w)...)
 	}
 	lacks := map[record.RoleName]*wire.Waiting{}
 	for _, g := range c.Verdict.Blocking() {

@@ -12,6 +12,7 @@ const (
 	WaitsSupply  = "supply"  // supply what a gate lacks, such as an evaluation or an approval of data
 	WaitsPromote = "promote" // everything passes: make it the one that runs
 	WaitsReview  = "review"  // look back at an exception that somebody else made
+	WaitsDrill   = "drill"   // try again whether what ran before could take over
 )
 
 // Waiting is one thing that waits for the caller.
@@ -31,12 +32,15 @@ type Waiting struct {
 	Rank int `json:"rank"`
 	// Live says that the release runs, or did until it lapsed.
 	Live bool `json:"live,omitzero"`
-	// Role is the role in which the caller can act.
+	// Role is the role in which the caller can act; empty of a workload that the
+	// environment names.
 	Role record.RoleName `json:"role"`
 	// Gates are those that it would let pass; none for a promotion or a review.
 	Gates []string `json:"gates,omitzero"`
 	// Exception is the one to review.
 	Exception string `json:"exception,omitzero"`
+	// Drill is the release to try, of one that runs after it.
+	Drill string `json:"drill,omitzero"`
 	// Why says why it waits, and why for the caller, as sentences.
 	Why string `json:"why"`
 	// Since is when it began to wait.

@@ -184,42 +184,6 @@ func (c *releaseRollbackCmd) Run(a *app) error {
 	return a.promoted(got, err)
 }
 
-type releaseDrillCmd struct {
-	ID    string `arg:"" help:"A release that ran, or runs."`
-	Model string `placeholder:"PATH" help:"The model's file or folder as it would be deployed; else the server reads what MLflow's clients registered."`
-}
-
-// Run implements the command.
-func (c *releaseDrillCmd) Run(a *app) error {
-	var in wire.DrillRequest
-	if c.Model != "" {
-		found, err := a.hash(c.Model)
-		if err != nil {
-			return err
-		}
-		in.Files = found.Files
-	}
-	got, err := a.client().Drill(a.ctx, c.ID, in)
-	if err != nil {
-		return err
-	}
-	x := got.Record
-	err = a.show(got, func(p *page) {
-		for _, check := range x.Checks {
-			p.line("%-8s %s", check.Name, check.Detail)
-		}
-		if x.Ready() {
-			p.line("%s can take over", c.ID)
-		} else {
-			p.styled(bad, "%s cannot take over", c.ID)
-		}
-	})
-	if err != nil || x.Ready() {
-		return err
-	}
-	return no()
-}
-
 type releaseSuspendCmd struct {
 	ID     string `arg:"" help:"The release."`
 	Reason string `required:"" placeholder:"TEXT" help:"Why; it stands in the ledger."`

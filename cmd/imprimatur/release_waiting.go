@@ -12,7 +12,7 @@ type releaseWaitingCmd struct{}
 // Help implements kong.HelpProvider.
 func (c *releaseWaitingCmd) Help() string {
 	return "What runs comes first, then the riskiest, then the oldest: seats that you can fill, gates that you can " +
-		"supply, releases that you can promote, and exceptions that you should look back at."
+		"supply, releases that you can promote, drills that are due, and exceptions that you should look back at."
 }
 
 // Run implements the command.

@@ -39,6 +39,7 @@ var acts = map[string]Badge{
 	wire.WaitsSupply:  {"inconclusive", "evidence"},
 	wire.WaitsPromote: {"live", "promotion"},
 	wire.WaitsReview:  {"waived", "review"},
+	wire.WaitsDrill:   {"inconclusive", "drill"},
 }
 
 var asks = map[string]string{
@@ -46,6 +47,7 @@ var asks = map[string]string{
 	wire.WaitsSupply:  "Supply what a gate lacks, as %s.",
 	wire.WaitsPromote: "Promote it, as %s.",
 	wire.WaitsReview:  "Review an exception that somebody else made, as %s.",
+	wire.WaitsDrill:   "Try again whether what ran before could take over, as %s.",
 }
 
 // inbox shows what waits for the caller.
