@@ -21,6 +21,9 @@ type Monitor struct {
 	// Settings are those of the judge; what is zero is as the evidence of the monitor
 	// has it.
 	Settings drift.Settings
+	// Silence is how many whole windows may bring nothing before that is a signal; 0
+	// is any number.
+	Silence int
 	// Raw keeps each batch as it came.
 	Raw bool
 	// Performance is demanded of the outcomes of predictions; nil for nothing.
@@ -98,11 +101,12 @@ func (r *reader) monitor(n *yaml.Node) *Monitor {
 				need("need", func(n *yaml.Node) { s.Need = r.count(n, "need", 1, 1000) }),
 				need("of", func(n *yaml.Node) { s.Of = r.count(n, "of", 1, 1000) }),
 			)
-			if s.Need > s.Of {
+			if s.Of > 0 && s.Need > s.Of {
 				r.failf(at(n), "alarm needs %d breaches of %d windows; it must be that many at most", s.Need, s.Of)
 			}
 		}),
 		may("performance", func(n *yaml.Node) { m.Performance = r.performance(n) }),
+		may("silence", func(n *yaml.Node) { m.Silence = r.count(n, "silence", 1, 1000) }),
 		may("raw", func(n *yaml.Node) { m.Raw = r.oneOf(n, "raw", "keep") == "keep" }),
 	)
 	return &m

@@ -10,18 +10,20 @@ import (
 // The types of signals that this software states of a live release itself. Others
 // may be recorded, and a policy may name them too.
 const (
-	SignalDataWithdrawn      = "data-withdrawn"       // data that it rests on is approved no more
-	SignalApprovalWithdrawn  = "approval-withdrawn"   // an approver requested changes after its promotion
-	SignalDrift              = "drift"                // its monitor raised an alarm
-	SignalDriftSettled       = "drift-settled"        // and took it back
-	SignalVendorModelChanged = "vendor-model-changed" // its vendor's model is not the one that was approved
-	SignalProbeFailed        = "probe-failed"         // its vendor's model could not be probed
-	SignalAssuranceLapsed    = "assurance-lapsed"     // a vendor's assurance stands no more
+	SignalDataWithdrawn     = "data-withdrawn"     // data that it rests on is approved no more
+	SignalApprovalWithdrawn = "approval-withdrawn" // an approver requested changes after its promotion
+	SignalDrift             = "drift"              // its monitor raised an alarm
+	SignalDriftSettled      = "drift-settled"      // and took it back
+	// Windows of its monitor brought nothing, as many as its policy allows.
+	SignalObservationsStopped = "observations-stopped"
+	SignalVendorModelChanged  = "vendor-model-changed" // its vendor's model is not the one that was approved
+	SignalProbeFailed         = "probe-failed"         // its vendor's model could not be probed
+	SignalAssuranceLapsed     = "assurance-lapsed"     // a vendor's assurance stands no more
 )
 
 // SignalTypes are the types above.
 var SignalTypes = []string{
-	SignalDataWithdrawn, SignalApprovalWithdrawn, SignalDrift, SignalDriftSettled, SignalVendorModelChanged, SignalProbeFailed, SignalAssuranceLapsed,
+	SignalDataWithdrawn, SignalApprovalWithdrawn, SignalDrift, SignalDriftSettled, SignalObservationsStopped, SignalVendorModelChanged, SignalProbeFailed, SignalAssuranceLapsed,
 }
 
 // Response is what a policy does by itself when a signal of a live release is

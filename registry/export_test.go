@@ -112,6 +112,9 @@ func (r *Registry) FillDecisions() error {
 // CloseWindows closes the windows whose time has come.
 func (r *Registry) CloseWindows(ctx context.Context) error { return r.closeWindows(ctx) }
 
+// FindSilence states the signals of observations that have stopped.
+func (r *Registry) FindSilence(ctx context.Context) error { return r.findSilence(ctx) }
+
 // SetLease sets how long servers that are opened from now on have a target, and
 // wait for one that another has, until the function that it returns is called.
 func SetLease(d time.Duration) (restore func()) {

@@ -34,6 +34,8 @@ type monitor struct {
 type monitors struct {
 	mu sync.Mutex
 	of map[string]*monitor
+	// asks are the live releases that were looked at, and whether silence is told.
+	asks map[string]bool
 }
 
 // maxMonitors bounds how many are remembered: one takes some MB where it has very

@@ -50,9 +50,11 @@ func ndjson(s drift.Sample, further string) []byte {
 // watched is an installation with a live release that has a monitor.
 func watched(t testing.TB) (*house, wire.Case) { return watchedOn(open(t)) }
 
-func watchedOn(h *house) (*house, wire.Case) {
+func watchedOn(h *house) (*house, wire.Case) { return watchedUnder(h, monitored) }
+
+func watchedUnder(h *house, policy string) (*house, wire.Case) {
 	h.Helper()
-	must[wire.Published](h)(h.reg.PublishPolicy(h.ctx, rita, []byte(monitored), "watch"))
+	must[wire.Published](h)(h.reg.PublishPolicy(h.ctx, rita, []byte(policy), "watch"))
 	h.agent("scorer")
 	h.agent("other")
 	h.evaluate(h.train("1", true), 950)

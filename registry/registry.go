@@ -223,6 +223,7 @@ func (r *Registry) startMemory(size int64) {
 		}
 		r.tailing.Go(func() { r.rekeyAtStart(r.working) })
 		r.tailing.Go(func() { r.keepWindows(r.working) })
+		r.tailing.Go(func() { r.watchSilence(r.working) })
 		r.resumeHashing()
 		r.outbox.start(r.working)
 	}

@@ -436,7 +436,7 @@ var unguarded = []string{
 	"SignInByToken", "SignInByPassword", "SignInByInvitation", "Invited", "Session", "SignOut", "SetPassword", "SignInByIssuer", "KeepIssuerState", "TakeIssuerState", "BeginPasskey", "FinishPasskey", "BeginPasskeySignIn", "SignInByPasskey", "AskPasskey", "WaysOf", "InviteAdministrator",
 	// For tests.
 	"Forget", "LearnForInventory", "SetStale", "SetPatience", "Size", "Payloads", "CutStore", "SealDecisions", "WriteDecisions", "SweepDecisions", "FillDecisions", "KeepValue", "LookAtVendors",
-	"CloseWindows",
+	"CloseWindows", "FindSilence",
 }
 
 // holder enrols a person with one role for a team.

@@ -312,6 +312,9 @@ func (r *Registry) Monitor(ctx context.Context, who Caller, id string) (wire.Mon
 	if m.rate.N > 0 {
 		out.Metric, out.Reference = m.metric, &m.rate
 	}
+	if err := r.tellSilence(ctx, m, &out); err != nil {
+		return out, err
+	}
 	now := record.Millis(r.now())
 	ids, err := r.store.IDs(ctx, spaceWindows, ownerOpen, now)
 	for _, open := range byRelease(ids) {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -83,6 +84,11 @@ type Monitored struct {
 	// Window and Lateness are in whole seconds.
 	Window   int64 `json:"window"`
 	Lateness int64 `json:"lateness"`
+	// Silent is how many whole windows have brought nothing by now, since Since, of a
+	// live release; as many as Silence are a signal, where that is not 0.
+	Silent  int64     `json:"silent,omitzero"`
+	Since   time.Time `json:"since,omitzero"`
+	Silence int       `json:"silence,omitzero"`
 	// Metric is the rate that outcomes are compared with, with its value, where there is
 	// one.
 	Metric    string      `json:"metric,omitzero"`
@@ -91,6 +97,21 @@ type Monitored struct {
 	Windows []record.Recorded[record.Window] `json:"windows"`
 	// Open are those that are still counted.
 	Open []OpenWindow `json:"open"`
+}
+
+// Stopped reports whether as many windows have brought nothing as the policy allows.
+func (m *Monitored) Stopped() bool { return m.Silence > 0 && m.Silent >= int64(m.Silence) }
+
+// Quiet says of how many windows nothing came, and what that means.
+func (m *Monitored) Quiet() string {
+	text := fmt.Sprintf("%d whole windows have brought nothing, since %s", m.Silent, m.Since.UTC().Format("2 January 2006, 15:04"))
+	switch {
+	case m.Stopped():
+		return text + ": observations have stopped, and a monitor that gets nothing sees no drift"
+	case m.Silence > 0:
+		return text + fmt.Sprintf("; %d are a signal", m.Silence)
+	}
+	return text + "; the policy asks for no signal of that (monitor: silence)"
 }
 
 // OpenWindow is a window that is still counted.

@@ -87,7 +87,8 @@ type releaseMonitorCmd struct {
 
 // Help implements kong.HelpProvider.
 func (c *releaseMonitorCmd) Help() string {
-	return `Shows what a release is compared with, and what its windows came to. Exit 1 says that an alarm is raised.`
+	return `Shows what a release is compared with, and what its windows came to. Exit 1 says that an alarm is raised, or that observations have
+stopped: that as many whole windows as the policy allows (monitor: silence) have brought nothing.`
 }
 
 // Run implements the command.
@@ -103,7 +104,7 @@ func (c *releaseMonitorCmd) Run(a *app) error {
 	if err := a.show(got, func(p *page) { drawMonitor(p, got) }); err != nil {
 		return err
 	}
-	if alarm[record.Drift] || alarm[record.Accuracy] {
+	if alarm[record.Drift] || alarm[record.Accuracy] || got.Stopped() {
 		return no()
 	}
 	return nil
@@ -114,6 +115,9 @@ func drawMonitor(p *page, m wire.Monitored) {
 		time.Duration(m.Window)*time.Second, time.Duration(m.Lateness)*time.Second)
 	if m.Reference != nil {
 		p.line("its outcomes are compared with %s = %.4g of %d", m.Metric, m.Reference.Share(), m.Reference.N)
+	}
+	if m.Silent > 0 {
+		p.styled(map[bool]style{true: bad, false: quiet}[m.Stopped()], "%s", m.Quiet())
 	}
 	if len(m.Windows)+len(m.Open) == 0 {
 		p.styled(quiet, "nothing was observed yet; its workload tells what it sees: imprimatur release observe FILE")

@@ -50,11 +50,15 @@ func (c *console) monitor(ctx context.Context, who registry.Caller, in input) (*
 			state, body.Open = now(got.Windows, w)
 		}
 	}
+	badges := []Badge{state}
+	if got.Stopped() {
+		badges = append(badges, Badge{"fail", "observations stopped"})
+	}
 	if err := c.drawLine(ctx, who, &got, &body); err != nil {
 		return nil, err
 	}
 	return &Page{
-		Template: "monitor", Title: "Monitor of " + id, Lead: "What it sees and says, against the data that it was evaluated on.", Badges: []Badge{state},
+		Template: "monitor", Title: "Monitor of " + id, Lead: "What it sees and says, against the data that it was evaluated on.", Badges: badges,
 		Crumbs: []Link{{Text: "Releases", Href: "/releases"}, {Text: id, Href: releaseHref(id)}}, Body: body,
 	}, nil
 }
@@ -113,6 +117,9 @@ func monitorFacts(got *wire.Monitored) []Term {
 		{"A check breaches", text(fmt.Sprintf("at p ≤ %s after correction (%s), and above its limit", number(s.Alpha), s.Correction))},
 		{"Too few rows", text(fmt.Sprintf("below %d a window is inconclusive", s.MinCount))},
 		{"An alarm", text(fmt.Sprintf("after %d of %d windows", s.Need, s.Of))},
+	}
+	if got.Silent > 0 {
+		facts = append(facts, Term{"Nothing came", text(got.Quiet())})
 	}
 	if got.Reference != nil {
 		facts = append(facts, Term{"Outcomes", text(fmt.Sprintf("against %s of the evaluation, %d of %d", got.Metric, got.Reference.Right, got.Reference.N))})
