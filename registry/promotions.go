@@ -146,6 +146,28 @@ func replacedBy(history []record.Event, id string) string {
 	return ""
 }
 
+// lastTurn returns what became of a release last, nil for nothing.
+func lastTurn(history []record.Event, id string) *wire.Turn {
+	for _, e := range slices.Backward(history) {
+		m := wire.Turn{By: e.Actor, At: e.Time}
+		switch {
+		case e.Promotion != nil && (e.Promotion.Release == id || e.Promotion.Replaces == id):
+			m.How, m.Release, m.Reason = e.Promotion.How, e.Promotion.Release, e.Promotion.Reason
+		case e.Suspension != nil && e.Suspension.Release == id:
+			m.How, m.Reason = "suspend", e.Suspension.Reason
+			if e.Suspension.Lifted {
+				m.How = "lift"
+			}
+		case e.Retirement != nil && e.Retirement.Release == id:
+			m.How, m.Reason = "retire", e.Retirement.Reason
+		default:
+			continue
+		}
+		return &m
+	}
+	return nil
+}
+
 // Rollback promotes an earlier release of the line that still stands in place of
 // one that is live, or was until it was stopped: the one named, or the one that
 // it replaced.

@@ -195,6 +195,7 @@ func (t *tx) examine(id string) (*examined, error) {
 	standing := p.Stands(d, t.now)
 	c.Status, c.Live = standing.Status, standing.Live
 	c.Stands, c.Reasons = standing.OK, standing.Reasons
+	c.Last = lastTurn(d.History, id)
 	return c, nil
 }
 

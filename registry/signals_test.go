@@ -85,6 +85,11 @@ func TestASignalDoesWhatThePolicySays(t *testing.T) {
 			if got := h.since(last-1, second); !slices.Equal(got, x.states) {
 				t.Errorf("stated are %q, want %q", got, x.states)
 			}
+			turn := must[wire.Case](t)(h.reg.CheckRelease(h.ctx, olga, second.ID)).Last
+			how := map[string]string{"suspension": "suspend", "promotion": "rollback"}[x.states[len(x.states)-1]]
+			if acted := strings.HasPrefix(turn.Reason, "The policy acts on the signal drift"); acted != (how != "") || acted && turn.How != how {
+				t.Errorf("what became of it is %+v, want %q", turn, how)
+			}
 			for _, version := range []string{"1", "2"} {
 				if version == x.runs {
 					h.allowed(version)

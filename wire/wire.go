@@ -99,7 +99,9 @@ type Case struct {
 	Digests record.Digests                  `json:"digests"`
 	Status  record.Status                   `json:"status"`
 	// Live is the release that is live in the line.
-	Live    string         `json:"live,omitzero"`
+	Live string `json:"live,omitzero"`
+	// Last is what its status comes from, nothing while it is proposed.
+	Last    *Turn          `json:"last,omitzero"`
 	Verdict record.Verdict `json:"verdict"`
 	// Approvers names, for each role that a gate waits for, the people who hold it.
 	Approvers map[record.RoleName][]string `json:"approvers,omitzero"`
@@ -110,6 +112,18 @@ type Case struct {
 	Reasons []string `json:"reasons,omitzero"`
 	// NotPromoted says why a proposal that was to be promoted at once was not.
 	NotPromoted string `json:"notPromoted,omitzero"`
+}
+
+// Turn is what became of a release: a promotion, its own or that of another in its
+// place, a suspension, which may be lifted, or its retirement.
+type Turn struct {
+	// How is promote, rollback, suspend, lift or retire.
+	How string `json:"how"`
+	// Release is the one that runs since, of a promotion.
+	Release string    `json:"release,omitzero"`
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+	Reason  string    `json:"reason,omitzero"`
 }
 
 // Word is what an approver says of a release, or of an envelope.

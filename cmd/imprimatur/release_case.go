@@ -19,6 +19,9 @@ func drawCase(p *page, c wire.Case, now time.Time) {
 	r := c.Release.Record
 	p.styled(strong, "%s of %s@%s for %s in %s", c.ID, r.Behaviour.Model, r.Behaviour.Version, r.Context.UseCase, r.Context.Environment)
 	p.field("state", "%s%s", c.Status, standing(c))
+	if m := c.Last; m != nil {
+		p.field("since", "%s, %s by %s%s", day(m.At), m.How, m.By, cited(m.Reason))
+	}
 	p.field("tier", "%s; owner %s; policy %s (%s)", r.Context.Tier, r.Context.Owner, r.Context.Policy.Name, r.Context.Policy.Digest.Short())
 	p.field("proposed", "by %s at %s", c.Release.Actor, day(c.Release.Time))
 	p.field("artifact", "%s (%s)", r.Behaviour.Artifact, r.Behaviour.Type)
@@ -32,6 +35,14 @@ func drawCase(p *page, c wire.Case, now time.Time) {
 	drawExceptions(p, c.Exceptions, now)
 	p.line("")
 	drawVerdict(p, c)
+}
+
+// cited is a reason at the end of a sentence, where there is one.
+func cited(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
 }
 
 // standing says for a live release whether it stands.

@@ -394,7 +394,7 @@ func history(got *registry.Inspection) []Event {
 		case h.Promotion != nil && h.Promotion.Release == got.ID:
 			e.Badge, e.What, e.Text = &Badge{"live", h.Promotion.How}, "it runs in "+h.Promotion.Environment, h.Promotion.Reason
 		case h.Promotion != nil && h.Promotion.Replaces == got.ID:
-			e.Badge, e.What, e.On = &Badge{"replaced", "replaced"}, "by", h.Promotion.Release
+			e.Badge, e.What, e.On, e.Text = &Badge{"replaced", "replaced"}, "by", h.Promotion.Release, h.Promotion.Reason
 		case h.Suspension != nil && h.Suspension.Release == got.ID:
 			e.Badge, e.Text = &Badge{"suspended", "suspended"}, h.Suspension.Reason
 			if h.Suspension.Lifted {
