@@ -174,11 +174,13 @@
 //	  clauses:                              # a document that stands gives each
 //	    - sub-processors
 //	    - { clause: model-change-notice, atLeast: 30d }
+//	  probedWithin: 24h                     # else the signal probe-failed
 //
 // The gate vendor looks at every vendor whose model the release is or is made
 // from, or whose models its authority lets it call. A document stands until it
 // lapses or is withdrawn, and the gate until the first lapses on which it rests:
-// of several that fit it rests on the one that lasts longest.
+// of several that fit it rests on the one that lasts longest. A probe that is due is no
+// matter of the gate: the server states a signal, and what that does is under signals.
 //
 // # Approvals
 //

@@ -17,6 +17,9 @@ type VendorRule struct {
 	Assurance []string
 	// Clauses must be given by a document that stands.
 	Clauses []ClauseRule
+	// ProbedWithin is how long a model of it may go without a probe while the release is live; longer is the signal
+	// probe-failed, not the gate's to refuse. 0 is for ever.
+	ProbedWithin time.Duration
 }
 
 // ClauseRule is one clause that is demanded. AtLeast and AtMost bound the days that it gives, in
@@ -49,9 +52,10 @@ func (r *reader) vendor(n *yaml.Node) *VendorRule {
 				v.Clauses = append(v.Clauses, c)
 			})
 		}),
+		may("probedWithin", func(n *yaml.Node) { v.ProbedWithin = r.span(n, "probedWithin") }),
 	)
-	if len(v.Assurance)+len(v.Clauses) == 0 {
-		r.failf(at(n), "vendor asks for nothing: give assurance or clauses")
+	if len(v.Assurance)+len(v.Clauses) == 0 && v.ProbedWithin == 0 {
+		r.failf(at(n), "vendor asks for nothing: give assurance, clauses or probedWithin")
 	}
 	return v
 }
@@ -117,6 +121,9 @@ func (v *VendorRule) sentence() string {
 			names[i] = c.String()
 		}
 		parts = append(parts, "gives, in one that stands, "+list(names))
+	}
+	if v.ProbedWithin > 0 {
+		parts = append(parts, "is known here, and while the release is live each of its models is probed again within "+spell(v.ProbedWithin)+", or the signal "+record.SignalProbeFailed+" is stated")
 	}
 	return "every vendor whose model the release is, is made from or may call " + strings.Join(parts, " and ")
 }

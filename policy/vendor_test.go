@@ -127,6 +127,7 @@ func TestVendorGateLapsesWithItsFirstDocument(t *testing.T) {
 
 func TestVendorRulesAreReadStrictly(t *testing.T) {
 	for text, says := range map[string]string{
+		"vendor: { probedWithin: soon }":                "is not a length of time",
 		"vendor: {}":                                    "asks for nothing",
 		"vendor: {assurance: [SOC]}":                    "is not a name",
 		"vendor: {assurance: [dpa, dpa]}":               `gives "dpa" twice`,

@@ -17,7 +17,7 @@ const (
 	// Windows of its monitor brought nothing, as many as its policy allows.
 	SignalObservationsStopped = "observations-stopped"
 	SignalVendorModelChanged  = "vendor-model-changed" // its vendor's model is not the one that was approved
-	SignalProbeFailed         = "probe-failed"         // its vendor's model could not be probed
+	SignalProbeFailed         = "probe-failed"         // its vendor's model could not be probed, or was not in time
 	SignalAssuranceLapsed     = "assurance-lapsed"     // a vendor's assurance stands no more
 )
 

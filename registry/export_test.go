@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -128,5 +129,7 @@ func (r *Registry) KeepValue(ctx context.Context, x record.Secret, value []byte)
 	return r.sealValue(ctx, x, value)
 }
 
-// LookAtVendors states the signals of what vendors assure of no more.
-func (r *Registry) LookAtVendors(ctx context.Context) error { return r.lapseAssurance(ctx) }
+// LookAtVendors states the signals of what vendors assure of no more, and of models that nobody probes any more.
+func (r *Registry) LookAtVendors(ctx context.Context) error {
+	return errors.Join(r.lapseAssurance(ctx), r.missProbes(ctx))
+}

@@ -241,6 +241,57 @@ func TestAProbeThatFailsIsASignal(t *testing.T) {
 	}
 }
 
+// A prober that stops is a signal, once for each silence, and is seen before.
+func TestAProberThatStopsIsASignal(t *testing.T) {
+	h := open(t)
+	must[wire.Published](h)(h.reg.PublishPolicy(h.ctx, rita, []byte(strings.Replace(rules, "    approvals:\n", "    vendor: { probedWithin: 24h }\n    approvals:\n", 1)), "vendors are probed"))
+	h.parrot()
+	full := asBefore
+	full.times = 20
+	c := h.liveWith("1", calls)
+	look := func(signals int, says string) {
+		t.Helper()
+		for range 2 {
+			if err := h.reg.LookAtVendors(h.ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := h.signals(c.ID)
+		if len(s) != signals || signals > 0 && (s[signals-1].Type != record.SignalProbeFailed || !strings.Contains(s[signals-1].Detail, says)) {
+			t.Errorf("signals: %+v, want %d that say %q", s, signals, says)
+		}
+	}
+	vendor := func() wire.VendorStatus {
+		t.Helper()
+		return must[wire.VendorStatus](t)(h.reg.Vendor(h.ctx, bob, "lab", "parrot"))
+	}
+	if v := vendor(); !v.Live[0].ProbeDue.Equal(v.Live[0].Since.Add(24 * time.Hour)) {
+		t.Errorf("before the first probe: %+v", v.Live)
+	}
+	look(0, "")
+	h.clock.turn(24 * time.Hour)
+	look(1, "was not probed since the release went live on")
+	first := h.probed(full)
+	h.clock.turn(20 * time.Hour)
+	last := h.probed(asBefore)
+	if v := vendor(); len(v.Probes) != 1 || v.Probes[0].ID != idOf(last) || !v.Probes[0].Due.Equal(last.Record.Ran.Add(24*time.Hour)) || !v.Live[0].ProbeDue.Equal(v.Probes[0].Due) {
+		t.Errorf("after %s and %s: %+v, %+v", idOf(first), idOf(last), v.Probes, v.Live)
+	}
+	h.clock.turn(24*time.Hour - time.Minute)
+	look(1, "")
+	h.clock.turn(time.Minute)
+	look(2, idOf(last))
+	if d := h.signals(c.ID)[1].Detail; !strings.Contains(d, "the model chat-2 of the vendor parrot was last probed on") || !strings.Contains(d, "imprimatur vendor probe lab/parrot --service chat-2 --suite FILE --gateway URL") {
+		t.Errorf("the signal says: %s", d)
+	}
+	h.clock.turn(24 * time.Hour)
+	look(2, idOf(last))
+	h.probed(asBefore)
+	h.clock.turn(23 * time.Hour)
+	look(2, idOf(last))
+	h.allowed("1")
+}
+
 func TestAnswersThatCannotBeRecorded(t *testing.T) {
 	h := open(t)
 	h.parrot()

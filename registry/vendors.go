@@ -183,7 +183,20 @@ func (r *Registry) Vendor(ctx context.Context, who Caller, team, name string) (w
 				return err
 			}
 			b := rel.Record.Behaviour
-			out.Live = append(out.Live, wire.VendorUse{LiveIn: *liveIn(n.Live), Release: n.Name.Key, Model: b.Model + "@" + b.Version})
+			use := wire.VendorUse{LiveIn: *liveIn(n.Live), Release: n.Name.Key, Model: b.Model + "@" + b.Version}
+			all, err := t.awaitedProbes(v.Record, n, out.Probes)
+			if err != nil {
+				return err
+			}
+			for _, a := range all {
+				use.ProbeDue = record.Earlier(use.ProbeDue, a.due)
+				for i := range out.Probes {
+					if out.Probes[i].ID == a.last.ID {
+						out.Probes[i].Due = record.Earlier(out.Probes[i].Due, a.due)
+					}
+				}
+			}
+			out.Live = append(out.Live, use)
 		}
 		return err
 	})

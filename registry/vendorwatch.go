@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,11 +15,11 @@ import (
 // wait for it: a release whose policy asks for the document lapses by itself at that very time.
 const watchEvery = time.Minute
 
-// watchVendors states the signals of documents that have lapsed until ctx ends.
+// watchVendors states the signals of documents that have lapsed, and of models that nobody probes any more, until ctx ends.
 func (r *Registry) watchVendors(ctx context.Context) {
 	look := func() {
-		if err := r.lapseAssurance(ctx); err != nil && ctx.Err() == nil {
-			r.outbox.log.WarnContext(ctx, "looking at what vendors assure; trying again", "error", err)
+		if err := errors.Join(r.lapseAssurance(ctx), r.missProbes(ctx)); err != nil && ctx.Err() == nil {
+			r.outbox.log.WarnContext(ctx, "looking at vendors; trying again", "error", err)
 		}
 	}
 	look()
@@ -92,16 +93,18 @@ func (t *tx) assuranceEnded(v record.ModelVendor, a record.Assurance) error {
 // evidence is what shows it in full, if anything does.
 func (t *tx) vendorSignal(n lineage.Node, kind, detail string, evidence record.Digest) error {
 	s := record.Signal{Release: n.Name.Key, Line: n.Live.Line, Type: kind, Detail: detail, Observed: t.now, Evidence: evidence}
-	stated, err := lineage.All[record.Signal](t, record.KeySignals(s.Line))
-	if err != nil {
+	if known, err := t.signalled(s); known || err != nil {
 		return err
 	}
-	if slices.ContainsFunc(stated, func(o record.Recorded[record.Signal]) bool {
-		return o.Record.Release == s.Release && o.Record.Type == kind && o.Record.Detail == detail && o.Record.Evidence == evidence
-	}) {
-		return nil
-	}
 	return t.signal(s)
+}
+
+// signalled reports whether the very same was stated of a release before.
+func (t *tx) signalled(s record.Signal) (bool, error) {
+	stated, err := lineage.All[record.Signal](t, record.KeySignals(s.Line))
+	return slices.ContainsFunc(stated, func(o record.Recorded[record.Signal]) bool {
+		return o.Record.Release == s.Release && o.Record.Type == s.Type && o.Record.Detail == s.Detail && o.Record.Evidence == s.Evidence
+	}), err
 }
 
 // assurance notices the documents of vendors that lapse soon, to whoever renews them, unless another of

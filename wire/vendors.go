@@ -59,6 +59,9 @@ type VendorUse struct {
 	Release string `json:"release"`
 	// Model is the release's own.
 	Model string `json:"model"`
+	// ProbeDue is by when the first of the vendor's models that it uses is to be probed again, where its policy asks
+	// for that.
+	ProbeDue time.Time `json:"probeDue,omitzero"`
 }
 
 // ServiceRequest takes a vendor's model as a version.
@@ -102,4 +105,7 @@ type ProbeSubmission struct {
 type ProbeStatus struct {
 	ID    string                        `json:"id"`
 	Probe record.Recorded[record.Probe] `json:"probe"`
+	// Due is by when the model is to be probed again for a live release, where it is the newest probe of it and a policy asks for
+	// that. Only the vendor's own answer has it.
+	Due time.Time `json:"due,omitzero"`
 }

@@ -128,9 +128,16 @@ func drawVendor(p *page, got wire.VendorStatus) {
 	}
 	for _, x := range got.Probes {
 		p.field("probe", "%s", fmt.Sprintf("%s on %s: %s is %s; %s", x.ID, day(x.Probe.Record.Ran), x.Probe.Record.Model, x.Probe.Record.Result, x.Probe.Record.Detail))
+		if !x.Due.IsZero() {
+			p.field("next probe", "%s", "of "+x.Probe.Record.Model+", by "+day(x.Due))
+		}
 	}
 	for _, l := range got.Live {
-		p.field("live", "%s", l.Release+" of "+l.Model+" in "+l.Line)
+		due := ""
+		if !l.ProbeDue.IsZero() {
+			due = "; it is to be probed by " + day(l.ProbeDue)
+		}
+		p.field("live", "%s", l.Release+" of "+l.Model+" in "+l.Line+due)
 	}
 }
 

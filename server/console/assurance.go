@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/registry"
@@ -24,7 +25,7 @@ func (c *console) assured(ctx context.Context, who registry.Caller, name string)
 		}
 		out = append(out, section{Title: "For team " + x.Team, Terms: []Term{
 			{"Who renews", linked(x.Owner, principalHref(x.Owner))}, {"Contact", Cell{Text: x.Contact}}, {"Next lapses", when(v.Next)},
-		}}, documents(whole), clauses(whole), probes(whole))
+		}}, documents(whole), clauses(whole), probes(whole), resting(whole))
 		keys = append(keys, record.KeyVendor(x.Ref()), record.KeyAssurances(x.Ref()))
 	}
 	return out, keys, err
@@ -66,12 +67,32 @@ func clauses(v wire.VendorStatus) section {
 
 func probes(v wire.VendorStatus) section {
 	t := &Table{
-		Caption: "The newest probe of each model", Columns: []Column{{Label: "Probe"}, {Label: "Model"}, {Label: "Ran"}, {Label: "Result"}, {Label: "What was found"}},
+		Caption: "The newest probe of each model", Columns: []Column{{Label: "Probe"}, {Label: "Model"}, {Label: "Ran"}, {Label: "Next due"}, {Label: "Result"}, {Label: "What was found"}},
 		Empty: Empty{Sentence: "Its models are not probed.", Command: "imprimatur vendor probe " + v.Vendor.Record.Ref() + " --service ID --suite FILE --gateway URL"},
 	}
 	for _, p := range v.Probes {
 		x := p.Probe.Record
-		t.Rows = append(t.Rows, Row{[]Cell{linked(p.ID, probeHref(p.ID)), {Text: x.Model}, when(x.Ran), badge(probeState(x.Result), x.Result), {Text: x.Detail}}})
+		t.Rows = append(t.Rows, Row{[]Cell{linked(p.ID, probeHref(p.ID)), {Text: x.Model}, when(x.Ran), due(p.Due), badge(probeState(x.Result), x.Result), {Text: x.Detail}}})
 	}
 	return section{Title: "Probes", Table: t}
+}
+
+// resting are the live releases that rest on the vendor.
+func resting(v wire.VendorStatus) section {
+	t := &Table{
+		Caption: "What runs on it", Columns: []Column{{Label: "Release"}, {Label: "Model"}, {Label: "Environment"}, {Label: "Live since"}, {Label: "Probe due"}},
+		Empty: Empty{Sentence: "No live release rests on it."},
+	}
+	for _, l := range v.Live {
+		t.Rows = append(t.Rows, Row{[]Cell{linked(l.Release, releaseHref(l.Release)), {Text: l.Model}, {Text: l.Environment}, when(l.Since), due(l.ProbeDue)}})
+	}
+	return section{Title: "Live releases", Table: t}
+}
+
+// due is by when a model is to be probed again.
+func due(at time.Time) Cell {
+	if at.IsZero() {
+		return Cell{Text: "not asked for"}
+	}
+	return when(at)
 }
