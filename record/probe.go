@@ -101,8 +101,8 @@ func (p Probe) Validate() error {
 	for _, d := range p.Earlier {
 		c.digest("earlier", d)
 	}
-	if p.Together && (p.Result != ProbeChanged || len(p.Earlier) == 0) {
-		c.failf("together is for a change that shows over several runs")
+	if p.Together && len(p.Earlier) == 0 {
+		c.failf("together is for a change that shows over several runs, and earlier has none")
 	}
 	c.optionalDigest("report", p.Report)
 	for field, v := range map[string]float64{"p": p.P, "falseAlarm": p.FalseAlarm} {
