@@ -254,7 +254,10 @@ func (t *tx) namingEnvelope(c *examined) ([]wire.EnvelopeRelease, error) {
 			return nil, err
 		}
 		for _, g := range verdict.Record.Gates {
-			if strings.HasPrefix(g.Name, policy.EnvelopePrefix) && g.Result != record.Pass {
+			if !strings.HasPrefix(g.Name, policy.EnvelopePrefix) {
+				continue
+			}
+			if x.Bounds = append(x.Bounds, g); g.Result != record.Pass {
 				x.Outside = append(x.Outside, g.Name+": "+g.Reason)
 			}
 		}
@@ -300,27 +303,29 @@ func (r *Registry) ApproveEnvelope(ctx context.Context, who Caller, in wire.Word
 // WithdrawEnvelope ends an envelope: no further release is approved by it. What runs
 // by it goes on as long as its approvals stand.
 func (r *Registry) WithdrawEnvelope(ctx context.Context, who Caller, id, reason string) (wire.EnvelopeCase, error) {
-	_, err := command[record.EnvelopeWithdrawal](ctx, r, who, func(t *tx) error {
-		e, err := t.envelope(id)
-		if err != nil {
-			return err
-		}
-		if err := t.may(actWithdraw, record.ModelOfLine(e.Record.Line)); err != nil {
-			return err
-		}
-		before, err := lineage.All[record.EnvelopeWithdrawal](t, record.KeyEnvelope(id))
-		if err != nil {
-			return err
-		}
-		if len(before) > 0 {
-			return refusef(wire.Conflict, "the envelope %s was withdrawn already, by %s; see imprimatur envelope show %s", id, before[0].Actor, id)
-		}
-		return t.state(record.EnvelopeWithdrawal{Envelope: id, Line: e.Record.Line, Record: e.Digest, Reason: plainText(reason)})
-	})
+	_, err := command[record.EnvelopeWithdrawal](ctx, r, who, func(t *tx) error { return t.withdrawEnvelope(id, reason) })
 	if err != nil {
 		return wire.EnvelopeCase{}, err
 	}
 	return r.Envelope(ctx, who, id)
+}
+
+func (t *tx) withdrawEnvelope(id, reason string) error {
+	e, err := t.envelope(id)
+	if err != nil {
+		return err
+	}
+	if err := t.may(actWithdraw, record.ModelOfLine(e.Record.Line)); err != nil {
+		return err
+	}
+	before, err := lineage.All[record.EnvelopeWithdrawal](t, record.KeyEnvelope(id))
+	if err != nil {
+		return err
+	}
+	if len(before) > 0 {
+		return refusef(wire.Conflict, "the envelope %s was withdrawn already, by %s; see imprimatur envelope show %s", id, before[0].Actor, id)
+	}
+	return t.state(record.EnvelopeWithdrawal{Envelope: id, Line: e.Record.Line, Record: e.Digest, Reason: plainText(reason)})
 }
 
 // promoteProposed promotes a release that was just proposed, where an envelope

@@ -309,6 +309,9 @@ func envelopeDoors(h *house, c wire.Case) []door {
 		{"WithdrawEnvelope", "withdraw envelopes", []record.RoleName{record.ModelOwner, record.Risk, record.Security}, false, func(w registry.Caller) error {
 			return only(reg.WithdrawEnvelope(ctx, w, e.ID, ""))
 		}},
+		{"ForeseeEnvelopeWithdrawal", "withdraw envelopes", []record.RoleName{record.ModelOwner, record.Risk, record.Security}, false, func(w registry.Caller) error {
+			return only(reg.ForeseeEnvelopeWithdrawal(ctx, w, e.ID))
+		}},
 		{"Envelope", "read", record.RoleNames, false, func(w registry.Caller) error { return only(reg.Envelope(ctx, w, e.ID)) }},
 	}
 	for _, role := range []record.RoleName{record.ModelOwner, record.Risk, record.Security} {

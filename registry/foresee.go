@@ -47,6 +47,12 @@ func (r *Registry) ForeseeSuspend(ctx context.Context, who Caller, id string, li
 	return r.foresee(ctx, who, func(t *tx) error { return t.suspend(id, toBeGiven, lift) })
 }
 
+// ForeseeEnvelopeWithdrawal returns what [Registry.WithdrawEnvelope] would state now,
+// or its refusal. It changes nothing.
+func (r *Registry) ForeseeEnvelopeWithdrawal(ctx context.Context, who Caller, id string) ([]wire.Entry, error) {
+	return r.foresee(ctx, who, func(t *tx) error { return t.withdrawEnvelope(id, toBeGiven) })
+}
+
 // ForeseeData returns the refusal that [Registry.DecideData] would meet now, if
 // any. It changes nothing.
 func (r *Registry) ForeseeData(ctx context.Context, who Caller, a record.DataApproval) ([]wire.Entry, error) {

@@ -212,5 +212,13 @@ func drawsDrift(t *testing.T, b *browsertest.Browser, rules string) {
 	}
 	v.Go(v.at.String() + "/releases/" + third + "/monitor")
 	v.Says("inconclusive", "too few rows to tell")
+	e := must[wire.EnvelopeCase](t)(m.people["ann"].ProposeEnvelope(m.ctx, weekly(second)))
+	m.evaluate(m.train("4"))
+	in := proposal("4")
+	in.Envelope, in.Incomplete = "weekly", true
+	must[wire.Case](t)(m.people["robot"].ProposeRelease(m.ctx, in))
+	v.accessible(rules, "/envelopes", "/envelopes/"+e.ID+"/withdraw", "/envelopes", "/envelopes/"+e.ID)
+	browsertest.Evaluate[any](v.Browser, "(document.querySelectorAll('details').forEach(d => d.open = true), true)")
+	v.Screenshot("envelope")
 	v.Messages()
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"imprimatur.dev/record"
 	"imprimatur.dev/server"
@@ -55,7 +54,7 @@ const (
 		GET MLFLOW/2.0/mlflow/model-versions/get?name=shown&version=1, GET MLFLOW/2.0/mlflow/model-versions/search
 		GET MLFLOW/2.0/mlflow/model-versions/get-download-uri?name=shown&version=1
 		GET MLFLOW/2.0/mlflow/registered-models/alias?name=shown&alias=blue, GET MLFLOW/2.0/mlflow/webhooks
-		GET /sign-in/ways, GET /{$}, GET /inbox, GET /releases, GET /releases/{id}, GET /releases/{id}/bundle, GET /releases/{id}/monitor, GET /probes/{id}, GET /envelopes, GET /envelopes/{id}, GET /live
+		GET /sign-in/ways, GET /{$}, GET /inbox, GET /releases, GET /releases/{id}, GET /releases/{id}/bundle, GET /releases/{id}/monitor, GET /probes/{id}, GET /envelopes, GET /envelopes/{id}, GET /envelopes/{id}/withdraw, GET /live
 		GET /live/{release}/rollback, GET /live/{release}/suspend, GET /search?q=net, GET /models, GET /models/{team}/{name}
 		GET /versions, GET /datasets, GET /datasets/{digest}, GET /datasets/{digest}/decide, GET /data/{team}/{name}, GET /runs
 		GET /runs/{team}/{name}, GET /use-cases, GET /use-cases/{team}/{name}, GET /evaluations/{id}, GET /people, GET /workloads, GET /inventory
@@ -95,7 +94,7 @@ const (
 		POST MLFLOW/2.0/mlflow/webhooks, GET MLFLOW/2.0/mlflow/webhooks/{id}, PATCH MLFLOW/2.0/mlflow/webhooks/{id}
 		DELETE MLFLOW/2.0/mlflow/webhooks/{id}, POST MLFLOW/2.0/mlflow/webhooks/{id}/test
 		POST /sign-in/password, POST /passkey/enrol/begin, POST /passkey/enrol, POST /passkey/ask
-		POST /envelopes/{id}/decision, POST /releases/{id}/decision, POST /releases/{id}/comments, POST /live/{release}/rollback, POST /live/{release}/suspend
+		POST /envelopes/{id}/decision, POST /envelopes/{id}/withdraw, POST /releases/{id}/decision, POST /releases/{id}/comments, POST /live/{release}/rollback, POST /live/{release}/suspend
 		POST /datasets/{digest}/decide, POST /policies, POST /releases/{id}/promote, POST /people/enrol
 		POST /principals/{name}/invite, POST /principals/{name}/roles, POST /principals/{name}/roles/take, POST /principals/{name}/offboard
 		POST /principals/{name}/delegations, POST /principals/{name}/delegations/end`
@@ -162,6 +161,7 @@ var bodies = map[string]string{
 	"POST /access/v1/search/resource":           `{"subject":{"type":"workload","id":"robot"},"resource":{"type":"tool"},"action":{"name":"call"}}`,
 	"POST /access/v1/search/action":             `{"subject":{"type":"workload","id":"robot"},"resource":{"type":"tool","id":"t"}}`,
 	"POST /kubernetes/admit":                    `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"group":"","version":"v1","kind":"Pod"},"operation":"DELETE"}}`,
+	"POST /envelopes/{id}/withdraw":             `reason=x`,
 	"POST /envelopes/{id}/decision":             `record=MORE&role=model-owner&decision=request-changes&reason=x`,
 	"POST /releases/{id}/decision":              `record=RECORD&role=model-owner&decision=request-changes&reason=x`,
 	"POST /releases/{id}/comments":              `text=x`,
@@ -294,13 +294,7 @@ func (h *house) filler() func(w walked, who string) (path, body string) {
 	evidence := string(record.DigestOf(evidenceOf(digest("model 1"))))
 	evaluation := must[wire.Page](h)(h.admin.List(h.ctx, record.KindEvaluation, 0, 0)).Entries[0]
 	identity := must[record.Recorded[record.Identity]](h)(h.admin.AddIdentity(h.ctx, record.Identity{Workload: "robot", Type: record.IdentityCertificate, Certificate: digest("certificate")}))
-	bounds := wire.EnvelopeProposal{
-		Name: "weekly", Anchor: c.ID, Workloads: []string{"robot"}, Sources: []record.SourceBound{{Source: "s3://lab/*"}},
-		Code:        record.CodeBound{Repository: "https://lab.example/net", Paths: []string{"train/"}},
-		Evaluations: []record.MetricBound{{Category: record.Accuracy, Suite: "holdout", Metric: "accuracy", Require: "lower95 >= 0.9"}},
-		Tries:       9, Releases: 9, Weekly: 9, Ends: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
-	}
-	envelope := must[wire.EnvelopeCase](h)(h.people["ann"].ProposeEnvelope(h.ctx, bounds))
+	envelope := must[wire.EnvelopeCase](h)(h.people["ann"].ProposeEnvelope(h.ctx, weekly(c.ID)))
 	ids := map[string]string{
 		"/envelopes/":  envelope.ID,
 		"/identities/": identity.Record.ID, "/gateways/": gateway.Record.ID, "/principals/": "robot", "/tokens/": token, "/principal-keys/": "0123456789abcdef", "/evidence/": evidence, "/releases/": c.ID, "/decisions/": string(digest("log")), "/windows/": string(digest("report")),

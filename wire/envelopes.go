@@ -73,4 +73,6 @@ type EnvelopeRelease struct {
 	Time    time.Time     `json:"time"`
 	Status  record.Status `json:"status"`
 	Outside []string      `json:"outside,omitzero"`
+	// Bounds are the gates of its bounds as they were then, each with its value.
+	Bounds []record.Gate `json:"bounds,omitzero"`
 }

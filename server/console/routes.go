@@ -22,6 +22,8 @@ var routes = []route{
 	{get, "/envelopes", signedIn, page((*console).envelopes)},
 	{get, "/envelopes/{id}", signedIn, page((*console).envelope)},
 	{post, "/envelopes/{id}/decision", signedIn, form((*console).decideEnvelope, (*console).envelope)},
+	{get, "/envelopes/{id}/withdraw", signedIn, page((*console).withdrawEnvelopeForm)},
+	{post, "/envelopes/{id}/withdraw", signedIn, form((*console).withdrawEnvelope, (*console).withdrawEnvelopeForm)},
 	{get, "/live", signedIn, page((*console).live)},
 	{get, "/live/{release}/rollback", signedIn, page((*console).rollbackForm)},
 	{post, "/live/{release}/rollback", signedIn, form((*console).rollback, (*console).rollbackForm)},
