@@ -72,7 +72,8 @@ func lateID(release string, of record.Category) string { return release + "/" + 
 var batchPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
 // Observe counts a batch of observations of the release under which a workload
-// acts; nobody speaks for another's. The body is a file that evidence.Observe reads,
+// acts, or of the one before it what was on the way when that was replaced; nobody
+// speaks for another's. The body is a file that evidence.Observe reads,
 // perhaps packed by gzip. Sent again it is answered with what it was answered first.
 // Values are not kept, unless the policy keeps batches as they come.
 func (r *Registry) Observe(ctx context.Context, who Caller, in wire.ObservationBatch, body io.Reader) (wire.Observed, error) {
@@ -119,15 +120,89 @@ func (r *Registry) observedBy(ctx context.Context, who Caller, in wire.Observati
 	if err := r.wholeNow(); err != nil {
 		return nil, err
 	}
+	before, err := r.replacedOf(ctx, in.Release)
+	if err != nil {
+		return nil, err
+	}
 	ask := wire.Ask{Release: in.Release}
-	acts, why, _, err := r.actingFor(ctx, who, &ask)
+	if before != nil {
+		ask.Release = before.by
+	}
+	acts, why, now, err := r.actingFor(ctx, who, &ask)
 	if err != nil {
 		return nil, err
 	}
 	if acts == nil {
 		return nil, refusef(wire.Refused, "no observations are taken from %s; %s", who.Name, strings.Join(why, "; "))
 	}
-	return r.monitorOf(ctx, acts.dossier.ID)
+	if before == nil {
+		return r.monitorOf(ctx, acts.dossier.ID)
+	}
+	m, err := r.monitorOf(ctx, in.Release)
+	if err != nil {
+		return nil, err
+	}
+	return m, before.takes(m, who.Name, in, record.Millis(now))
+}
+
+// replaced is when a release was replaced, and which one was promoted last since.
+type replaced struct {
+	by string
+	at time.Time
+}
+
+// replacedOf returns how a release was replaced; nil where it was not.
+func (r *Registry) replacedOf(ctx context.Context, id string) (out *replaced, err error) {
+	if id == "" {
+		return nil, nil
+	}
+	err = r.read(ctx, Caller{}, func(t *tx) error {
+		rel, err := t.release(id)
+		if refusal := (*Error)(nil); errors.As(err, &refusal) {
+			return nil // which is said when it is asked who acts under it
+		}
+		if err != nil {
+			return err
+		}
+		history, err := lineage.History(t, rel.Record.Line())
+		if status, _ := record.StatusAt(history, id, t.now); err != nil || status != record.Replaced {
+			return err
+		}
+		out = &replaced{}
+		for _, e := range history {
+			p := e.Promotion
+			if p == nil {
+				continue
+			}
+			if out.by == "" || out.by == id {
+				out.at = e.Time
+			}
+			out.by = p.Release
+		}
+		return nil
+	})
+	return out, err
+}
+
+// takes refuses a batch of a release that was replaced, but for what was on the
+// way: rows from before, by a workload that ran it and runs what replaced it, while the
+// window in which it was replaced could be open. Tokens are tied to the workload or to
+// the new release; the old one's have ended.
+func (r *replaced) takes(m *monitor, workload string, in wire.ObservationBatch, now time.Time) error {
+	if !slices.Contains(m.release.Record.Authority.Workloads, workload) {
+		return refusef(wire.Forbidden, "the release %s does not name the workload %s, and nobody tells for another; the workload that ran it sends what it saw", m.id, workload)
+	}
+	if in.To.After(r.at) {
+		return refusef(wire.Invalid, "the release %s was replaced by %s at %s, and the batch reaches to %s; cut it there, and send the rest of %s",
+			m.id, r.by, r.at.UTC().Format(time.RFC3339Nano), in.To.UTC().Format(time.RFC3339Nano), r.by)
+	}
+	length := m.rules.Window.Milliseconds()
+	until := time.UnixMilli((r.at.UnixMilli()/length + 1) * length).Add(max(m.lateness(record.Drift), m.lateness(record.Accuracy)))
+	if now.After(until) {
+		return refusef(wire.Refused, "the windows of the release %s, which was replaced at %s, were open until %s; a longer lateness in the section monitor of the policy waits longer for the next one: imprimatur policy publish",
+			m.id, r.at.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // share is what a batch adds to one window.

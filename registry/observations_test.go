@@ -57,15 +57,21 @@ func watchedUnder(h *house, policy string) (*house, wire.Case) {
 	must[wire.Published](h)(h.reg.PublishPolicy(h.ctx, rita, []byte(policy), "watch"))
 	h.agent("scorer")
 	h.agent("other")
-	h.evaluate(h.train("1", true), 950)
-	h.baseline(digest("model 1"))
-	c := must[wire.Case](h)(h.propose("1", scoring("scorer")))
+	c := h.watch("1", "scorer")
+	h.clock.set(time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC))
+	return h, c
+}
+
+// watch promotes a version with a monitor, which these workloads run.
+func (h *house) watch(version string, workloads ...string) wire.Case {
+	h.Helper()
+	h.evaluate(h.train(version, true), 950)
+	h.baseline(digest("model " + version))
+	c := must[wire.Case](h)(h.propose(version, scoring(workloads...)))
 	must[wire.Case](h)(h.approve(olga, record.ModelOwner, c))
 	must[wire.Case](h)(h.approve(rita, record.Risk, c))
 	must[wire.Case](h)(h.approve(sam, record.Security, c))
-	c = must[wire.Promoted](h)(h.reg.Promote(h.ctx, olga, c.ID)).Case
-	h.clock.set(time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC))
-	return h, c
+	return must[wire.Promoted](h)(h.reg.Promote(h.ctx, olga, c.ID)).Case
 }
 
 // baseline records evidence of a monitor of drift.

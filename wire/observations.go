@@ -20,7 +20,7 @@ type ObservationBatch struct {
 	// and '-'.
 	ID string `json:"batch"`
 	// Release says which of the workload's releases produced them, where it has
-	// several.
+	// several, or what was on the way when the one that it has now took over.
 	Release string `json:"release,omitzero"`
 	// From and To are the span, [From, To).
 	From time.Time `json:"from"`

@@ -17,7 +17,7 @@ type releaseObserveCmd struct {
 	To      moment   `required:"" placeholder:"TIME" help:"When they end; this moment is not among them."`
 	Time    string   `placeholder:"COLUMN" help:"The column with the time of each row; without it the span lies in one window."`
 	Batch   string   `placeholder:"ID" help:"The batch's own ID; else the digest of the file."`
-	Release string   `placeholder:"ID" help:"Which of the workload's releases it is, where it has several."`
+	Release string   `placeholder:"ID" help:"Which of the workload's releases it is, where it has several, or the one before, of which this was on the way."`
 }
 
 // Help implements kong.HelpProvider.
