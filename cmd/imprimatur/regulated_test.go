@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -130,7 +131,8 @@ func TestReadyPolicyRegulatedLetsARealReleaseThrough(t *testing.T) {
 	propose := []string{"release", "propose", "lab/net@1", "--use-case", "lab/triage", "--environment", "production", "--authority", "@authority.json", "--json"}
 	c.refused("ann", []string{
 		"imprimatur dataset approve", "imprimatur eval record FILE --category accuracy --suite holdout", "imprimatur eval record FILE --category safety --suite garak",
-		"imprimatur eval record FILE --category drift --suite shifted-holdout", "imprimatur eval record FILE --category misuse --suite red-team",
+		"imprimatur eval record FILE --category drift --suite shifted-holdout", "imprimatur eval record FILE --category drift --suite drift-sensitivity",
+		"imprimatur eval record FILE --category misuse --suite red-team",
 	}, propose...)
 	c.suppliesEvidence()
 	var proposed wire.Case
@@ -253,9 +255,23 @@ func (c *company) suppliesEvidence() {
 	c.write("drift.ndjson", strings.Replace(items(`"suite":"shifted-holdout","category":"drift"`, "accuracy", 1200, 1150),
 		`"tool"`, `"reported":[{"name":"psi_max","value":0.08,"n":1200,"method":"bootstrap","stdErr":0.01,"direction":"lower"}],"tool"`, 1))
 	c.does("eve", "eval", "record", "@drift.ndjson", "--ran", ran, "--model", "lab/net@1", "--dataset", "lab/shifted@1")
+	c.write("reference.csv", measurements(0, 2000))
+	c.write("heldback.csv", measurements(2000, 10_000))
+	c.does("eve", "eval", "drift", "--reference", "@reference.csv", "--heldback", "@heldback.csv", "--shift", "mean:age:0.5", "--out", "@monitor.json")
+	c.does("eve", "eval", "record", "@monitor.json", "--ran", ran, "--model", "lab/net@1", "--dataset", "lab/held@1")
 	c.write("red-team.ndjson", strings.Replace(items(`"suite":"red-team","category":"misuse"`, "attack_success_rate", 150, 1),
 		`"tool"`, `"metrics":{"attack_success_rate":{"direction":"lower"}},"tool"`, 1))
 	c.does("eve", "eval", "record", "@red-team.ndjson", "--ran", ran, "--model", "lab/net@1", "--dataset", "lab/prompts@1")
+}
+
+// measurements is a table of ages, evenly spread over 40 years.
+func measurements(first, n int) string {
+	out := &strings.Builder{}
+	out.WriteString("age\n")
+	for i := range n {
+		fmt.Fprintf(out, "%.4f\n", 30+40*math.Mod(float64(first+i)*math.Phi, 1))
+	}
+	return out.String()
 }
 
 // signs enrols a passkey by an invitation, approves with it, and signs out.
