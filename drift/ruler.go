@@ -20,24 +20,29 @@ const (
 // in the first-level cache beside the tallies.
 const cells = 4096
 
-// maxInCell is the number of steps up to which walking from a cell's first slot
-// beats a search over all edges.
-const maxInCell = 3
-
-// A ruler finds the slot of a value. An equal-width grid over the edges gives,
-// for the value's cell, the lowest slot possible; from there it walks up. The
-// map from values to cells never falls as values rise, whatever the rounding, so
-// an edge in a lower cell is below the value and one in a higher cell above it,
-// and only edges in the value's own cell need comparing: the slot is exact.
+// A ruler finds the slot of a value. A grid over the edges gives, for the value's
+// cell, the lowest slot possible; from there it walks up. The map from values to
+// cells never falls as values rise, whatever the rounding, so an edge in a lower cell
+// is below the value and one in a higher cell above it, and only edges in the
+// value's own cell need comparing: the slot is exact. Of two grids it takes the one
+// whose fullest cell has fewer edges: cells of equal width, or, where a few values are a
+// million times the rest, cells that widen with the values.
 type ruler struct {
-	low, scale float64
+	grid grid
 	// thresholds[s] is the least value that is above slot s, NaN for the last
 	// slot, from which no comparison with it moves on.
 	thresholds [MaxBins + 2]float64
 	first      [cells]uint8
-	// search holds the thresholds, padded with NaN to a power of two, if too many
-	// of them fall in one cell, as when a few values are a million times the rest.
-	search []float64
+	fullest    uint8 // edges in one cell
+}
+
+// A grid has cells of equal width from low on, or, if it widens, of 2^shift
+// neighbouring floating-point numbers from base on.
+type grid struct {
+	low, scale float64
+	widens     bool
+	base       uint64
+	shift      uint
 }
 
 func newRuler(edges []float64) *ruler {
@@ -58,39 +63,65 @@ func newRuler(edges []float64) *ruler {
 		inner = edges[1 : len(edges)-1]
 	}
 	width := inner[len(inner)-1] - inner[0]
-	r.low = max(edges[0], inner[0]-width)
-	high := min(steps[len(steps)-1], inner[len(inner)-1]+width)
-	r.scale = cells / (high - r.low)
-	if !finite(r.scale) || !finite(r.low) {
-		r.low, r.scale = 0, 0
-	}
-	inCell := [cells]int{}
-	for _, t := range steps {
-		inCell[r.cell(t)]++
-	}
-	slot := slotBelow
-	for c, n := range inCell {
-		r.first[c] = uint8(slot)
-		slot += n
-	}
-	if slices.Max(inCell[:]) > maxInCell {
-		r.prepareSearch(steps)
+	r.lay(linearGrid(max(edges[0], inner[0]-width), min(steps[len(steps)-1], inner[len(inner)-1]+width)), steps)
+	if full := r.fullest; full > maxInCell {
+		linear := r.grid
+		if r.lay(wideningGrid(inner[0], inner[len(inner)-1]), steps); r.fullest >= full {
+			r.lay(linear, steps)
+		}
 	}
 	return r
 }
 
-func (r *ruler) prepareSearch(steps []float64) {
-	size := 1
-	for size < len(steps)+1 {
-		size *= 2
+// lay lays a grid over the edges.
+func (r *ruler) lay(g grid, steps []float64) {
+	var in [cells]uint8
+	for _, t := range steps {
+		in[g.cell(t)]++
 	}
-	r.search = slices.Repeat([]float64{math.NaN()}, size)
-	copy(r.search, steps)
+	r.grid, r.fullest = g, slices.Max(in[:])
+	slot := uint8(slotBelow)
+	for c, n := range in {
+		r.first[c] = slot
+		slot += n
+	}
+}
+
+// maxInCell is up to how many edges in a cell no other grid is tried.
+const maxInCell = 3
+
+func linearGrid(low, high float64) grid {
+	g := grid{low: low, scale: cells / (high - low)}
+	if !finite(g.scale) || !finite(g.low) {
+		g.low, g.scale = 0, 0
+	}
+	return g
+}
+
+func wideningGrid(low, high float64) grid {
+	g := grid{widens: true, base: rank(low)}
+	for (rank(high)-g.base)>>g.shift >= cells {
+		g.shift++
+	}
+	return g
+}
+
+// rank numbers floating-point values in their order; the two zeros are one apart.
+func rank(v float64) uint64 {
+	bits := math.Float64bits(v)
+	return bits ^ (uint64(int64(bits)>>63) | 1<<63)
 }
 
 // cell returns the cell of a value, which must not be NaN.
-func (r *ruler) cell(v float64) int {
-	x := (v - r.low) * r.scale
+func (g *grid) cell(v float64) int {
+	if g.widens {
+		return g.wideCell(v)
+	}
+	return g.linearCell(v)
+}
+
+func (g *grid) linearCell(v float64) int {
+	x := (v - g.low) * g.scale
 	if !(x > 0) { // also where infinities made it NaN
 		return 0
 	}
@@ -100,27 +131,21 @@ func (r *ruler) cell(v float64) int {
 	return int(x)
 }
 
+func (g *grid) wideCell(v float64) int {
+	at := rank(v + 0) // no negative zero, which equals the other
+	return int(min((max(at, g.base)-g.base)>>g.shift, cells-1))
+}
+
 // slot returns the slot of a value that is not NaN.
-func (r *ruler) slot(v float64) uint8 {
-	s := r.first[r.cell(v)&(cells-1)]
+func (r *ruler) slot(v float64) uint8 { return r.from(r.grid.cell(v), v) }
+
+// from walks from a value's cell to its slot.
+func (r *ruler) from(cell int, v float64) uint8 {
+	s := r.first[cell&(cells-1)]
 	for v >= r.thresholds[s] {
 		s++
 	}
 	return s
-}
-
-// searchSlot is slot by halving. The outcome of a comparison is a number and
-// steers no branch, so it takes as long whatever the values.
-func (r *ruler) searchSlot(v float64) uint8 {
-	at := 0
-	for half := len(r.search) / 2; half > 0; half /= 2 {
-		passed := 0
-		if v >= r.search[at+half-1] {
-			passed = 1
-		}
-		at += passed * half
-	}
-	return uint8(at + slotBelow)
 }
 
 // count adds the values to a feature's slots.
@@ -137,13 +162,13 @@ func (r *ruler) count(counts []int64, values []float64) {
 // one after the other would otherwise wait for each other's addition.
 func (r *ruler) countBatch(counts []int64, values []float64) {
 	var tally [2][256]uint32
-	if r.search != nil {
+	if r.grid.widens {
 		for i, v := range values {
 			if v != v {
 				tally[0][slotMissing]++
 				continue
 			}
-			tally[i&1][r.searchSlot(v)]++
+			tally[i&1][r.from(r.grid.wideCell(v), v)]++
 		}
 	} else {
 		for i, v := range values {
@@ -151,7 +176,7 @@ func (r *ruler) countBatch(counts []int64, values []float64) {
 				tally[0][slotMissing]++
 				continue
 			}
-			tally[i&1][r.slot(v)]++
+			tally[i&1][r.from(r.grid.linearCell(v), v)]++
 		}
 	}
 	for s := range counts {

@@ -52,15 +52,15 @@ func TestRulerIsExact(t *testing.T) {
 			want[slotByDefinition(edges, v)]++
 		}
 		r := newRuler(edges)
-		got := make([]int64, len(want))
-		r.count(got, values)
-		// The same ruler by halving, which it would take by itself for few edges only.
-		r.prepareSearch(append(edges[:len(edges)-1:len(edges)-1], math.Nextafter(edges[len(edges)-1], math.Inf(1))))
-		searched := make([]int64, len(want))
-		r.count(searched, values)
-		for s := range want {
-			if got[s] != want[s] || searched[s] != want[s] {
-				t.Fatalf("slot %d of edges %v counts %d by grid and %d by search, want %d", s, edges, got[s], searched[s], want[s])
+		steps := append(edges[:len(edges)-1:len(edges)-1], math.Nextafter(edges[len(edges)-1], math.Inf(1)))
+		for _, g := range []grid{r.grid, linearGrid(edges[0], edges[len(edges)-1]), wideningGrid(edges[0], edges[len(edges)-1])} {
+			r.lay(g, steps)
+			got := make([]int64, len(want))
+			r.count(got, values)
+			for s := range want {
+				if got[s] != want[s] {
+					t.Fatalf("slot %d of edges %v counts %d by %+v, want %d", s, edges, got[s], g, want[s])
+				}
 			}
 		}
 	})
