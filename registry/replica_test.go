@@ -1,6 +1,9 @@
 package registry_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -10,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
+	"imprimatur.dev/drift"
 	"imprimatur.dev/record"
 	"imprimatur.dev/store/storetest"
 	"imprimatur.dev/wire"
@@ -230,4 +236,72 @@ func (c *cable) cut() {
 		conn.Close()
 	}
 	c.conns = nil
+}
+
+// TestTwoServersCountTheSameWindow sends batches of one hour to two servers at once, some to
+// both, and has both close it: each counts once, and one statement is made, with the very
+// counts of one server that was sent all.
+func TestTwoServersCountTheSameWindow(t *testing.T) {
+	h, c := watchedOn(openOn(t, storetest.Postgres(t).DSN))
+	b := h.beside(h.clock, h.database)
+	b.share(h)
+	h.at(3, 0)
+	const batches, rows = 24, 50
+	frame := must[*drift.Frame](t)(drift.NewFrame(must[drift.Baseline](t)(drift.Capture(table(1, 5000, 0)))))
+	want := frame.NewSketch()
+	var sent sync.WaitGroup
+	for i := range batches {
+		rowsOf := table(uint64(200+i), rows, 0.1)
+		want.AddBatch(0, rowsOf.Columns[0].Numbers)
+		want.AddCategories(1, rowsOf.Columns[1].Labels)
+		for k, server := range []*house{h, b} {
+			if i%3 == k {
+				continue // the third of each three goes to both
+			}
+			sent.Go(func() {
+				got, err := server.reg.Observe(h.ctx, scorer, batch(fmt.Sprint("b-", i), 2), bytes.NewReader(ndjson(rowsOf, "")))
+				if err != nil || got.Rows != rows || got.Windows[0].Late {
+					t.Errorf("batch %d at server %d: %+v, %v", i, k, got, err)
+				}
+			})
+		}
+	}
+	sent.Wait()
+	h.clock.set(time.Date(2026, 5, 2, 3, 30, 0, 0, time.UTC))
+	for _, server := range []*house{h, b} {
+		sent.Go(func() {
+			if err := server.reg.CloseWindows(h.ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	sent.Wait()
+	b.within(5*time.Second, "the other server has read the window", func() bool { return len(b.windows(c)) > 0 })
+	all := h.windows(c)
+	if len(all) != 1 || all[0].Record.Rows != batches*rows || all[0].Record.Batches != batches {
+		t.Fatalf("the windows are %+v", all)
+	}
+	if other := b.windows(c); len(other) != 1 || other[0].Digest != all[0].Digest {
+		t.Errorf("the other server has %+v", other)
+	}
+	h.judgedAgain(all[0])
+	var report wire.WindowReport
+	content := must[io.ReadCloser](t)(b.reg.WindowReport(h.ctx, rita, all[0].Record.Report))
+	if err := json.UnmarshalRead(content, &report); err != nil || content.Close() != nil {
+		t.Fatal(err)
+	}
+	if one := must[string](t)(func() (string, error) { raw, err := want.Canonical(); return string(raw), err }()); string(report.Sketch) != one {
+		t.Errorf("two servers counted\n%s\nand one counts\n%s", report.Sketch, one)
+	}
+}
+
+// share gives a server the blobs of another, as servers have that keep them in S3.
+func (h *house) share(with *house) {
+	h.Helper()
+	h.reg.Close()
+	blobs := filepath.Join(h.dir, "blobs")
+	if err := errors.Join(os.RemoveAll(blobs), os.Symlink(filepath.Join(with.dir, "blobs"), blobs)); err != nil {
+		h.Fatal(err)
+	}
+	h.reopen()
 }

@@ -37,7 +37,7 @@ func TestDriftScripts(t *testing.T) {
 				}
 			}
 		}
-		return nil
+		return os.WriteFile(filepath.Join(env.WorkDir, "moved.ndjson"), []byte(strings.Repeat(`{"age":9,"colour":"red"}`+"\n", 100)), 0o644)
 	}})
 }
 

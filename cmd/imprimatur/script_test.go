@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 }
 
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"exits": exits, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match, "now": now, "receiver": receiver, "received": received, "vault": startVault,
+	"exits": exits, "until": until, "start": start, "shutdown": shutdown, "signin": signin, "json": jsonValue, "flip": flip, "keep": keep, "as": as, "sql": execSQL, "match": match, "now": now, "receiver": receiver, "received": received, "vault": startVault,
 }
 
 // exits CODE COMMAND ARGS... runs a command that must end with a code.
@@ -54,6 +54,27 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("the exit code is %d, not %d", got, want)
 	}
+}
+
+// until PATTERN COMMAND ARGS... runs a command, whatever its code, until its output has
+// a line of a pattern.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN COMMAND ARGS...")
+	}
+	says := regexp.MustCompile("(?m)" + args[0])
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); time.Since(began) < 30*time.Second; <-tick.C {
+		err := ts.Exec(args[1], args[2:]...)
+		if ended := (*exec.ExitError)(nil); err != nil && !errors.As(err, &ended) {
+			ts.Fatalf("%v", err)
+		}
+		if says.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("after 30 s the output has no %q", args[0])
 }
 
 // start DATA FLAGS... starts the server in a folder on a free port, sets
