@@ -70,8 +70,7 @@ func (t *teller) wentBack(windows []record.Recorded[record.Window]) (lines []str
 	for _, w := range windows {
 		line := fmt.Sprintf("%s: %s", w.Record.From.UTC().Format("15:04"), w.Record.Outcome)
 		for _, c := range w.Record.Worst[:1] {
-			line += fmt.Sprintf("; the %s of %s is %.2f, and a breach is above %.2f (the limit is %.2f, the noise of %d rows %.2f)",
-				c.Measure, c.Feature, c.Value, max(c.Limit, c.Floor), c.Limit, w.Record.Rows, c.Floor)
+			line += fmt.Sprintf("; the %s of %s is %.2f, and a breach is above %.2f, the noise of %d rows", c.Measure, c.Feature, c.Value, c.Threshold(), w.Record.Rows)
 		}
 		lines = append(lines, line)
 	}

@@ -72,6 +72,10 @@ type Check struct {
 	Floor    float64 `json:"floor,omitzero"`
 }
 
+// Threshold is what a value must be above to breach: Limit, or Floor where that is
+// more.
+func (c Check) Threshold() float64 { return max(c.Limit, c.Floor) }
+
 // Distances say how far a feature has moved, by measures that other tools show:
 // the Jensen-Shannon distance in base e; for a numeric feature the bounds of the
 // Kolmogorov-Smirnov statistic and the estimate of the Wasserstein distance in

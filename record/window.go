@@ -61,6 +61,10 @@ type WindowCheck struct {
 	Floor float64 `json:"floor,omitzero"`
 }
 
+// Threshold is what a value must be above to breach: the limit, or the noise of so few
+// rows where that is more.
+func (k WindowCheck) Threshold() float64 { return max(k.Limit, k.Floor) }
+
 // Kind implements Body.
 func (Window) Kind() Kind { return KindWindow }
 

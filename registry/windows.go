@@ -268,7 +268,7 @@ func worstInWords(w record.Window) string {
 	var said []string
 	for _, c := range w.Worst {
 		if c.Outcome == record.WindowBreach {
-			said = append(said, fmt.Sprintf("%s of %s is %.3g, above %.3g", c.Measure, c.Feature, c.Value, c.Limit))
+			said = append(said, fmt.Sprintf("%s of %s is %.3g, above %.3g", c.Measure, c.Feature, c.Value, c.Threshold()))
 		}
 	}
 	if w.Others > 0 {

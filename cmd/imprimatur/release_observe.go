@@ -129,10 +129,7 @@ func drawMonitor(p *page, m wire.Monitored) {
 		worst := ""
 		if len(w.Record.Worst) > 0 {
 			x := w.Record.Worst[0]
-			worst = fmt.Sprintf("%s %s %.3g (limit %.3g)", x.Feature, x.Measure, x.Value, x.Limit)
-			if x.Floor > x.Limit {
-				worst = fmt.Sprintf("%s %s %.3g (limit %.3g, noise of so few rows %.3g)", x.Feature, x.Measure, x.Value, x.Limit, x.Floor)
-			}
+			worst = fmt.Sprintf("%s %s %.3g (a breach is above %.3g)", x.Feature, x.Measure, x.Value, x.Threshold())
 		}
 		rows = append(rows, texts(day(w.Record.From), string(w.Record.Of), countOf(w.Record.Rows, "row"), w.Record.Outcome, map[bool]string{true: "alarm"}[w.Record.Alarm], worst))
 	}

@@ -189,7 +189,7 @@ func chartOf(name string, all []seen, axis *Axis) *Chart {
 	c := &Chart{Name: name, Measured: measured[last.Measure], Axis: axis, last: last.Value}
 	top := 0.0
 	for _, s := range all {
-		top = max(top, s.check.Limit*1.5)
+		top = max(top, s.check.Threshold()*1.5)
 		if s.check.Outcome != drift.Inconclusive {
 			top = max(top, math.Abs(s.check.Value))
 		}
@@ -203,7 +203,7 @@ func chartOf(name string, all []seen, axis *Axis) *Chart {
 		p := Point{X: axis.middle(w), Y: up(height(s.check)), State: windowStates[string(s.check.Outcome)]}
 		p.Title = fmt.Sprintf("%s, %s, %d rows: %s, %s", w.From.UTC().Format("2006-01-02 15:04"), w.Release, w.Rows, measure(s.check.Value), s.check.Outcome)
 		c.Points = append(c.Points, p)
-		c.Limit += fmt.Sprintf("M%g %gH%g", axis.at(w.From), up(s.check.Limit), axis.at(w.To))
+		c.Limit += fmt.Sprintf("M%g %gH%g", axis.at(w.From), up(s.check.Threshold()), axis.at(w.To))
 		if p.State == "inconclusive" {
 			broken = ""
 			continue
@@ -219,8 +219,8 @@ func chartOf(name string, all []seen, axis *Axis) *Chart {
 		}
 	}
 	c.State, c.Word = c.Points[len(c.Points)-1].State, string(last.Outcome)
-	c.Top, c.LimitAt, c.LimitY = measure(top), measure(last.Limit), up(last.Limit)
-	c.Title = fmt.Sprintf("%s, %s, over %s: last %s against a limit of %s; %d breached", name, c.Measured, count(len(all), "window", "windows"), measure(last.Value), measure(last.Limit), c.breaches)
+	c.Top, c.LimitAt, c.LimitY = measure(top), measure(last.Threshold()), up(last.Threshold())
+	c.Title = fmt.Sprintf("%s, %s, over %s: last %s against a limit of %s; %d breached", name, c.Measured, count(len(all), "window", "windows"), measure(last.Value), measure(last.Threshold()), c.breaches)
 	c.Numbers = numbersOf(name, all)
 	return c
 }
@@ -242,7 +242,7 @@ func numbersOf(name string, all []seen) Table {
 			when(w.From), linked(w.Release, monitorHref(w.Release)),
 			{Text: fmt.Sprint(w.Rows), Number: true},
 			{Text: measure(k.Value), Number: true},
-			{Text: measure(k.Limit), Number: true},
+			{Text: measure(k.Threshold()), Number: true},
 			badge(windowStates[string(k.Outcome)], string(k.Outcome)),
 		}})
 	}

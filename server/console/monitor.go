@@ -90,7 +90,7 @@ func now(all []record.Recorded[record.Window], last *record.Window) (Badge, stri
 func worst(w *record.Window) string {
 	var out []string
 	for _, k := range w.Worst[:min(3, len(w.Worst))] {
-		out = append(out, fmt.Sprintf("%s of %s %s, limit %s", k.Measure, k.Feature, measure(k.Value), measure(k.Limit)))
+		out = append(out, fmt.Sprintf("%s of %s %s, limit %s", k.Measure, k.Feature, measure(k.Value), measure(k.Threshold())))
 	}
 	return strings.Join(out, "; ")
 }
@@ -114,7 +114,7 @@ func monitorFacts(got *wire.Monitored) []Term {
 		{"Baseline", digest(got.Baseline)},
 		{"Evidence", linked("the evaluation that has it", evaluationHref(got.Evaluation))},
 		{"Windows", text("of " + lasting(got.Window) + ", " + waits)},
-		{"A check breaches", text(fmt.Sprintf("at p ≤ %s after correction (%s), and above its limit", number(s.Alpha), s.Correction))},
+		{"A check breaches", text(fmt.Sprintf("at p ≤ %s after correction (%s), and above its limit, or the noise of few rows where that is more", number(s.Alpha), s.Correction))},
 		{"Too few rows", text(fmt.Sprintf("below %d a window is inconclusive", s.MinCount))},
 		{"An alarm", text(fmt.Sprintf("after %d of %d windows", s.Need, s.Of))},
 	}
