@@ -292,6 +292,42 @@ func (b *inside) budget() {
 	count("week", "at most %d releases use it in seven days", week, e.Weekly)
 }
 
+// people judges whether it is the turn of people to look: at the first release that
+// names the envelope, and after so many in a row that ran without them.
+func (b *inside) people() {
+	asks := b.f.Envelope.Record.People
+	if asks == (record.PeopleBound{}) {
+		return
+	}
+	looked, since := false, 0
+	for _, e := range b.d.History {
+		if e.Index >= b.index || e.Time.After(b.moment) {
+			break
+		}
+		if p := e.Promotion; p == nil || p.Envelope == nil || p.Envelope.Envelope != b.f.Envelope.Digest {
+			continue
+		}
+		if since++; e.Promotion.Envelope.People {
+			looked, since = true, 0
+		}
+	}
+	g := pass("It is the release %d without people.", since+1)
+	switch {
+	case asks.First && !looked:
+		g = outside("People have let none run yet that names the envelope, and look at the first.")
+	case asks.Each > 0 && since+1 >= asks.Each:
+		g = outside("%d in a row ran without people, who look at one of each %d.", since, asks.Each)
+	}
+	rule := "people look at the first release"
+	switch {
+	case asks.First && asks.Each > 0:
+		rule += fmt.Sprintf(", and at one of each %d in a row", asks.Each)
+	case asks.Each > 0:
+		rule = fmt.Sprintf("people look at one of each %d releases in a row", asks.Each)
+	}
+	b.bound("people", rule, g)
+}
+
 // metrics judges the floors and ceilings, and the margins against production and
 // the anchor.
 func (b *inside) metrics() {

@@ -30,8 +30,10 @@ type inside struct {
 	used   bool
 	// before are the earlier uses.
 	before []record.Event
-	out    []string
-	until  time.Time
+	// ran is when people let it run before, who answer for it from then on.
+	ran   time.Time
+	out   []string
+	until time.Time
 	// approved says by whom.
 	approved string
 }
@@ -59,6 +61,7 @@ func (j *judge) envelope() *inside {
 	b.metrics()
 	b.authority()
 	b.budget()
+	b.people()
 	return b
 }
 
@@ -72,6 +75,12 @@ func (j *judge) inside(f *record.EnvelopeFacts) *inside {
 			break
 		}
 		b.before = append(b.before, u)
+	}
+	i := slices.IndexFunc(j.d.History, func(e record.Event) bool {
+		return e.Promotion != nil && e.Promotion.Release == j.d.ID && !e.Time.After(j.at)
+	})
+	if i >= 0 && !b.used {
+		b.ran, b.index = j.d.History[i].Time, j.d.History[i].Index
 	}
 	return b
 }
@@ -102,6 +111,11 @@ func (b *inside) answer(g record.Gate) record.Gate {
 	name := b.f.Envelope.Record.Name
 	if len(b.out) > 0 {
 		g.Reason = strings.TrimSuffix(g.Reason, ".") + fmt.Sprintf(". The envelope %s does not answer for it: outside are %s.", name, few(b.out))
+		return g
+	}
+	if !b.ran.IsZero() {
+		// It spent nothing, and shall not outlast its approvals by an envelope unspent.
+		g.Reason = strings.TrimSuffix(g.Reason, ".") + fmt.Sprintf(". The envelope %s answers for what it let run itself, and people let this run on %s.", name, date(b.ran))
 		return g
 	}
 	b.by = b.f.Envelope.Digest
@@ -211,7 +225,7 @@ func (b *inside) takenBack() string {
 			return fmt.Sprintf("%s, which it let through, was suspended on %s", e.Suspension.Release, date(e.Time))
 		case p != nil && p.How == record.Rollback && let[p.Replaces]:
 			return fmt.Sprintf("%s, which it let through, was rolled back on %s", p.Replaces, date(e.Time))
-		case p != nil && p.Envelope != nil && p.Envelope.Envelope == b.f.Envelope.Digest:
+		case p != nil && p.Envelope != nil && p.Envelope.Envelope == b.f.Envelope.Digest && !p.Envelope.People:
 			let[p.Release] = true
 		}
 	}
@@ -227,15 +241,18 @@ func inconclusive(v record.Verdict) bool {
 // them, or where the release used the envelope before.
 func (p *Policy) Uses(d *record.Dossier, at time.Time) (use *record.EnvelopeUse, until time.Time) {
 	v := p.Evaluate(d, at)
-	if v.Envelope == "" {
+	if d.Envelope == nil {
 		return nil, v.Until
 	}
 	j := newJudge(p, d, record.Millis(at))
 	b := j.inside(d.Envelope)
-	if b.used {
-		return nil, v.Until
-	}
 	e := &d.Envelope.Envelope
+	switch {
+	case b.used || v.Envelope == "" && !looked(&v, e.Record.People):
+		return nil, v.Until
+	case v.Envelope == "":
+		return &record.EnvelopeUse{Envelope: e.Digest, Left: max(0, e.Record.Releases-len(b.before)), People: true}, v.Until
+	}
 	n := len(b.before) + 1
 	use = &record.EnvelopeUse{Envelope: e.Digest, Use: n, Left: max(0, e.Record.Releases-n)}
 	promoted := *d
@@ -243,6 +260,20 @@ func (p *Policy) Uses(d *record.Dossier, at time.Time) (use *record.EnvelopeUse,
 		Release: d.ID, Line: d.Line, How: record.Promote, Envelope: use, Replaces: replacing(d, j.at),
 	}})
 	return use, p.Evaluate(&promoted, at).Until
+}
+
+// looked reports whether people filled the seats of a release, where its envelope asks
+// for that now and then. A seat that was waived nobody filled.
+func looked(v *record.Verdict, asks record.PeopleBound) bool {
+	seats, filled := 0, 0
+	for _, g := range v.Gates {
+		if strings.HasPrefix(g.Name, approvalPrefix) {
+			if seats++; g.Result == record.Pass {
+				filled++
+			}
+		}
+	}
+	return asks != record.PeopleBound{} && seats > 0 && filled == seats
 }
 
 func replacing(d *record.Dossier, at time.Time) string {

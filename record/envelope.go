@@ -41,6 +41,8 @@ type Envelope struct {
 	// Releases are those that it approves in all, Weekly those in any seven days.
 	Releases int `json:"releases"`
 	Weekly   int `json:"weekly"`
+	// People says which releases that name it people look at all the same.
+	People PeopleBound `json:"people,omitzero"`
 	// Ends is when the last release may use it.
 	Ends   time.Time `json:"ends"`
 	Reason string    `json:"reason,omitzero"`
@@ -71,6 +73,14 @@ type ParameterBound struct {
 	Most   *float64 `json:"most,omitzero"`
 	Values []string `json:"values,omitzero"`
 	Any    bool     `json:"any,omitzero"`
+}
+
+// PeopleBound sends releases to people though all else is inside: the first, and the
+// one after each Each-1 in a row that ran by the envelope. What people then let run
+// spends nothing of it.
+type PeopleBound struct {
+	First bool `json:"first,omitzero"`
+	Each  int  `json:"each,omitzero"`
 }
 
 // MetricBound is what a metric must be. Require is written as in a policy, such as
@@ -135,6 +145,10 @@ func (e Envelope) Validate() error {
 	c.count("tries", e.Tries)
 	c.count("releases", e.Releases)
 	c.count("weekly", e.Weekly)
+	c.count("people.each", e.People.Each)
+	if e.People.Each == 1 {
+		c.failf("people.each is 1, and would leave no release to the envelope")
+	}
 	c.time("ends", e.Ends)
 	c.text("reason", e.Reason, false)
 	return c.err()
@@ -251,8 +265,11 @@ func (c *checker) envelopeID(field, id string) {
 type EnvelopeUse struct {
 	Envelope Digest `json:"envelope"`
 	// Use is the how-manieth release it is, and Left how many remain.
-	Use  int `json:"use"`
+	Use  int `json:"use,omitzero"`
 	Left int `json:"left"`
+	// People says that it spent nothing: people let a release run that names the
+	// envelope, which asks for that now and then.
+	People bool `json:"people,omitzero"`
 }
 
 // EnvelopeWithdrawal ends an envelope for good: no further release may use it.
@@ -311,7 +328,7 @@ type EnvelopeAttempt struct {
 // first.
 func UsesOf(history []Event, envelope Digest) (uses []Event) {
 	for _, e := range history {
-		if e.Promotion != nil && e.Promotion.Envelope != nil && e.Promotion.Envelope.Envelope == envelope {
+		if e.Promotion != nil && e.Promotion.Envelope != nil && e.Promotion.Envelope.Envelope == envelope && !e.Promotion.Envelope.People {
 			uses = append(uses, e)
 		}
 	}

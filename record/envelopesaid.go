@@ -38,8 +38,25 @@ func (e Envelope) Sentences() []BoundSaid {
 	}
 	say("tries", "at most %d evaluations on one held-out set", e.Tries)
 	say("releases", "at most %d, and %d in seven days", e.Releases, e.Weekly)
+	switch p := e.People; {
+	case p.First && p.Each > 0:
+		say("people", "look at the first, and at each %s in a row", nth(p.Each))
+	case p.First:
+		say("people", "look at the first")
+	case p.Each > 0:
+		say("people", "look at each %s in a row", nth(p.Each))
+	}
 	say("ends", "%s", e.Ends.UTC().Format("2006-01-02 15:04 UTC"))
 	return out
+}
+
+// nth writes a number of order.
+func nth(n int) string {
+	end := "th"
+	if n%100 < 11 || n%100 > 13 {
+		end = []string{"th", "st", "nd", "rd", "th", "th", "th", "th", "th", "th"}[n%10]
+	}
+	return fmt.Sprint(n) + end
 }
 
 // String says the source and when the data may be of.

@@ -125,7 +125,7 @@ func decisions() []record.Body {
 				Category: record.Accuracy, Suite: "holdout", Metric: "recall", Slice: map[string]string{"sex": "f"}, Require: "lower95 >= 0.8",
 				Production: number(0.02), Anchor: number(0.03), MinSamples: 100,
 			}},
-			Rollback: true, Tries: 10, Releases: 4, Weekly: 2, Ends: noon, Reason: "nightly data",
+			Rollback: true, Tries: 10, Releases: 4, Weekly: 2, People: record.PeopleBound{First: true, Each: 10}, Ends: noon, Reason: "nightly data",
 		},
 		record.EnvelopeWithdrawal{Envelope: "env-0123456789ab", Line: line, Record: digest("envelope"), Reason: "the source moved"},
 		record.Signal{Release: release, Line: line, Type: "drift", Detail: "psi 0.4", Observed: noon, Evidence: digest("report"), Does: record.Reapprove, Due: noon, Move: &record.Move{

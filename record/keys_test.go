@@ -12,7 +12,7 @@ import (
 // keysAre is the digest of the keys of all examples at [record.KeysVersion]. When
 // a kind or an example is new, only the digest changes; when a statement that may
 // be in a ledger gets other keys, raise the version too.
-const keysAre = "sha256:905d8e6b817fe8ba514f2cdc58cf7ecd16e8bac5057ea1c0be9384d785f28e56"
+const keysAre = "sha256:ea9c76499e167d47c5db5bdf4c063918850f5a5a92e6c1836026608dfad69196"
 
 func TestOtherKeysAreAnotherVersion(t *testing.T) {
 	var lines []string

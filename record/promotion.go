@@ -62,8 +62,8 @@ func (p Promotion) Validate() error {
 	if u := p.Envelope; u != nil {
 		c.digest("envelope.envelope", u.Envelope)
 		c.count("envelope.left", u.Left)
-		if u.Use <= 0 {
-			c.failf("envelope.use is not a positive number")
+		if (u.Use <= 0) != u.People {
+			c.failf("envelope.use is not a positive number, or one of what people let run")
 		}
 	}
 	c.text("reason", p.Reason, p.How != Promote)

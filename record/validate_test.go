@@ -487,6 +487,11 @@ func faultsOfEnvelopes() []fault {
 		wrong("small losses would add up", func(e *record.Envelope) { e.Evaluations[0].Anchor = nil }),
 		wrong("how much worse", func(e *record.Envelope) { e.Evaluations[0].Anchor = number(-1) }),
 		wrong("twice", func(e *record.Envelope) { e.Evaluations = append(e.Evaluations, e.Evaluations[0]) }),
+		wrong("people.each", func(e *record.Envelope) { e.People.Each = -1 }),
+		wrong("would leave no release", func(e *record.Envelope) { e.People.Each = 1 }),
+		wrong("of what people let run", func(p *record.Promotion) {
+			p.Envelope = &record.EnvelopeUse{Envelope: digest("e"), Use: 1, People: true}
+		}),
 		wrong("weekly", func(e *record.Envelope) { e.Weekly = 0 }),
 		wrong("envelope", func(w *record.EnvelopeWithdrawal) { w.Envelope = "weekly" }),
 		wrong("reason", func(w *record.EnvelopeWithdrawal) { w.Reason = "" }),

@@ -70,7 +70,7 @@ func (t *tx) draw(in wire.EnvelopeProposal) (record.Envelope, error) {
 	e := record.Envelope{
 		Name: in.Name, Line: rel.Line(), Tier: use.Record.Tier, Policy: record.PolicyRef{Name: rules.Record.Name, Digest: rules.Record.Digest},
 		Anchor: in.Anchor, Workloads: in.Workloads, Sources: in.Sources, Code: in.Code, Parameters: in.Parameters, Evaluations: in.Evaluations,
-		Rollback: in.Rollback, Tries: in.Tries, Releases: in.Releases, Weekly: in.Weekly, Ends: record.Millis(in.Ends), Reason: plainText(in.Reason),
+		Rollback: in.Rollback, Tries: in.Tries, Releases: in.Releases, Weekly: in.Weekly, People: in.People, Ends: record.Millis(in.Ends), Reason: plainText(in.Reason),
 	}
 	if err := e.Validate(); err != nil {
 		return none, err

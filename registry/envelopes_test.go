@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,69 @@ func TestOneBoundOutsideGoesToPeople(t *testing.T) {
 		t.Errorf("it spent %+v", p.Promotion.Record.Envelope)
 	}
 	h.verifies(c, h.clock.now(), "")
+}
+
+// The first release and one of each three in a row are people's, though all else is
+// inside; nobody can have the look of people without them, and their word is theirs.
+func TestPeopleLookAtTheFirstAndAtEachThird(t *testing.T) {
+	h := open(t)
+	in := h.nightly(h.live("1").ID)
+	in.People, in.Weekly, in.Releases, in.Evaluations[0].Production, in.Evaluations[0].Anchor = record.PeopleBound{First: true, Each: 3}, 9, 9, nil, nil
+	e := h.approveEnvelope(must[wire.EnvelopeCase](t)(h.reg.ProposeEnvelope(h.ctx, ann, in)))
+	for i, people := range []bool{true, false, false, true, false} {
+		version := fmt.Sprint(i + 2)
+		h.retrained(version, 948, same)
+		c := must[wire.Case](t)(h.offer(version))
+		if !people {
+			if c.Status != record.Live || c.Verdict.Envelope != e.Envelope.Digest {
+				t.Fatalf("%d: %s, %s\n%s", i, c.Status, c.NotPromoted, gates(c.Verdict))
+			}
+			h.verifies(c, h.clock.now(), "")
+			continue
+		}
+		if out := outsideOf(c.Verdict); c.Status != record.Proposed || len(out) != 1 || out[0] != "envelope/people" || !strings.Contains(c.NotPromoted, "envelope/people") {
+			t.Fatalf("%d: %s outside of %q: %s", i, c.Status, out, c.NotPromoted)
+		}
+		must[wire.Case](t)(h.approve(olga, record.ModelOwner, c))
+		must[wire.Case](t)(h.approve(sam, record.Security, c))
+		must[wire.Case](t)(h.approve(rita, record.Risk, c))
+		p := must[wire.Promoted](t)(h.reg.Promote(h.ctx, olga, c.ID)).Promotion.Record
+		if p.Envelope == nil || !p.Envelope.People || p.Envelope.Use != 0 {
+			t.Fatalf("%d: people let it run, and it says %+v", i, p.Envelope)
+		}
+		h.verifies(c, h.clock.now(), "")
+	}
+	e = must[wire.EnvelopeCase](t)(h.reg.Envelope(h.ctx, rita, e.ID))
+	if len(e.Uses) != 3 || e.Left != 6 {
+		t.Errorf("spent %+v, %d left", e.Uses, e.Left)
+	}
+}
+
+// What people let run is theirs: no envelope steps in, unspent, when their word is gone.
+func TestAnEnvelopeAnswersOnlyForWhatItLetRun(t *testing.T) {
+	h := open(t)
+	h.enrol("ria", record.Risk)
+	in := h.nightly(h.live("1").ID)
+	in.Weekly, in.Evaluations[0].Production, in.Evaluations[0].Anchor = 1, nil, nil
+	h.approveEnvelope(must[wire.EnvelopeCase](t)(h.reg.ProposeEnvelope(h.ctx, ann, in)))
+	h.retrained("2", 948, same)
+	must[wire.Case](t)(h.offer("2"))
+	h.retrained("3", 948, same)
+	c := must[wire.Case](t)(h.offer("3"))
+	if out := outsideOf(c.Verdict); len(out) != 1 || out[0] != "envelope/week" {
+		t.Fatalf("outside of %q", out)
+	}
+	must[wire.Case](t)(h.approve(olga, record.ModelOwner, c))
+	must[wire.Case](t)(h.approve(sam, record.Security, c))
+	must[wire.Case](t)(h.approve(caller("ria"), record.Risk, c))
+	if p := must[wire.Promoted](t)(h.reg.Promote(h.ctx, olga, c.ID)).Promotion.Record; p.Envelope != nil {
+		t.Errorf("the envelope asks for no look, and it says %+v", p.Envelope)
+	}
+	h.clock.turn(8 * 24 * time.Hour)
+	must[record.Recorded[record.Role]](t)(h.reg.BindRole(h.ctx, administrator, record.Role{Principal: "ria", Role: record.Risk, Team: record.AllTeams, Revoked: true}))
+	if c = h.check(c.ID); c.Stands || len(outsideOf(c.Verdict)) > 0 || !strings.Contains(gates(c.Verdict), "people let this run on") {
+		t.Errorf("without ria's word it stands: %v\n%s", c.Stands, gates(c.Verdict))
+	}
 }
 
 // gates writes a verdict for a failing test.

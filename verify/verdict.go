@@ -163,7 +163,7 @@ func (v *verifier) promotion(p record.Recorded[record.Promotion], verdicts []rec
 // spent counts again what a promotion says that it spent of an envelope.
 func (v *verifier) spent(p record.Recorded[record.Promotion], by record.Recorded[record.Verdict]) []string {
 	var want *record.EnvelopeUse
-	if p.Record.How == record.Promote && by.Record.Envelope != "" {
+	if p.Record.How == record.Promote && v.dossier.Release.Record.Context.Envelope != "" {
 		d, _, err := lineage.Collect(lineage.Filter(v.entries, func(e lineage.Entry) bool { return e.Index < by.Index }), v.bundle.Release)
 		if err != nil {
 			return []string{fmt.Sprintf("What stood before the verdict at index %d does not hold the release: %v.", by.Index, err)}
@@ -179,6 +179,9 @@ func (v *verifier) spent(p record.Recorded[record.Promotion], by record.Recorded
 func useOf(u *record.EnvelopeUse) string {
 	if u == nil {
 		return "spends no envelope"
+	}
+	if u.People {
+		return fmt.Sprintf("is one that people looked at for the envelope %s, with %d left", record.EnvelopeID(u.Envelope), u.Left)
 	}
 	return fmt.Sprintf("is the use %d of the envelope %s, with %d left", u.Use, record.EnvelopeID(u.Envelope), u.Left)
 }

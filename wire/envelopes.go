@@ -20,6 +20,7 @@ type EnvelopeProposal struct {
 	Tries       int                              `json:"tries"`
 	Releases    int                              `json:"releases"`
 	Weekly      int                              `json:"weekly"`
+	People      record.PeopleBound               `json:"people,omitzero"`
 	Ends        time.Time                        `json:"ends"`
 	Reason      string                           `json:"reason,omitzero"`
 }

@@ -114,7 +114,7 @@ func axisOf(windows []record.Recorded[record.Window], promotions []record.Event)
 // howPromoted says how a promotion came about.
 func howPromoted(p *record.Promotion) string {
 	switch {
-	case p.Envelope != nil:
+	case p.Envelope != nil && !p.Envelope.People:
 		return "promoted by an envelope"
 	case p.How == record.Rollback:
 		return "rolled back to"
