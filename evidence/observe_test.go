@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"imprimatur.dev/drift"
 )
@@ -378,6 +379,10 @@ func FuzzObserve(f *testing.F) {
 	f.Add(asArrow(f, rows, false), true)
 	f.Add(asArrow(f, rows, true), false)
 	f.Add([]byte(`{"correct":1}`), false)
+	levels, values := []byte{2, 0, 0, 0, 0x10, 1}, []byte{8, 1, 4, 0, 0, 0, 'R', 'o', 'm', 'e'}
+	f.Add(handmade{name: "age", kind: format.Double, optional: true, rows: 8, pages: []format.PageHeader{v1(70, 70, 8, format.Plain)}, data: append(levels, make([]byte, 64)...)}.file(f), false)
+	f.Add(handmade{name: "city", kind: format.ByteArray, rows: 1, pages: []format.PageHeader{v2(8, 8, 1, 0, 0, format.Plain)}, data: values[2:]}.file(f), false)
+	f.Add(handmade{name: "visits", kind: format.Int64, rows: 9, pages: []format.PageHeader{v1(9, 9, 9, format.DeltaBinaryPacked)}, data: []byte{0x80, 1, 4, 9, 2, 2, 0, 0, 0}}.file(f), false)
 	f.Fuzz(func(t *testing.T, raw []byte, timed bool) {
 		b := Batch{From: noon, To: noon.Add(time.Hour), Window: time.Hour}
 		if timed {

@@ -104,7 +104,7 @@ type handmade struct {
 	data     []byte
 }
 
-func (h handmade) file(t *testing.T) []byte {
+func (h handmade) file(t testing.TB) []byte {
 	t.Helper()
 	protocol := &thrift.CompactProtocol{}
 	out := []byte("PAR1")

@@ -13,7 +13,7 @@ const (
 	maxParquetParts = 1 << 18   // structures in the footer
 	maxParquetPage  = 128 << 20 // bytes of a page, unpacked
 	maxParquetAll   = 32 << 30  // bytes of all pages, unpacked
-	maxParquetCells = 1 << 32   // rows times columns that are counted
+	maxParquetCells = 1 << 31   // rows times columns that are counted
 )
 
 var errParquet = errors.New("it declares more than it has")

@@ -93,7 +93,7 @@ func (r *Registry) Observe(ctx context.Context, who Caller, in wire.ObservationB
 		return wire.Observed{}, err
 	}
 	defer file.done()
-	counted, err := evidence.Observe(m.frame, evidence.Batch{From: in.From, To: in.To, Time: in.Time, Window: m.rules.Window}, file.File)
+	counted, err := r.countFile(ctx, m, in, file.File)
 	var refused *evidence.Refusal
 	if errors.As(err, &refused) {
 		return wire.Observed{}, refusef(wire.Invalid, "the observations are refused, and none of them counts: %w; mend the file and send it again", err)
@@ -110,6 +110,20 @@ func (r *Registry) Observe(ctx context.Context, who Caller, in wire.ObservationB
 		raw = record.Digest(digest)
 	}
 	return r.fold(ctx, m, in.ID, counted, raw, now)
+}
+
+// counters bounds how many files of observations are counted at once: a block of an
+// Arrow file, and a page of a Parquet file, may take some hundred MB.
+const counters = 4
+
+func (r *Registry) countFile(ctx context.Context, m *monitor, in wire.ObservationBatch, file evidence.File) (*evidence.Observed, error) {
+	select {
+	case r.counting <- struct{}{}:
+		defer func() { <-r.counting }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return evidence.Observe(m.frame, evidence.Batch{From: in.From, To: in.To, Time: in.Time, Window: m.rules.Window}, file)
 }
 
 // observedBy finds the release that a workload speaks for.

@@ -121,6 +121,8 @@ type Registry struct {
 
 	// reading is held by whoever reads evidence.
 	reading chan struct{}
+	// counting is held by whoever counts observations.
+	counting chan struct{}
 	// argons is held by whoever hashes a password.
 	argons chan struct{}
 
@@ -139,7 +141,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), argons: make(chan struct{}, argonAtOnce)}
+	r := &Registry{key: key, now: cfg.Now, policies: map[record.Digest]*policy.Policy{}, reading: make(chan struct{}, readers), counting: make(chan struct{}, counters), argons: make(chan struct{}, argonAtOnce)}
 	r.index, r.known, r.shelf, r.pipelines = newIndex(), newKnown(), newShelf(), newPipelines()
 	r.identities, r.issuing = newIdentities(), newIssuing(key, cfg)
 	r.uses, r.workloads = newUses(), newWorkloads()
