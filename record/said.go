@@ -40,6 +40,9 @@ func Said(body Body, self Digest) string {
 	case EnvelopeWithdrawal:
 		return "withdrawn: " + b.Reason
 	case Signal:
+		if b.Does != "" {
+			return fmt.Sprintf("%s (policy: %s): %s", b.Type, b.Does, b.Detail)
+		}
 		return b.Type + ": " + b.Detail
 	case Window:
 		return fmt.Sprintf("%s %s: %s, %d rows from %s", b.Release, b.Of, b.Outcome, b.Rows, b.From.UTC().Format(time.RFC3339))
