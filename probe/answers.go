@@ -148,7 +148,7 @@ func (r *Run) Few(wanted int) string {
 		}
 		for _, a := range p.Answers {
 			if a.Error != "" && reason == "" {
-				reason = ": " + a.Error
+				reason = ": " + shown(a.Error)
 			}
 		}
 	}

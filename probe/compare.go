@@ -30,7 +30,7 @@ type Finding struct {
 	// Rounds is how many runs, this the last, show together that answers moved; 0 where this one shows it by
 	// itself, or nothing does.
 	Rounds int `json:"rounds,omitzero"`
-	// Moved are the prompts that moved most, those for which the test holds first.
+	// Moved are the prompts that moved by themselves; where none did, those that moved most.
 	Moved []Moved `json:"moved,omitzero"`
 }
 
@@ -48,8 +48,12 @@ type Moved struct {
 	Now          int `json:"now"`
 }
 
-// maxMoved is how many prompts a finding names.
-const maxMoved = 20
+const (
+	// maxMoved is how many prompts a finding names.
+	maxMoved = 20
+	// holds is the p-value of a prompt that moved by itself.
+	holds = 0.05
+)
 
 // Compare says whether a run is of the model that the baseline was of: by itself, and together with the runs
 // before it that were not of another one, the newest last.
@@ -130,6 +134,9 @@ func (f *Finding) most() string {
 	var out []string
 	for _, m := range f.Moved[:min(len(f.Moved), 3)] {
 		out = append(out, fmt.Sprintf("%s passed %d of %d, and passes %d of %d", m.ID, m.PassedBefore, m.Before, m.PassedNow, m.Now))
+	}
+	if f.Moved[0].P > holds {
+		return "no prompt by itself, and most of all " + strings.Join(out, ", ")
 	}
 	return strings.Join(out, ", ")
 }

@@ -242,6 +242,10 @@ func compare(s *Suite, base, now *Run, level float64) outcome {
 		out.moved = append(out.moved, d.moved)
 	}
 	slices.SortStableFunc(out.moved, func(a, b Moved) int { return cmp.Or(cmp.Compare(a.P, b.P), cmp.Compare(b.Share, a.Share)) })
+	// Where some hold by themselves, the others are beside the point.
+	if hold := slices.IndexFunc(out.moved, func(m Moved) bool { return m.P > holds }); hold > 0 {
+		out.moved = out.moved[:hold]
+	}
 	out.moved = out.moved[:min(len(out.moved), maxMoved)]
 	return out
 }

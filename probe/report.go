@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 )
@@ -49,7 +52,7 @@ const (
 func ReportOf(s *Suite, base *Run, before []*Run, now *Run, f Finding) Report {
 	out := Report{
 		Suite: s.Name, Vendor: now.Vendor, Model: now.Model, Finding: f,
-		NamesBefore: base.Names(), NamesNow: now.Names(), SystemsBefore: base.Systems(), SystemsNow: now.Systems(),
+		NamesBefore: shownAll(base.Names()), NamesNow: shownAll(now.Names()), SystemsBefore: shownAll(base.Systems()), SystemsNow: shownAll(now.Systems()),
 	}
 	if f.Rounds > 0 {
 		now = together(s, before, now)
@@ -57,14 +60,14 @@ func ReportOf(s *Suite, base *Run, before []*Run, now *Run, f Finding) Report {
 	for _, m := range f.Moved {
 		i := slices.IndexFunc(s.Prompts, func(p Prompt) bool { return p.ID == m.ID })
 		p := &s.Prompts[i]
-		out.Prompts = append(out.Prompts, Sides{Moved: m, Prompt: p.Prompt, Score: p.Score, Was: p.side(base.Prompts[i]), Is: p.side(now.Prompts[i])})
+		out.Prompts = append(out.Prompts, Sides{Moved: m, Prompt: shown(p.Prompt), Score: shown(p.Score), Was: p.side(base.Prompts[i]), Is: p.side(now.Prompts[i])})
 	}
 	return out
 }
 
 func (p *Prompt) side(a Answered) (out []Given) {
 	for _, x := range a.given() {
-		text := x.Text
+		text := shown(x.Text)
 		if runes := []rune(text); len(runes) > maxShown {
 			text = string(runes[:maxShown]) + "…"
 		}
@@ -76,6 +79,26 @@ func (p *Prompt) side(a Answered) (out []Given) {
 	}
 	slices.SortStableFunc(out, func(a, b Given) int { return cmp.Compare(b.Times, a.Times) })
 	return out[:min(len(out), maxGiven)]
+}
+
+// shown is a text as it may be shown to people: what is not seen, or turns the direction of what follows, is written out.
+func shown(text string) string {
+	var out strings.Builder
+	for _, r := range strings.ToValidUTF8(text, "\ufffd") {
+		if r != '\n' && r != '\t' && unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) {
+			out.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
+func shownAll(names []string) (out []string) {
+	for _, n := range names {
+		out = append(out, shown(n))
+	}
+	return out
 }
 
 // Marshal writes a report as [ParseReport] reads it.

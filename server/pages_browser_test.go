@@ -62,4 +62,6 @@ func TestBrowserChecksAProofItself(t *testing.T) {
 	if c.Release.Index < 30 {
 		t.Errorf("the ledger has %d entries", c.Release.Index)
 	}
+	v.seesAChangedProbe(axe(t))
+	v.Messages()
 }

@@ -36,7 +36,7 @@ tiers:
 
 // agency is an installation for the releases of an agent, with its people.
 type agency struct {
-	*testing.T
+	testing.TB
 	reg *registry.Registry
 	url string
 }
@@ -58,7 +58,7 @@ func by(name string) registry.Caller {
 // publicGateway is the address of a gateway as agents know it.
 const publicGateway = "https://mcp.example"
 
-func openAgency(t *testing.T) *agency {
+func openAgency(t testing.TB) *agency {
 	t.Helper()
 	h := httptest.NewUnstartedServer(nil)
 	at := "http://" + h.Listener.Addr().String()
@@ -67,7 +67,7 @@ func openAgency(t *testing.T) *agency {
 	h.Config.Handler = server.New(reg, server.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	h.Start()
 	t.Cleanup(h.Close)
-	a := &agency{T: t, reg: reg, url: h.URL}
+	a := &agency{TB: t, reg: reg, url: h.URL}
 	admin, ctx := by(registry.FirstAdministrator), t.Context()
 	got[string](t)(reg.Begin(ctx))
 	got[record.Recorded[record.Team]](t)(reg.CreateTeam(ctx, admin, record.Team{Name: "lab"}))
@@ -158,7 +158,7 @@ func TestAnAgentMayDoWhatItWasSeenToNeed(t *testing.T) {
 	folder := t.TempDir()
 	for _, s := range npmServers(folder) {
 		t.Run(s.name, func(t *testing.T) {
-			a := &agency{T: t, reg: a.reg, url: a.url}
+			a := &agency{TB: t, reg: a.reg, url: a.url}
 			if err := os.WriteFile(filepath.Join(folder, "case.txt"), []byte("the case"), 0o600); err != nil {
 				t.Fatal(err)
 			}

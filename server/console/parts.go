@@ -107,6 +107,8 @@ type Table struct {
 	// Add leads to where another can be made.
 	Add   Link
 	Empty Empty
+	// Even gives its columns of text the same width, and breaks what is too long.
+	Even bool
 }
 
 // Column is the head of a column.

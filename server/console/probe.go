@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -28,6 +29,9 @@ func (c *console) probe(ctx context.Context, who registry.Caller, in input) (*Pa
 		{"Model", text(x.Model)},
 		{"Vendor", linked(x.Vendor, vendorHref(x.Vendor))},
 		{"Ran", when(x.Ran)},
+		{"Answers", Cell{Text: fmt.Sprintf("%d to %d prompts", x.Given, x.Prompts), Note: missing(x.Missing)}},
+		{"p", Cell{Text: number(x.P), Note: fmt.Sprintf("a change is called at %s", number(x.FalseAlarm))}},
+		{"Judged with the runs before", Cell{Text: judgedWith(x)}},
 		{"Recorded", Cell{Time: got.Time, Note: "by " + got.Actor, Href: entryHref(got.Index)}},
 	}}}}
 	if x.Report != "" {
@@ -44,6 +48,25 @@ func (c *console) probe(ctx context.Context, who registry.Caller, in input) (*Pa
 		Template: "thing", Title: id, Lead: "A probe of " + x.Model + ".", Badges: []Badge{{probeState(x.Result), x.Result}},
 		Crumbs: []Link{{Text: "Vendors", Href: "/vendors"}, {Text: x.Vendor, Href: vendorHref(x.Vendor)}}, Body: t,
 	}, nil
+}
+
+// missing says how many answers there are not.
+func missing(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d more were not given", n)
+}
+
+// judgedWith says with which runs before it a probe was judged.
+func judgedWith(x record.Probe) string {
+	switch {
+	case len(x.Earlier) == 0:
+		return "none"
+	case x.Together:
+		return fmt.Sprintf("%d, with which alone the change shows", len(x.Earlier))
+	}
+	return fmt.Sprint(len(x.Earlier))
 }
 
 func probeState(result string) string {
@@ -71,23 +94,26 @@ func (c *console) sides(ctx context.Context, who registry.Caller, d record.Diges
 	if err != nil {
 		return nil, err
 	}
-	said := &Table{Caption: "What the answers say", Columns: []Column{{Label: "What"}, {Label: "Before"}, {Label: "Now"}}}
+	said := &Table{Caption: "What the answers say", Even: true, Columns: []Column{{Label: "What"}, {Label: "Before"}, {Label: "Now"}}}
 	for _, row := range [][3]string{
 		{"Name", strings.Join(r.NamesBefore, ", "), strings.Join(r.NamesNow, ", ")},
 		{"Fingerprint", strings.Join(r.SystemsBefore, ", "), strings.Join(r.SystemsNow, ", ")},
 	} {
-		said.Rows = append(said.Rows, Row{[]Cell{text(row[0]), text(row[1]), text(row[2])}})
+		said.Rows = append(said.Rows, Row{[]Cell{text(row[0]), text(cmp.Or(row[1], "not said")), text(cmp.Or(row[2], "not said"))}})
 	}
 	out := []section{{Title: "Name and fingerprint", Table: said}}
 	for _, s := range r.Prompts {
 		t := &Table{
-			Caption: fmt.Sprintf("Passed %d of %d before, and %d of %d now; p = %s", s.PassedBefore, s.Before, s.PassedNow, s.Now, number(s.P)),
-			Columns: []Column{{Label: "Times", Number: true}, {Label: "Before"}, {Label: "Times", Number: true}, {Label: "Now"}},
+			Caption: "The answers to " + s.ID + " before and now", Even: true,
+			Columns: []Column{{Label: "Before"}, {Label: "Times", Number: true}, {Label: "Now"}, {Label: "Times", Number: true}},
 		}
 		for i := range max(len(s.Was), len(s.Is)) {
 			t.Rows = append(t.Rows, Row{append(given(s.Was, i), given(s.Is, i)...)})
 		}
-		out = append(out, section{Title: s.ID, Text: s.Prompt, Table: t})
+		out = append(out, section{Title: s.ID, Text: s.Prompt, Table: t, Terms: []Term{
+			{"An answer passes that", text(s.Score)}, {"Before", text(fmt.Sprintf("%d of %d passed", s.PassedBefore, s.Before))},
+			{"Now", text(fmt.Sprintf("%d of %d pass", s.PassedNow, s.Now))}, {"p of this prompt", text(number(s.P))},
+		}})
 	}
 	return out, nil
 }
@@ -101,5 +127,5 @@ func given(all []probe.Given, i int) []Cell {
 	if g.Passes {
 		state = Badge{"pass", "passes"}
 	}
-	return []Cell{{Text: fmt.Sprint(g.Times), Number: true}, {Badge: &state, Note: g.Text}}
+	return []Cell{{Badge: &state, Note: g.Text}, {Text: fmt.Sprint(g.Times), Number: true}}
 }
