@@ -111,8 +111,10 @@ func (c *console) sides(ctx context.Context, who registry.Caller, d record.Diges
 			t.Rows = append(t.Rows, Row{append(given(s.Was, i), given(s.Is, i)...)})
 		}
 		out = append(out, section{Title: s.ID, Text: s.Prompt, Table: t, Terms: []Term{
-			{"An answer passes that", text(s.Score)}, {"Before", text(fmt.Sprintf("%d of %d passed", s.PassedBefore, s.Before))},
-			{"Now", text(fmt.Sprintf("%d of %d pass", s.PassedNow, s.Now))}, {"p of this prompt", text(number(s.P))},
+			{"An answer passes that", text(s.Score)},
+			{"Before", text(fmt.Sprintf("%d of %d passed", s.PassedBefore, s.Before))},
+			{"Now", text(fmt.Sprintf("%d of %d pass", s.PassedNow, s.Now))},
+			{"p of this prompt", text(number(s.P))},
 		}})
 	}
 	return out, nil

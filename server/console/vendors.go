@@ -113,8 +113,10 @@ func (c *console) vendor(ctx context.Context, who registry.Caller, in input) (*P
 	if i < 0 {
 		return nil, api.Refusal(wire.Unknown, "the vendor %s is not known here, or you may not read its models; the lists show what you may", name)
 	}
-	table := &Table{Caption: "Its models", Columns: []Column{{Label: "Version"}, {Label: "Artifact"}, {Label: "Source"}, {Label: "Registered by"}, {Label: "When"}},
-		Empty: Empty{Sentence: "No version here is one of its models.", Command: "imprimatur vendor accept TEAM/NAME@VERSION --vendor " + name + " --service ID"}}
+	table := &Table{
+		Caption: "Its models", Columns: []Column{{Label: "Version"}, {Label: "Artifact"}, {Label: "Source"}, {Label: "Registered by"}, {Label: "When"}},
+		Empty: Empty{Sentence: "No version here is one of its models.", Command: "imprimatur vendor accept TEAM/NAME@VERSION --vendor " + name + " --service ID"},
+	}
 	for _, v := range found[i].versions {
 		table.Rows = append(table.Rows, Row{[]Cell{
 			linked(v.Record.Ref(), versionHref(v.Record.Ref())), digest(v.Record.Artifact),
