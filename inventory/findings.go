@@ -20,6 +20,7 @@ package inventory
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +74,11 @@ var (
 // Codes are all of them in the order of their risks.
 var Codes = []string{
 	Orphaned, LeftBehind, Unused, UnusedCredential, Expired, Bearer, Wider, NotRotated, LongLived, ExpiresSoon, Environments, Shared,
+}
+
+// Risks are those that a finding can be a sign of, in their order.
+func Risks() []string {
+	return slices.Compact(slices.Sorted(maps.Values(risks)))
 }
 
 // findings are one function each, over what is known at a moment.

@@ -55,6 +55,11 @@ func (t *tx) draw(in wire.EnvelopeProposal) (record.Envelope, error) {
 	if status, _ := record.StatusAt(history, in.Anchor, t.now); status != record.Live && status != record.Replaced {
 		return none, refusef(wire.Refused, "the release %s is %s, and the anchor of an envelope is one that people let run; name another: imprimatur release list", in.Anchor, status)
 	}
+	if !slices.ContainsFunc(history, func(e record.Event) bool {
+		return e.Promotion != nil && e.Promotion.Release == in.Anchor && e.Promotion.How == record.Promote
+	}) {
+		return none, refusef(wire.Refused, "glass was broken for the release %s, and nobody approved it, so no envelope is anchored to it; name another: imprimatur release list", in.Anchor)
+	}
 	use, err := need[record.UseCase](t, record.KeyUseCase(rel.Context.UseCase), "the use case "+rel.Context.UseCase, "its owner registers it: imprimatur usecase register")
 	if err != nil {
 		return none, err

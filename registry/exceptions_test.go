@@ -120,6 +120,9 @@ func TestBrokenGlass(t *testing.T) {
 	if r := h.verified(c.ID, h.clock.now()); !r.OK || !slices.Contains(r.Marks, policy.MarkBreakGlass) {
 		t.Errorf("the bundle: %v %v", r.Marks, r.Reasons)
 	}
+	in := h.nightly(c.ID)
+	_, err = h.reg.ProposeEnvelope(h.ctx, ann, in)
+	h.refused(err, wire.Refused, "glass was broken for the release "+c.ID, "no envelope is anchored to it")
 	h.clock.turn(73 * time.Hour)
 	h.forbidden("2", "the glass broken for "+c.ID+" lapsed")
 	_, err = h.reg.BreakGlass(h.ctx, olga, c.ID, h.glass(c.ID, "still", time.Hour))

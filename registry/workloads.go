@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"imprimatur.dev/inventory"
 	"imprimatur.dev/record"
 	"imprimatur.dev/wire"
 )
@@ -172,6 +173,9 @@ func (r *Registry) Inventory(ctx context.Context, who Caller, q wire.InventoryQu
 	}
 	if err := r.readUses(ctx); err != nil {
 		return wire.Inventory{}, err
+	}
+	if f := q.Finding; f != "" && f != wire.AnyFinding && !slices.Contains(inventory.Codes, f) && !slices.Contains(inventory.Risks(), f) {
+		return wire.Inventory{}, refusef(wire.Invalid, "there is no finding %q; ask for %s, for one of %s, or for one of %s", f, wire.AnyFinding, strings.Join(inventory.Codes, ", "), strings.Join(inventory.Risks(), ", "))
 	}
 	if q.Limit <= 0 || q.Limit > wire.MaxPage {
 		q.Limit = wire.MaxPage

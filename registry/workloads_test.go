@@ -154,12 +154,15 @@ func TestTheInventoryIsForWhoOverseesAndWhoAnswers(t *testing.T) {
 		{wire.InventoryQuery{Environment: "staging"}, nil},
 		{wire.InventoryQuery{Finding: inventory.LongLived}, []string{"lab/loose"}},
 		{wire.InventoryQuery{Finding: wire.AnyFinding}, []string{"lab/loose"}},
-		{wire.InventoryQuery{Finding: "no such"}, nil},
+		{wire.InventoryQuery{Finding: "NHI7"}, []string{"lab/loose"}},
+		{wire.InventoryQuery{Finding: "NHI9"}, nil},
 	} {
 		if diff := cmp.Diff(ask.want, named(h.inventory(administrator, ask.q))); diff != "" {
 			t.Errorf("%+v: %s", ask.q, diff)
 		}
 	}
+	_, err = h.reg.Inventory(h.ctx, administrator, wire.InventoryQuery{Finding: "longlived"})
+	h.refused(err, wire.Invalid, `there is no finding "longlived"`, inventory.LongLived, "NHI7")
 	var paged []string
 	for q := (wire.InventoryQuery{Limit: 1}); ; {
 		got := h.inventory(administrator, q)

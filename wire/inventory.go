@@ -17,7 +17,8 @@ const (
 type InventoryQuery struct {
 	// Text is looked for in names, owners and purposes.
 	Text string
-	// Finding is one of the codes of findings, or "any".
+	// Finding is one of the codes of findings, a risk of the list that they are mapped
+	// to, such as "NHI7", or "any".
 	Finding string
 	// Owner and Environment narrow it down.
 	Owner, Environment string
@@ -46,14 +47,19 @@ type Inventory struct {
 // Counts counts the findings of an item, and reports whether it has the one that
 // is asked for.
 func (i *Inventory) Counts(item Inventoried, asked string) bool {
-	has := asked == "" || asked == AnyFinding && len(item.Findings) > 0
+	has := asked == ""
 	for n, f := range item.Findings {
-		has = has || f.Code == asked
+		has = has || f.Is(asked)
 		if !slices.ContainsFunc(item.Findings[:n], func(g InventoryFinding) bool { return g.Code == f.Code }) {
 			i.Findings[f.Code]++
 		}
 	}
 	return has
+}
+
+// Is reports whether a finding is what is asked for.
+func (f *InventoryFinding) Is(asked string) bool {
+	return asked == AnyFinding || asked == f.Code || asked == f.Risk
 }
 
 // Inventoried is a workload, or a secret that none may use.

@@ -12,7 +12,7 @@ import (
 type principalInventoryCmd struct {
 	Text        string `arg:"" optional:"" help:"Look for this in names, owners, purposes, releases and models."`
 	Findings    bool   `help:"Only what has something to be mended, with the commands that mend it."`
-	Finding     string `placeholder:"CODE" help:"Only what has this finding, such as orphaned-owner."`
+	Finding     string `placeholder:"CODE" help:"Only what has this finding, such as orphaned-owner, or one of this risk, such as NHI7."`
 	Owner       string `placeholder:"NAME" help:"Only what this person answers for."`
 	Environment string `placeholder:"NAME" help:"Only workloads that a release in force there names."`
 	Limit       int    `default:"50" help:"At most so many, in the order of their names (default 50)."`

@@ -32,7 +32,7 @@ func identities(r *reg, ctx context.Context, who registry.Caller, p *identitiesO
 
 type inventoryOf struct {
 	Text        string `query:"text" doc:"Looked for in names, owners, purposes, releases and models."`
-	Finding     string `query:"finding" doc:"The code of a finding, or any."`
+	Finding     string `query:"finding" doc:"The code of a finding, a risk such as NHI7, or any."`
 	Owner       string `query:"owner"`
 	Environment string `query:"environment" doc:"Where a release in force names the workload."`
 	After       string `query:"after" doc:"The cursor that the page before gave as next."`

@@ -58,6 +58,9 @@ func findingOptions(counts map[string]int) []Option {
 	for _, code := range inventory.Codes {
 		out = append(out, Option{Value: code, Text: fmt.Sprintf("%s (%d)", code, counts[code])})
 	}
+	for _, risk := range inventory.Risks() {
+		out = append(out, Option{Value: risk, Text: "any of OWASP " + risk})
+	}
 	return out
 }
 
@@ -127,7 +130,7 @@ func shownBy(i wire.Inventoried) string {
 // mendRows are the findings of one thing, a row each.
 func mendRows(i wire.Inventoried, asked string) (rows []Row) {
 	for _, f := range i.Findings {
-		if asked != wire.AnyFinding && asked != f.Code {
+		if !f.Is(asked) {
 			continue
 		}
 		here := text("on the command line")
