@@ -202,8 +202,12 @@ func readPage[T any](t *parquetTable, p *parquetPage, c parquetColumn[T], known 
 	return nil
 }
 
+// firstDictionary is what the first version of the format called indices of a
+// dictionary (PLAIN_DICTIONARY), as most writers do to this day.
+const firstDictionary format.Encoding = 2
+
 func openPage[T any](t *parquetTable, p *parquetPage, c parquetColumn[T], known []T) (reader[T], error) {
-	if p.encoding != format.RLEDictionary && p.encoding != format.PlainDictionary {
+	if p.encoding != format.RLEDictionary && p.encoding != firstDictionary {
 		return c.open(t, p.data, p.encoding)
 	}
 	if len(p.data) == 0 || p.data[0] > 32 {
