@@ -2,6 +2,7 @@ package probe
 
 import (
 	"cmp"
+	"encoding/json"
 	"math"
 	"regexp"
 	"slices"
@@ -39,7 +40,27 @@ type valid struct{ schema *jsonschema.Schema }
 
 func (s valid) passes(text string) bool {
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(unfenced(text)))
-	return err == nil && s.schema.Validate(doc) == nil
+	return err == nil && modest(doc) && s.schema.Validate(doc) == nil
+}
+
+// modest reports whether every number of a document is one that can be reckoned with at once: a validator writes 1e999999 out,
+// digit by digit.
+func modest(doc any) bool {
+	switch v := doc.(type) {
+	case json.Number:
+		_, exponent, _ := strings.Cut(strings.ToLower(v.String()), "e")
+		n, err := strconv.Atoi(cmp.Or(exponent, "0"))
+		return err == nil && len(v) <= 400 && -400 <= n && n <= 400
+	case []any:
+		return !slices.ContainsFunc(v, func(x any) bool { return !modest(x) })
+	case map[string]any:
+		for _, x := range v {
+			if !modest(x) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // unfenced takes the fence off that models put around JSON.

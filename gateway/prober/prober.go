@@ -5,7 +5,8 @@
 // The interface is that of OpenAI's chat completions. Repeats of one prompt are spread
 // over the run, prompt after prompt, and few are asked at once, so that what a live
 // workload asks meanwhile does not wait. A prompt that is not answered is an answer
-// with an error: whether enough was answered is for package probe to say.
+// with an error: whether enough was answered is for package probe to say. What a model answers is
+// cut where one answer is too long, and left out where all are.
 package prober
 
 import (
@@ -46,6 +47,8 @@ const (
 	// answerWithin is how long one answer may take.
 	answerWithin = 2 * time.Minute
 	maxBody      = 4 << 20
+	// maxRun is how many bytes of answers a run has: what is written around them has room in a file of [probe.MaxAnswers].
+	maxRun = probe.MaxAnswers / 2
 )
 
 // Ask asks every prompt as often as it is to be. Its error is that of a run that was cut off.
@@ -58,12 +61,15 @@ func Ask(ctx context.Context, s *probe.Suite, o Options) (*probe.Run, error) {
 	todo := make(chan place)
 	var workers sync.WaitGroup
 	var mu sync.Mutex
-	done, total := int64(0), int64(o.Repeats*len(s.Prompts))
+	done, total, length := int64(0), int64(o.Repeats*len(s.Prompts)), 0
 	for range cmp.Or(o.AtOnce, 2) {
 		workers.Go(func() {
 			for at := range todo {
 				a := o.one(ctx, &s.Prompts[at.prompt])
 				mu.Lock()
+				if length += written(a.Text); length > maxRun {
+					a = probe.Answer{Error: fmt.Sprintf("the answers of the run are longer than %d bytes together; give the prompts a smaller maxTokens", maxRun)}
+				}
 				out.Prompts[at.prompt].Answers[at.repeat] = a
 				if done++; o.Report != nil {
 					o.Report(done, total)
@@ -157,6 +163,17 @@ func (o *Options) post(ctx context.Context, body any) ([]byte, error) {
 		err = fmt.Errorf("the gateway answers %s: %s", got.Status, strings.Join(strings.Fields(string(raw)), " "))
 	}
 	return raw, err
+}
+
+// written is how many bytes a text has at most as JSON, which writes out what is not seen.
+func written(text string) int {
+	n := len(text)
+	for _, b := range []byte(text) {
+		if b < ' ' || b == '"' || b == '\\' {
+			n += 5
+		}
+	}
+	return n
 }
 
 // clipped is a text of at most so many bytes, valid.
