@@ -2,7 +2,7 @@ package probe
 
 import (
 	"cmp"
-	"encoding/json"
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -47,10 +47,11 @@ func (s valid) passes(text string) bool {
 // digit by digit.
 func modest(doc any) bool {
 	switch v := doc.(type) {
-	case json.Number:
-		_, exponent, _ := strings.Cut(strings.ToLower(v.String()), "e")
+	case fmt.Stringer: // a number is read as its text
+		number := v.String()
+		_, exponent, _ := strings.Cut(strings.ToLower(number), "e")
 		n, err := strconv.Atoi(cmp.Or(exponent, "0"))
-		return err == nil && len(v) <= 400 && -400 <= n && n <= 400
+		return err == nil && len(number) <= 400 && -400 <= n && n <= 400
 	case []any:
 		return !slices.ContainsFunc(v, func(x any) bool { return !modest(x) })
 	case map[string]any:
