@@ -129,6 +129,10 @@ func TestRule01TheRegistryInMemoryIsItsRebuild(t *testing.T) {
 			}
 		}
 	})
+	// Whatever was done may have left nothing.
+	if err := h.reg.CreateRegisteredModel(h.ctx, ann, "lab", "last", "d", nil); err != nil {
+		t.Fatal(err)
+	}
 	before := h.shelved()
 	h.again()
 	if diff := cmp.Diff(before, h.shelved()); diff != "" || len(before) == 0 {
