@@ -69,7 +69,7 @@ func (t *teller) goesBack() ([]string, error) {
 func (t *teller) wentBack(windows []record.Recorded[record.Window]) (lines []string, err error) {
 	for _, w := range windows {
 		line := fmt.Sprintf("%s: %s", w.Record.From.UTC().Format("15:04"), w.Record.Outcome)
-		for _, c := range w.Record.Worst[:1] {
+		for _, c := range w.Record.Worst[:min(1, len(w.Record.Worst))] {
 			line += fmt.Sprintf("; the %s of %s is %.2f, and a breach is above %.2f, the noise of %d rows", c.Measure, c.Feature, c.Value, c.Threshold(), w.Record.Rows)
 		}
 		lines = append(lines, line)
